@@ -1,0 +1,62 @@
+# Every target sets itself up: a virtual environment in .venv with the versions of requirements.lock.
+# Nothing here installs system software; where a target needs some, it says what.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help lab test test-labs test-controls bench lock clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make lab            data, a live cluster and JupyterLab, in front of lab 00'
+	@echo 'make test           units, exercises, format, labs 00 to 02'
+	@echo 'make test-labs      every lab, at smoke size'
+	@echo 'make test-controls  every claim must turn false when its cause is taken away'
+	@echo 'make bench          ratios against named other ways, in one run'
+	@echo 'make lock           resolve requirements.lock anew'
+	@echo 'Other Python:       make PYTHON=python3.13 lab'
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "daskclass needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.13 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv --clear .venv || \
+		{ echo "No virtual environment could be made. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@echo 'installing the versions of requirements.lock into .venv (once, a minute or two)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lab: $(READY)
+	@$(BIN)/daskclass lab
+
+test: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python tools/format_labs.py
+	$(BIN)/pytest -m 'not controls and not slow'
+	$(BIN)/pytest --nbval-lax $(wildcard labs/00-*.ipynb labs/01-*.ipynb labs/02-*.ipynb)
+
+test-labs: $(READY)
+	$(BIN)/pytest --nbval-lax labs
+
+test-controls: $(READY)
+	$(BIN)/pytest -m controls tests/labs
+
+bench: $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-peers.lock
+	$(BIN)/python benchmarks/generator.py
+
+# uv is the one resolver that writes a single file for every Python and system at once.
+lock:
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
+	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+		--generate-hashes --no-emit-index-url --no-header $(LOCK_FLAGS) \
+		--extra dev pyproject.toml --output-file requirements.lock
+	printf 'duckdb\npolars\n' | build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+		--fork-strategy fewest --generate-hashes --no-emit-index-url --no-header $(LOCK_FLAGS) \
+		--constraint requirements.lock - --output-file requirements-peers.lock
+
+clean:
+	rm -rf .venv build

@@ -1,0 +1,3 @@
+from daskclass.cli import main
+
+main()

@@ -1,0 +1,111 @@
+"""Is what the text says true here?
+
+A claim is a sentence about Dask and a condition that was measured. It prints one line, the same at every size
+and on every machine; its numbers travel in the output's metadata to the rehearsal's report. A false claim fails
+its cell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from IPython import get_ipython
+from IPython.display import display
+
+METADATA = "daskclass"
+"""Key of the output's metadata that holds ``{"claim", "holds", "evidence"}``."""
+
+
+class ClaimIsFalse(AssertionError):
+    """What the text says was measured here and is not true."""
+
+    def _render_traceback_(self) -> list[str]:  # IPython asks for it: the frames are not the lesson
+        return [f"ClaimIsFalse: {self}"]
+
+
+def claim(text: str, condition: Any, /, **evidence: Any) -> None:
+    """Say `text`, which is true if `condition` is, and keep `evidence` for the report.
+
+    Parameters
+    ----------
+    text : str
+        One sentence without numbers of this run.
+    condition : bool, or an array, Series, DataFrame, list or tuple of bools
+        True only if it holds everywhere and is not empty. ``None``, ``NaN`` and ``NA`` are not true.
+    **evidence
+        The numbers behind it: anything that is a number, a text, or made of such.
+
+    Raises
+    ------
+    ClaimIsFalse
+        If the condition does not hold.
+    TypeError
+        If it is not a comparison at all, such as a count, a text, or a Dask collection not yet computed.
+    """
+    if not isinstance(text, str) or not text.strip() or "\n" in text:
+        raise TypeError(f"a claim begins with its sentence, on one line; got {text!r}")
+    holds = is_true(condition)
+    numbers = {name: plain(value) for name, value in evidence.items()}
+    line = f"{'✔' if holds else '✘'} {text}"
+    if get_ipython() is None:
+        print(line)
+    else:
+        found = {"claim": text, "holds": holds, "evidence": numbers}
+        display({"text/plain": line}, metadata={METADATA: found}, raw=True)
+    if not holds:
+        raise ClaimIsFalse(f"{text}. Measured: {numbers or 'no numbers were given'}")
+
+
+def is_true(condition: Any) -> bool:
+    """Whether `condition` holds everywhere and says anything at all; see `claim`."""
+    if condition is None or condition is pd.NA or condition is pd.NaT:
+        return False
+    if isinstance(condition, bool | np.bool_):
+        return bool(condition)
+    if isinstance(condition, float | np.floating) and math.isnan(condition):
+        return False
+    if isinstance(condition, list | tuple):
+        return len(condition) > 0 and all(is_true(element) for element in condition)
+    if isinstance(condition, pd.DataFrame):
+        return condition.size > 0 and all(is_true(condition[column]) for column in condition)
+    if isinstance(condition, np.ndarray | pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
+        if len(np.shape(condition)) == 0:
+            return is_true(condition.item())
+        if np.ma.is_masked(condition):
+            return False
+        if pd.api.types.is_bool_dtype(condition.dtype):
+            missing = pd.isna(condition) if not isinstance(condition, np.ndarray) else np.False_
+            return np.size(condition) > 0 and not np.any(missing) and bool(np.all(condition))
+        if condition.dtype == object:
+            return np.size(condition) > 0 and all(is_true(element) for element in np.ravel(condition))
+        if np.size(condition) == 0:
+            return False
+    if hasattr(condition, "__dask_graph__"):
+        raise TypeError(f"a claim needs a result, and this is a plan for one: call .compute() on {condition!r}")
+    kind = type(condition).__name__
+    raise TypeError(f"a claim needs a comparison that is True or False; got {kind} {str(condition)[:80]!r}")
+
+
+def plain(value: Any) -> Any:
+    """`value` as what JSON can hold: numbers, texts, lists and dicts of them; anything else as its text."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, Mapping):
+        return {str(key): plain(element) for key, element in value.items()}
+    if isinstance(value, pd.Series):
+        return {str(key): plain(element) for key, element in value.items()}
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, set | frozenset):
+        return sorted((plain(element) for element in value), key=str)
+    if isinstance(value, list | tuple | range | pd.Index):
+        return [plain(element) for element in value]
+    return str(value)

@@ -1,0 +1,109 @@
+"""What is an exercise? A judge, hints, and a solution that is a real function."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from IPython import get_ipython
+from IPython.display import display
+
+NOT_ATTEMPTED = "not attempted"
+NOT_YET = "not yet"
+RIGHT = "right"
+
+
+class TryNext(Exception):
+    """Raised by a judge: the answer is not right yet; the message says what to try next, never the answer."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check found: ``not attempted``, ``not yet`` or ``right``, and a message to the learner."""
+
+    state: Literal["not attempted", "not yet", "right"]
+    message: str
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One question to the learner.
+
+    Attributes
+    ----------
+    variable : str
+        The name in the notebook that holds the answer; ``...`` in it means that nothing was tried.
+    judge : callable
+        ``judge(answer, *live)`` returns a sentence of praise that says what the answer shows, or raises
+        `TryNext`. What else the notebook passes to `check` (a client, the data) comes as ``live``.
+    solve : callable
+        A right answer: the source that `solution` shows, and that the tests run.
+    hints : tuple of str
+        From a nudge to nearly there.
+    """
+
+    variable: str
+    judge: Callable[..., str]
+    solve: Callable[..., Any]
+    hints: tuple[str, ...]
+
+    def verdict(self, answer: Any, *live: Any) -> Verdict:
+        """Judge `answer` without showing anything."""
+        if not _attempted(answer):
+            return Verdict(NOT_ATTEMPTED, f"`{self.variable}` is still `...`; put your answer there.")
+        try:
+            return Verdict(RIGHT, self.judge(answer, *live))
+        except TryNext as advice:
+            shown = _shown(answer)
+            got = f"`{self.variable}` is {shown}. " if shown else ""
+            return Verdict(NOT_YET, f"{got}{advice}")
+
+    def check(self, answer: Any, *live: Any) -> None:
+        """Say whether `answer` is right, in a line under the cell. Never raises for a wrong answer."""
+        verdict = self.verdict(answer, *live)
+        mark = {NOT_ATTEMPTED: "…", NOT_YET: "✘", RIGHT: "✔"}[verdict.state]
+        _say(f"{mark} **{verdict.state.capitalize()}.** {verdict.message}")
+
+    def hint(self, number: int = 1) -> None:
+        """Show hint `number`, from 1."""
+        if not 1 <= number <= len(self.hints):
+            _say(f"There is no hint {number}: this exercise has {len(self.hints)}.")
+            return
+        more = f" (`.hint({number + 1})` says more.)" if number < len(self.hints) else ""
+        _say(f"**Hint {number}.** {self.hints[number - 1]}{more}")
+
+    def solution(self) -> None:
+        """Show the source of a solution, the very function that the tests run."""
+        _say(f"```python\n{textwrap.dedent(inspect.getsource(self.solve)).strip()}\n```")
+
+
+def _attempted(answer: Any) -> bool:
+    if inspect.isfunction(answer):  # is its body still `...`?
+        return answer.__code__.co_code not in {empty.__code__.co_code for empty in (_bare, _documented)}
+    return answer is not ...
+
+
+def _bare(): ...
+
+
+def _documented():
+    """A body of nothing behind a docstring compiles to other bytes."""
+
+
+def _shown(answer: Any) -> str:
+    """The answer in a few words; nothing for a function, whose text says nothing."""
+    if inspect.isroutine(answer):
+        return ""
+    text = " ".join(repr(answer).split())
+    return f"`{text if len(text) <= 80 else text[:77] + '…'}`"
+
+
+def _say(markdown: str) -> None:
+    if get_ipython() is None:
+        print(markdown)
+    else:
+        plain = markdown.replace("**", "")
+        display({"text/plain": plain, "text/markdown": markdown}, raw=True)

@@ -1,0 +1,116 @@
+"""Exercises of lab 00: what one should bring along, and a first look at a cluster."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from numbers import Number
+
+from daskclass.exercises.exercise import Exercise, TryNext
+
+ORDERS = [("Toys", 10.0), ("Books", 20.0), ("Toys", 30.0), ("Books", 25.0), ("Toys", 5.0)]
+
+
+def _judge_mean_price(mean_price) -> str:
+    if not callable(mean_price):
+        raise TryNext("It has to be a function that takes the orders.")
+    try:
+        got, nothing = mean_price(list(ORDERS)), mean_price([])
+    except Exception as error:  # the learner's own code
+        raise TryNext(f"`mean_price` raised `{type(error).__name__}: {error}`.") from error
+    if got is None:
+        raise TryNext("`mean_price` returned `None`. Is there a `return`?")
+    if isinstance(got, Number):
+        raise TryNext(f"`mean_price` returned the one number {got}; it should be a mean for each category.")
+    if not isinstance(got, dict):
+        raise TryNext(f"`mean_price` returned a {type(got).__name__}; it should be a dictionary by category.")
+    if set(got) != {"Toys", "Books"}:
+        raise TryNext(f"The keys are {sorted(map(str, got))}; they should be the categories of the orders.")
+    if got == {"Toys": 45.0, "Books": 45.0}:
+        raise TryNext("These are the sums. Divide each by how many orders it came from.")
+    if got != {"Toys": 15.0, "Books": 22.5}:
+        raise TryNext(f"For the five orders it returned {got}. Work out the mean for Toys by hand and compare.")
+    if nothing != {}:
+        raise TryNext(f"For no orders it returned {nothing!r}; with no category there is nothing to say.")
+    return "Sum and count for each group, then one division: this very plan is what a cluster will do for you."
+
+
+def _solve_mean_price(orders):
+    sums, counts = defaultdict(float), defaultdict(int)
+    for category, price in orders:
+        sums[category] += price
+        counts[category] += 1
+    return {category: sums[category] / counts[category] for category in sums}
+
+
+mean_price = Exercise(
+    variable="mean_price",
+    judge=_judge_mean_price,
+    solve=_solve_mean_price,
+    hints=(
+        "Two dictionaries, one for the sums and one for the counts, and one loop over the orders.",
+        "`for category, price in orders:` add `price` to the category's sum and 1 to its count; divide at the end.",
+    ),
+)
+
+
+def _judge_lazy(answer) -> str:
+    if hasattr(answer, "__dask_graph__"):
+        raise TryNext("That is still the plan. One method of it carries the plan out.")
+    if hasattr(answer, "key") and hasattr(answer, "status"):
+        raise TryNext("That is a future: the work is under way on the cluster. Ask the future for its result.")
+    if isinstance(answer, list | tuple):
+        raise TryNext("`dask.compute` returns a tuple, one result for each argument. Take the number out of it.")
+    if isinstance(answer, bool) or not isinstance(answer, Number):
+        raise TryNext("The plan stands for a number.")
+    if answer == 25.5:
+        raise TryNext("The plan turns prices into cents first; let Dask do the sum.")
+    if answer != 2550:
+        raise TryNext("That is not what the plan adds up to; let Dask do the sum.")
+    return "Nothing was added up until you asked. Until then `plan` was four tasks and what each needs."
+
+
+def _solve_lazy(plan):
+    return plan.compute()
+
+
+lazy = Exercise(
+    variable="answer",
+    judge=_judge_lazy,
+    solve=_solve_lazy,
+    hints=(
+        "Print `plan`: it is a `Delayed`. Type `plan.` and press Tab.",
+        "The method is called as in NumPy's and pandas' Dask collections too: `.compute()`.",
+    ),
+)
+
+
+def _judge_slots(answer, client) -> str:
+    threads = client.nthreads()
+    if isinstance(answer, dict):
+        raise TryNext("That has an entry for each worker; what is wanted is one number for the whole cluster.")
+    if isinstance(answer, bool) or not isinstance(answer, int):
+        raise TryNext("It should be a whole number of tasks.")
+    total = sum(threads.values())
+    if answer != total:
+        raise TryNext("Each thread of a worker runs one task at a time. Ask the client for the threads.")
+    return (
+        f"{total} thread{'s' if total != 1 else ''} on {len(threads)} "
+        f"worker{'s' if len(threads) != 1 else ''}: a third task would have to wait its turn."
+        if total == 2
+        else f"{total} threads on {len(threads)} workers."
+    )
+
+
+def _solve_slots(client):
+    return sum(client.nthreads().values())
+
+
+slots = Exercise(
+    variable="slots",
+    judge=_judge_slots,
+    solve=_solve_slots,
+    hints=(
+        "A worker runs as many tasks at a time as it has threads. The client knows them: `client.nthreads()`.",
+        "`client.nthreads()` is a dictionary from worker to threads; add up its values.",
+    ),
+)

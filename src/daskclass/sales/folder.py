@@ -1,0 +1,183 @@
+"""Is the data there, and is it what was made? Reads a data folder; writes nothing.
+
+A folder is finished when its manifest is there, which is written last, and when every file it lists has the
+size and the time that it lists. The contents are compared by checksum when that is asked for (`verify`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from daskclass import sizes
+from daskclass.errors import Problem
+
+CSV_NAME = "sales_data.csv"
+PARQUET_NAME = "sales.parquet"
+MANIFEST_NAME = "manifest.json"
+GENERATOR = 1
+"""Goes up with every change that gives other rows for the same seed and size."""
+
+
+@dataclass(frozen=True)
+class Sales:
+    """A finished data folder.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+    size : str
+        ``class``, ``smoke`` or bytes, as asked for when it was made.
+    seed : int
+    rows : int
+    bytes : int or None
+        Size of the CSV; None where only Parquet was made.
+    csv : str
+        Absolute path of the CSV file, as Dask and pandas take it.
+    parquet : str
+        Absolute path of the folder of Parquet files.
+    answers : dict
+        For each category exact integers: ``rows``, ``price_cents``, ``quantity``, ``revenue_cents`` (price
+        times quantity), ``returned``.
+    manifest : dict
+        All of ``manifest.json``.
+    """
+
+    folder: Path
+    size: str
+    seed: int
+    rows: int
+    bytes: int | None
+    csv: str
+    parquet: str
+    answers: dict[str, dict[str, int]]
+    manifest: dict[str, Any]
+
+    @property
+    def parts(self) -> list[str]:
+        """Absolute paths of the Parquet files, in the order of their rows."""
+        return [
+            str(self.folder / name) for name in sorted(self.manifest["files"]) if name.startswith(PARQUET_NAME)
+        ]
+
+    @property
+    def formats(self) -> set[str]:
+        """Which of ``csv`` and ``parquet`` are there."""
+        names = self.manifest["files"]
+        return {"csv"} & {"csv" for name in names if name == CSV_NAME} | {
+            "parquet" for name in names if name.startswith(PARQUET_NAME)
+        }
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a data folder holds.
+
+    ``state`` is *missing* (nothing there), *unfinished* (files without a manifest), *changed* (not what was
+    made, ``why`` says in what) or *finished*; ``sales`` is None unless a readable manifest is there.
+    """
+
+    state: Literal["missing", "unfinished", "changed", "finished"]
+    why: str
+    sales: Sales | None = None
+
+
+def home() -> Path:
+    """Where data of every size lives.
+
+    ``DASKCLASS_DATA`` if it is set, else ``data`` in the checkout around the working directory (the folder
+    with ``labs/outline.toml``), else ``data`` in the working directory.
+    """
+    if named := os.environ.get("DASKCLASS_DATA"):
+        return Path(named).absolute()
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "labs" / "outline.toml").is_file():
+            return folder / "data"
+    return here / "data"
+
+
+def place(size: sizes.Size) -> Path:
+    """The folder of `size`: ``data/`` for class, ``data/<size>/`` for any other."""
+    return home() if size == sizes.CLASS else home() / size.name
+
+
+def stamp(path: Path) -> dict[str, int]:
+    """Size in bytes and time of change in microseconds (some shared folders keep no more) of one file."""
+    status = path.stat()
+    return {"bytes": status.st_size, "modified_us": status.st_mtime_ns // 1000}
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of one file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def look(folder: Path) -> Found:
+    """Say what `folder` holds, by names, sizes and times."""
+    manifest = folder / MANIFEST_NAME
+    if not manifest.is_file():
+        there = [name for name in (CSV_NAME, PARQUET_NAME) if (folder / name).exists()]
+        if there:
+            return Found("unfinished", f"{folder / there[0]} is there without a manifest")
+        return Found("missing", f"no sales data in {folder}")
+    try:
+        sales = _read(manifest)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return Found("changed", f"{manifest} cannot be read: {type(error).__name__}: {error}")
+    if (made_by := sales.manifest["schema"].get("generator")) != GENERATOR:
+        return Found("changed", f"{folder} was made by generator {made_by}, this is {GENERATOR}", sales)
+    for name, listed in sales.manifest["files"].items():
+        path = folder / name
+        if not path.is_file():
+            return Found("changed", f"{path} is gone", sales)
+        found = stamp(path)
+        if found["bytes"] != listed["bytes"]:
+            return Found("changed", f"{path} has {found['bytes']:,} bytes, made were {listed['bytes']:,}", sales)
+        if found["modified_us"] != listed["modified_us"]:
+            return Found("changed", f"{path} was written to after it was made", sales)
+    if "parquet" in sales.formats:
+        unlisted = {path.name for path in Path(sales.parquet).iterdir()} - {Path(p).name for p in sales.parts}
+        if unlisted:
+            return Found("changed", f"{Path(sales.parquet) / min(unlisted)} does not belong there", sales)
+    return Found("finished", f"{sales.rows:,} rows in {folder}", sales)
+
+
+def verify(sales: Sales) -> None:
+    """Compare every file of `sales` with its checksum.
+
+    Raises
+    ------
+    Problem
+        Naming the first file whose contents are not what was made.
+    """
+    for name, listed in sales.manifest["files"].items():
+        path = sales.folder / name
+        if sha256(path) != listed["sha256"]:
+            raise Problem(f"{path} is not what was made: its checksum differs; make it anew with --force")
+
+
+def _read(manifest: Path) -> Sales:
+    content = json.loads(manifest.read_text(encoding="utf-8"))
+    folder = manifest.parent.absolute()
+    for name, listed in content["files"].items():
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ValueError(f"it lists {name!r}, outside of its folder")
+        listed["bytes"], listed["modified_us"], listed["sha256"]  # each must be there
+    content["schema"].get("generator")
+    return Sales(
+        folder=folder,
+        size=content["size"],
+        seed=content["seed"],
+        rows=content["rows"],
+        bytes=content["bytes"],
+        csv=str(folder / CSV_NAME),
+        parquet=str(folder / PARQUET_NAME),
+        answers={category: dict(content["answers"][category]) for category in content["answers"]},
+        manifest=content,
+    )

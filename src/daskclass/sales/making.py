@@ -1,0 +1,325 @@
+"""How is the data made so that what looks finished is finished?
+
+Everything is written to a folder with a temporary name beside its place and renamed when it is complete, the
+manifest last. One run at a time per folder holds a lock that the system lets go of when the run dies, however
+it dies; what a dead run left is taken away by the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from dask.utils import format_bytes
+from filelock import FileLock, Timeout
+from tqdm.auto import tqdm
+
+from daskclass import sizes
+from daskclass.errors import Problem, UsageProblem
+from daskclass.sales import folder as folders
+from daskclass.sales import rows
+from daskclass.sales.folder import CSV_NAME, GENERATOR, MANIFEST_NAME, PARQUET_NAME, Sales
+
+DEFAULT_SEED = 2026
+FORMATS = ("csv", "parquet")
+MOST_THREADS = 4  # each holds about 50 MB, and the one thread that writes could not keep up with more
+BLOCKS_A_PART = 2  # a Parquet file of two row groups, each a block
+
+_UNFINISHED = ".unfinished"
+_LOCK = ".making.lock"
+_PARQUET_SHARE = 0.40  # of the CSV's bytes; 0.29 was measured
+
+
+def open_sales(size: str | None = None) -> Sales:
+    """The sales data of `size`, made now if it is not there.
+
+    Parameters
+    ----------
+    size : str, optional
+        ``class``, ``smoke`` or bytes; by default what ``DASKCLASS_SIZE`` says, else ``class``.
+
+    Raises
+    ------
+    Problem
+        If the files are there but are not what was made. They are never replaced without being asked to.
+    """
+    wanted = sizes.parse(size) if size is not None else sizes.current()
+    found = folders.look(folders.place(wanted))
+    if found.state == "finished" and found.sales is not None and found.sales.formats == set(FORMATS):
+        return found.sales
+    if found.state in ("missing", "finished"):
+        print(f"Making the sales data of size {wanted.name}, once.", file=sys.stderr)
+    return make(wanted, progress=True)
+
+
+def make(
+    size: sizes.Size,
+    out: Path | None = None,
+    *,
+    seed: int = DEFAULT_SEED,
+    threads: int | None = None,
+    formats: Iterable[str] = FORMATS,
+    force: bool = False,
+    progress: bool = False,
+) -> Sales:
+    """Make the sales data, unless the very same is there already.
+
+    Parameters
+    ----------
+    size : sizes.Size
+        How many bytes of CSV.
+    out : pathlib.Path, optional
+        The folder to make it in; by default the place of `size` (`daskclass.sales.folder.place`).
+    seed : int
+        Same seed and size, same bytes, with any number of threads.
+    threads : int, optional
+        1 to 4; by default one a core.
+    formats : iterable of str
+        ``csv``, ``parquet`` or both. A format that is there already is kept.
+    force : bool
+        Replace what is there, also if it is of another size or seed, changed, or not ours.
+    progress : bool
+        Show a bar on standard error, or in the notebook.
+
+    Raises
+    ------
+    UsageProblem
+        If an argument makes no sense.
+    Problem
+        If something else is there, another run is at work, or the disk has no room or cannot be written.
+    """
+    wanted = set(formats)
+    if not wanted or not wanted <= set(FORMATS):
+        raise UsageProblem(f"formats {sorted(wanted)} make no sense: choose from {', '.join(FORMATS)}")
+    if threads is None:
+        threads = min(os.cpu_count() or 1, MOST_THREADS)
+    if not 1 <= threads <= MOST_THREADS:
+        raise UsageProblem(f"{threads} threads make no sense: choose 1 to {MOST_THREADS}")
+    if rows.rows_for(size.csv_bytes) > rows.MOST_ORDERS:
+        raise UsageProblem(f"size {size.name} makes no sense: order numbers have ten digits, enough for 400GB")
+    if seed < 0:
+        raise UsageProblem(f"seed {seed} makes no sense: choose an integer from 0 up")
+    out = (out or folders.place(size)).absolute()
+    with _writing(out), _alone(out):
+        shutil.rmtree(out / _UNFINISHED, ignore_errors=True)  # of a run that died
+        found = folders.look(out)
+        if not force:
+            if found.state in ("changed", "unfinished"):
+                raise Problem(f"{found.why}; --force makes it anew")
+            if found.sales is not None:
+                _require_same(found.sales, size, seed)
+                if wanted <= found.sales.formats:
+                    return found.sales
+                wanted |= found.sales.formats
+        _require_room(out, size, wanted)
+        unfinished = out / _UNFINISHED
+        try:
+            unfinished.mkdir()
+            manifest = _write(unfinished, size, seed, threads, wanted, progress)
+            _move_in(unfinished, out, wanted, manifest)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    finished = folders.look(out)
+    if finished.sales is None or finished.state != "finished":
+        raise Problem(f"{finished.why}: something else wrote to {out} meanwhile")
+    return finished.sales
+
+
+def restamp(sales: Sales) -> None:
+    """Write the files' present times into the manifest: for a copy that `verify` found to be the same."""
+    for name, listed in sales.manifest["files"].items():
+        listed.update(folders.stamp(sales.folder / name))
+    with _writing(sales.folder), _alone(sales.folder):
+        _write_manifest(sales.folder, sales.manifest)
+
+
+@contextlib.contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    """Turn the system's refusals into problems that name the folder."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Problem(
+                f"the disk of {out} is full; nothing was kept. Free some room, or choose a smaller --size "
+                "or another folder with --out"
+            ) from error
+        raise Problem(
+            f"{out} cannot be written ({error.strerror or error}); choose a folder of yours with --out"
+        ) from error
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    try:
+        with FileLock(out / _LOCK, timeout=0):
+            yield
+    except Timeout:
+        raise Problem(f"another run is making data in {out}; wait until it has ended") from None
+
+
+def _require_same(there: Sales, size: sizes.Size, seed: int) -> None:
+    if there.size != size.name:
+        what = f"of size {there.size}, not {size.name}"
+    elif there.seed != seed:
+        what = f"of seed {there.seed}, not {seed}"
+    else:
+        return
+    raise Problem(f"{there.folder} holds data {what}; --force replaces it, --out makes it elsewhere")
+
+
+def _require_room(out: Path, size: sizes.Size, formats: set[str]) -> None:
+    share = ("csv" in formats) + _PARQUET_SHARE * ("parquet" in formats)
+    needed, free = int(size.csv_bytes * share * 1.01), shutil.disk_usage(out).free
+    if needed > free:
+        raise Problem(
+            f"no room in {out}: {format_bytes(needed)} are needed and {format_bytes(free)} are free. Free some, "
+            "or choose a smaller --size or another folder with --out"
+        )
+
+
+def _write(
+    unfinished: Path, size: sizes.Size, seed: int, threads: int, formats: set[str], progress: bool
+) -> dict:
+    total_rows = rows.rows_for(size.csv_bytes)
+    with_csv, with_parquet = "csv" in formats, "parquet" in formats
+    parquet = unfinished / PARQUET_NAME
+    if with_parquet:
+        parquet.mkdir()
+
+    def part(number: int) -> _Part:
+        """Draw a part's blocks and write its Parquet file; its CSV is left to the one who writes in order."""
+        path = parquet / f"part-{number:06d}.parquet"
+        first = number * BLOCKS_A_PART
+        text, part_rows, tallies = [], 0, 0
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(_parquet_file(path)) if with_parquet else None
+            for block_number in range(first, min(first + BLOCKS_A_PART, rows.blocks(total_rows))):
+                block = rows.draw(seed, total_rows, block_number, csv=with_csv, parquet=with_parquet)
+                if file is not None:
+                    file.write_table(block.table)
+                text.append(block.csv)
+                part_rows += block.rows
+                tallies += block.tallies
+        files = {}
+        if with_parquet:
+            files[f"{PARQUET_NAME}/{path.name}"] = {**folders.stamp(path), "sha256": folders.sha256(path)}
+        return _Part(part_rows, text, tallies, files)
+
+    tallies = np.zeros((len(rows.CATEGORIES), len(rows.TALLIES)), dtype=np.int64)
+    digest, written, files = hashlib.sha256(), 0, {}
+    bar = tqdm(
+        total=rows.expected_csv_bytes(total_rows),
+        unit="B",
+        unit_scale=True,
+        desc=f"sales data ({size.name})",
+        disable=not progress,
+        leave=False,
+    )
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.closing(bar))
+        csv = stack.enter_context((unfinished / CSV_NAME).open("wb", buffering=0)) if with_csv else None
+
+        def put(text) -> None:
+            nonlocal written
+            rest = memoryview(text)
+            digest.update(rest)
+            while rest:  # a raw file may take less than it is given
+                taken = csv.write(rest)
+                written, rest = written + taken, rest[taken:]
+
+        if csv is not None:
+            put(rows.HEADER)
+        for made in _in_order(part, -(-rows.blocks(total_rows) // BLOCKS_A_PART), threads):
+            if csv is not None:
+                for text in made.text:
+                    put(text)
+            files |= made.files
+            tallies += made.tallies
+            bar.update(bar.total * made.rows // total_rows)
+    if with_csv:
+        files[CSV_NAME] = {**folders.stamp(unfinished / CSV_NAME), "sha256": digest.hexdigest()}
+    return {
+        "schema": {
+            "generator": GENERATOR,
+            "columns": {field.name: str(field.type) for field in rows.COLUMNS},
+        },
+        "seed": seed,
+        "size": size.name,
+        "bytes": written if with_csv else None,
+        "rows": total_rows,
+        "sha256": digest.hexdigest() if with_csv else None,
+        "answers": {
+            category: dict(zip(rows.TALLIES, line, strict=True))
+            for category, line in zip(rows.CATEGORIES, tallies.tolist(), strict=True)
+        },
+        "files": dict(sorted(files.items())),
+    }
+
+
+@dataclass(frozen=True)
+class _Part:
+    rows: int
+    text: list[pa.Buffer | None]
+    tallies: np.ndarray
+    files: dict[str, dict]
+
+
+def _parquet_file(path: Path) -> pq.ParquetWriter:
+    # A dictionary of 99,001 prices or half a million customers is larger than the numbers themselves.
+    repeated = ["day", "store", "category", "quantity", "returned"]
+    return pq.ParquetWriter(path, rows.COLUMNS, use_dictionary=repeated)
+
+
+def _in_order(one, count: int, threads: int) -> Iterator:
+    """``one(0) … one(count - 1)`` on `threads` threads, in order, no more than one result waiting for each."""
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="sales")
+    waiting: deque[Future] = deque()
+    try:
+        started = 0
+        while started < count or waiting:
+            while started < count and len(waiting) <= threads:
+                waiting.append(pool.submit(one, started))
+                started += 1
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _move_in(unfinished: Path, out: Path, formats: set[str], manifest: dict) -> None:
+    # Without a manifest nothing counts as finished, so it goes first and comes last.
+    (out / MANIFEST_NAME).unlink(missing_ok=True)
+    (out / CSV_NAME).unlink(missing_ok=True)
+    _remove(out / PARQUET_NAME)
+    if "csv" in formats:
+        os.replace(unfinished / CSV_NAME, out / CSV_NAME)
+    if "parquet" in formats:
+        os.replace(unfinished / PARQUET_NAME, out / PARQUET_NAME)
+    _write_manifest(out, manifest)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _write_manifest(out: Path, manifest: dict) -> None:
+    temporary = out / f"{MANIFEST_NAME}.tmp"
+    temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, out / MANIFEST_NAME)

@@ -1,0 +1,68 @@
+"""How big is the class today? The two named sizes, and any other number of bytes.
+
+``class`` is what a room works with, ``smoke`` what CI validates the labs with. Limits are chosen for each
+size and not scaled in proportion, because Python and its libraries weigh the same at both.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+
+from daskclass.errors import UsageProblem
+
+MINIMUM_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Size:
+    """One size of the class.
+
+    Attributes
+    ----------
+    name : str
+        ``class``, ``smoke``, or the bytes as they were typed, without blanks (``10GB``).
+    csv_bytes : int
+        Size of ``sales_data.csv`` in bytes, to within a percent.
+    worker_memory : str
+        Memory limit of each worker of the local cluster, as ``dask.utils.parse_bytes`` reads it.
+    """
+
+    name: str
+    csv_bytes: int
+    worker_memory: str = "1 GiB"
+
+
+CLASS = Size("class", 3 * 2**30)
+SMOKE = Size("smoke", 200 * 10**6, worker_memory="500 MB")
+NAMED = {size.name: size for size in (CLASS, SMOKE)}
+
+_SHAPE = re.compile(r"\d+(\.\d+)?(e\d{1,2})?([kmgtp]i?)?b?", re.IGNORECASE)
+
+
+def parse(text: str) -> Size:
+    """The size that `text` names: ``class``, ``smoke``, or bytes such as ``10GB`` or ``1.5 GiB``.
+
+    Raises
+    ------
+    UsageProblem
+        If `text` is no size, or one below 1 MB.
+    """
+    name = "".join(str(text).split())
+    if name.lower() in NAMED:
+        return NAMED[name.lower()]
+    wanted = "say class, smoke, or bytes such as 100MB, 3GiB or 10GB"
+    if not _SHAPE.fullmatch(name):
+        raise UsageProblem(f"{text!r} is not a size: {wanted}")
+    from dask.utils import parse_bytes  # here: it costs a third of a second
+
+    csv_bytes = parse_bytes(name)
+    if csv_bytes < MINIMUM_BYTES:
+        raise UsageProblem(f"{text!r} is {csv_bytes:,} bytes, and the smallest size is 1MB: {wanted}")
+    return Size(name, csv_bytes)
+
+
+def current() -> Size:
+    """The size that the environment asks for with ``DASKCLASS_SIZE``; ``class`` where it says nothing."""
+    return parse(os.environ.get("DASKCLASS_SIZE") or CLASS.name)
