@@ -1,9 +1,8 @@
 """How fast are 3 GB of sales made? Against the recipe the class grew from, and against Polars, in one run.
 
 The recipe draws a million rows at a time with pandas and appends them with ``DataFrame.to_csv``; its own three
-columns. Ours makes the class's 3 GiB of eight columns, on two threads, checksum and
-manifest included. Polars writes our rows,
-read back from Parquet into memory beforehand, so only its writing is timed.
+columns. Ours makes 1 GB of its eight columns, on two threads, checksum and manifest included. Polars writes our
+rows, read back from Parquet into memory beforehand, so only its writing is timed. No way's imports are timed.
 
 Every way runs in a process of its own, in turn, several rounds; what counts is the ratio within a round.
 
@@ -78,7 +77,8 @@ def main() -> None:
         folder = Path(name)
         make = "from daskclass.sales import make; from daskclass import sizes; from pathlib import Path; import sys\n"
         subprocess.run(
-            [sys.executable, "-c", make + "make(sizes.parse('300MB'), Path(sys.argv[1]))", folder / "same"], check=True
+            [sys.executable, "-c", make + "make(sizes.parse('300MB'), Path(sys.argv[1]))", folder / "same"],
+            check=True,
         )
         for number in range(rounds):
             figures["recipe"].append(megabytes_per_second(RECIPE, folder / f"recipe-{number}.csv"))
@@ -88,7 +88,11 @@ def main() -> None:
             )
             for made in (*folder.glob("recipe-*"), *folder.glob("ours-*/*.csv")):
                 made.unlink()
-            print(f"round {number + 1}:", *(f"{way} {mbs[-1]:.0f} MB/s" for way, mbs in figures.items()), flush=True)
+            print(
+                f"round {number + 1}:",
+                *(f"{way} {mbs[-1]:.0f} MB/s" for way, mbs in figures.items()),
+                flush=True,
+            )
     ratios = {way: [a / b for a, b in zip(figures["ours"], mbs, strict=True)] for way, mbs in figures.items()}
     for way, label in (("recipe", "the recipe"), ("polars", "Polars write_csv")):
         print(

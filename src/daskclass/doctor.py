@@ -89,7 +89,11 @@ def as_text(finding: Finding) -> str:
 
 def as_json(findings: list[Finding]) -> str:
     """All findings for a program: ``{"ready": bool, "size": str, "findings": [{check, state, found, mend}]}``."""
-    content = {"ready": ready(findings), "size": sizes.current().name, "findings": list(map(asdict, findings))}
+    content = {
+        "ready": ready(findings),
+        "size": sizes.current().name,
+        "findings": list(map(asdict, findings)),
+    }
     return json.dumps(content, indent=1)
 
 
@@ -262,20 +266,20 @@ def check_proxy() -> Finding:
 _PROBE = """
 import json, sys, urllib.request
 import dask
-dask.config.set({"temporary-directory": sys.argv[1], "distributed.worker.memory.terminate": False})
+dask.config.set({"temporary-directory": sys.argv[1]})
 from distributed import Client, LocalCluster
 
 if __name__ == "__main__":
-    with LocalCluster(n_workers=2, threads_per_worker=1, memory_limit="500 MB", dashboard_address="127.0.0.1:0") as cluster:
-        with Client(cluster) as client:
-            squares = client.gather(client.map(pow, range(100), [2] * 100))
-            base = f"http://127.0.0.1:{client.scheduler_info()['services']['dashboard']}"
-            pages = {}
-            opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-            for page in ("/status", "/json/counts.json"):
-                with opener.open(base + page, timeout=20) as answer:
-                    pages[page] = answer.status
-            print(json.dumps({"sum": sum(squares), "workers": len(client.nthreads()), "pages": pages}))
+    settings = {"threads_per_worker": 1, "memory_limit": "500 MB", "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(n_workers=2, **settings) as cluster, Client(cluster) as client:
+        squares = client.gather(client.map(pow, range(100), [2] * 100))
+        base = f"http://127.0.0.1:{client.scheduler_info()['services']['dashboard']}"
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        pages = {}
+        for page in ("/status", "/json/counts.json"):
+            with opener.open(base + page, timeout=20) as answer:
+                pages[page] = answer.status
+        print(json.dumps({"sum": sum(squares), "workers": len(client.nthreads()), "pages": pages}))
 """
 
 

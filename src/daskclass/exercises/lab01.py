@@ -58,9 +58,7 @@ def _judge_mean_price(answer, sales) -> str:
     def all_near(numerator, denominator, divisor=1):
         return all(
             isinstance(answer[name], Number)
-            and math.isclose(
-                answer[name], exact[numerator] / exact[denominator] / divisor, rel_tol=1e-9, abs_tol=0.005
-            )
+            and math.isclose(answer[name], exact[numerator] / exact[denominator] / divisor, rel_tol=1e-9, abs_tol=0.005)
             for name, exact in sales.answers.items()
         )
 
@@ -119,7 +117,11 @@ def _judge_types(answer, sales) -> str:
 
 
 def _solve_types(sales):
-    return {"order_id": "int32" if 1_000_000_000 + sales.rows < 2**31 else "int64", "customer": "int32", "quantity": "int8"}
+    return {
+        "order_id": "int32" if 1_000_000_000 + sales.rows < 2**31 else "int64",
+        "customer": "int32",
+        "quantity": "int8",
+    }
 
 
 types = Exercise(

@@ -60,9 +60,7 @@ class Sales:
     @property
     def parts(self) -> list[str]:
         """Absolute paths of the Parquet files, in the order of their rows."""
-        return [
-            str(self.folder / name) for name in sorted(self.manifest["files"]) if name.startswith(PARQUET_NAME)
-        ]
+        return [str(self.folder / name) for name in sorted(self.manifest["files"]) if name.startswith(PARQUET_NAME)]
 
     @property
     def formats(self) -> set[str]:

@@ -113,18 +113,15 @@ def make(
     if seed < 0:
         raise UsageProblem(f"seed {seed} makes no sense: choose an integer from 0 up")
     out = (out or folders.place(size)).absolute()
+    # Asked twice: before anything is touched, and once nobody else can be at work.
+    there, wanted = _settle(out, size, seed, wanted, force)
+    if there is not None:
+        return there
     with _writing(out), _alone(out):
         shutil.rmtree(out / _UNFINISHED, ignore_errors=True)  # of a run that died
-        found = folders.look(out)
-        if not force:
-            if found.state in ("changed", "unfinished"):
-                raise Problem(f"{found.why}; --force makes it anew")
-            if found.sales is not None:
-                _require_same(found.sales, size, seed)
-                if wanted <= found.sales.formats:
-                    return found.sales
-                wanted |= found.sales.formats
-        _require_room(out, size, wanted)
+        there, wanted = _settle(out, size, seed, wanted, force)
+        if there is not None:
+            return there
         unfinished = out / _UNFINISHED
         try:
             unfinished.mkdir()
@@ -172,6 +169,21 @@ def _alone(out: Path) -> Iterator[None]:
         raise Problem(f"another run is making data in {out}; wait until it has ended") from None
 
 
+def _settle(out: Path, size: sizes.Size, seed: int, wanted: set[str], force: bool) -> tuple[Sales | None, set[str]]:
+    """What is there already and will do, or which formats to make; a Problem where neither is possible."""
+    found = folders.look(out)
+    if not force:
+        if found.state in ("changed", "unfinished"):
+            raise Problem(f"{found.why}; --verify compares checksums, --force makes it anew")
+        if found.sales is not None:
+            _require_same(found.sales, size, seed)
+            if wanted <= found.sales.formats:
+                return found.sales, wanted
+            wanted = wanted | found.sales.formats
+    _require_room(out, size, wanted)
+    return None, wanted
+
+
 def _require_same(there: Sales, size: sizes.Size, seed: int) -> None:
     if there.size != size.name:
         what = f"of size {there.size}, not {size.name}"
@@ -184,7 +196,10 @@ def _require_same(there: Sales, size: sizes.Size, seed: int) -> None:
 
 def _require_room(out: Path, size: sizes.Size, formats: set[str]) -> None:
     share = ("csv" in formats) + _PARQUET_SHARE * ("parquet" in formats)
-    needed, free = int(size.csv_bytes * share * 1.01), shutil.disk_usage(out).free
+    there = next(folder for folder in (out, *out.parents) if folder.exists())
+    if not there.is_dir():
+        raise UsageProblem(f"{there} is a file: choose a folder with --out")
+    needed, free = int(size.csv_bytes * share * 1.01), shutil.disk_usage(there).free
     if needed > free:
         raise Problem(
             f"no room in {out}: {format_bytes(needed)} are needed and {format_bytes(free)} are free. Free some, "
@@ -192,9 +207,7 @@ def _require_room(out: Path, size: sizes.Size, formats: set[str]) -> None:
         )
 
 
-def _write(
-    unfinished: Path, size: sizes.Size, seed: int, threads: int, formats: set[str], progress: bool
-) -> dict:
+def _write(unfinished: Path, size: sizes.Size, seed: int, threads: int, formats: set[str], progress: bool) -> dict:
     total_rows = rows.rows_for(size.csv_bytes)
     with_csv, with_parquet = "csv" in formats, "parquet" in formats
     parquet = unfinished / PARQUET_NAME
@@ -306,9 +319,9 @@ def _move_in(unfinished: Path, out: Path, formats: set[str], manifest: dict) -> 
     (out / CSV_NAME).unlink(missing_ok=True)
     _remove(out / PARQUET_NAME)
     if "csv" in formats:
-        os.replace(unfinished / CSV_NAME, out / CSV_NAME)
+        (unfinished / CSV_NAME).replace(out / CSV_NAME)
     if "parquet" in formats:
-        os.replace(unfinished / PARQUET_NAME, out / PARQUET_NAME)
+        (unfinished / PARQUET_NAME).replace(out / PARQUET_NAME)
     _write_manifest(out, manifest)
 
 
@@ -322,4 +335,4 @@ def _remove(path: Path) -> None:
 def _write_manifest(out: Path, manifest: dict) -> None:
     temporary = out / f"{MANIFEST_NAME}.tmp"
     temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, out / MANIFEST_NAME)
+    temporary.replace(out / MANIFEST_NAME)

@@ -203,9 +203,7 @@ def draw(seed: int, total_rows: int, block: int, *, csv: bool = True, parquet: b
     return Block(
         rows=rows,
         csv=_csv(tables, position, day, store, customer, cents, kind) if csv else None,
-        table=_table(tables, position, day, store, customer, cents, category, extra, returned)
-        if parquet
-        else None,
+        table=_table(tables, position, day, store, customer, cents, category, extra, returned) if parquet else None,
         tallies=_tally(cents, kind),
     )
 

@@ -1,0 +1,205 @@
+"""What runs while somebody sits at a lab? The data, the class cluster, and JupyterLab; and it all ends together."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from daskclass import clusters, sales, sizes
+from daskclass.errors import Problem, UsageProblem
+
+DASHBOARD_PORT, JUPYTER_PORT = 8787, 8888
+FIRST_LAB = "labs/00-start-here.ipynb"
+_START_SECONDS = 120
+
+
+def lab(size: sizes.Size, *, port: int | None = None, browser: bool = True) -> None:
+    """Run the class until Ctrl-C, or until JupyterLab is shut down from its menu.
+
+    Parameters
+    ----------
+    size : sizes.Size
+    port : int, optional
+        JupyterLab's; if it is not given, 8888 or, if that is taken, a free one.
+    browser : bool
+        Open the address in a browser, too.
+
+    Raises
+    ------
+    UsageProblem
+        If `port` is taken.
+    Problem
+        If this is no checkout of the class, the data is wrong, or JupyterLab does not start.
+    """
+    root = checkout()
+    if port is not None and not _free(port):
+        raise UsageProblem(f"port {port} is taken: choose another --port, or none for a free one")
+    os.environ["DASKCLASS_SIZE"] = size.name
+    with _until_terminated():
+        data = sales.open_sales(size.name)
+        print(f"Sales data: {data.rows:,} orders in {data.folder}", flush=True)
+        dashboard_port = _port_near(DASHBOARD_PORT, "the dashboard")
+        port = port or _port_near(JUPYTER_PORT, "JupyterLab")
+        with contextlib.ExitStack() as stack:
+            with _deaf_to_ctrl_c():  # so are the workers, which inherit it: this process ends them in order
+                cluster = stack.enter_context(clusters.start(f"127.0.0.1:{dashboard_port}"))
+            print(
+                f"Cluster:    {clusters.WORKERS} workers, scheduler at {cluster.scheduler_address}",
+                flush=True,
+            )
+            print(f"Dashboard:  {cluster.dashboard_link}", flush=True)
+            with _jupyter(root, cluster, port, browser) as (server, address):
+                print(f"JupyterLab: {address}", flush=True)
+                print("Ctrl-C here ends all of it.", flush=True)
+                try:
+                    status = server.wait()
+                except KeyboardInterrupt:
+                    print("\nEnding …", flush=True)
+                else:
+                    if status:
+                        raise Problem(f"JupyterLab ended by itself with exit status {status}")
+    print("The class has ended: JupyterLab, its kernels and the cluster are gone.", flush=True)
+
+
+def checkout() -> Path:
+    """The checkout of the class around the working directory, or the one this package is installed from.
+
+    Raises
+    ------
+    Problem
+        If there is none.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents, Path(__file__).resolve().parents[2]):
+        if (folder / FIRST_LAB).is_file():
+            return folder
+    raise Problem(f"there are no labs around {here}: go to the folder that you cloned the class into")
+
+
+@contextlib.contextmanager
+def _until_terminated() -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C end the block the same way, in good order."""
+
+    def stop(_signal, _frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        if os.name == "posix":  # a port just left counts as free, as it does for the servers
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _port_near(usual: int, whose: str) -> int:
+    if _free(usual):
+        return usual
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        other = probe.getsockname()[1]
+    print(f"Port {usual} is taken by another program, so {whose} is on {other}.", flush=True)
+    return other
+
+
+@contextlib.contextmanager
+def _jupyter(root: Path, cluster, port: int, browser: bool) -> Iterator[tuple[subprocess.Popen, str]]:
+    """JupyterLab on this machine only, with a token; ended with its kernels when the block ends."""
+    token = secrets.token_urlsafe(24)
+    environment = os.environ | {
+        "DASK_SCHEDULER_ADDRESS": cluster.scheduler_address,
+        "DASKCLASS_LAB": "1",
+        "JUPYTER_TOKEN": token,  # not on the command line, which other users of the machine can read
+    }
+    command = [
+        *(sys.executable, "-m", "jupyterlab"),
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        f"--ServerApp.open_browser={browser}",
+        f"--ServerApp.root_dir={root}",
+        *(["--ServerApp.allow_root=True"] if os.name == "posix" and os.geteuid() == 0 else []),
+        f"--LabApp.default_url=/lab/tree/{FIRST_LAB}",
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--Application.log_level=ERROR",
+    ]
+    # A group of its own: Ctrl-C reaches this process alone, which then ends everything in order.
+    apart = {"start_new_session": True} if os.name == "posix" else {"creationflags": 0x200}
+    server = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, **apart)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_answers(server, f"{address}/api/status", token)
+        yield server, f"{address}/lab/tree/{FIRST_LAB}?token={token}"
+    finally:
+        with _deaf_to_ctrl_c():  # a second, impatient one must not leave a server behind
+            _end(server, address, token)
+
+
+def _wait_until_answers(server: subprocess.Popen, url: str, token: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise Problem(f"JupyterLab did not start (exit status {server.returncode}); its reason stands above")
+        try:
+            _ask(url, token)
+            return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.wait(timeout=0.2)
+    raise Problem(f"JupyterLab did not answer within {_START_SECONDS} seconds")
+
+
+def _ask(url: str, token: str, method: str = "GET") -> bytes:
+    request = urllib.request.Request(url, headers={"Authorization": f"token {token}"}, method=method)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=10) as answer:
+        return answer.read()
+
+
+def _end(server: subprocess.Popen, address: str, token: str) -> None:
+    """Shut the kernels down, then the server; kill what does not go by itself."""
+    if server.poll() is not None:
+        return
+    with contextlib.suppress(OSError, ValueError):  # asked nicely; what follows does not depend on it
+        for kernel in json.loads(_ask(f"{address}/api/kernels", token)):
+            _ask(f"{address}/api/kernels/{kernel['id']}", token, "DELETE")
+        _ask(f"{address}/api/shutdown", token, "POST")
+    try:
+        server.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        server.terminate()
+        try:
+            server.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
