@@ -1,0 +1,32 @@
+"""How ``pytest --nbval-lax labs`` runs the labs: small, each on a cluster of its own, with the data there."""
+
+import os
+
+import pytest
+
+# Asynchronous log lines on standard error are no part of what a claim says.
+NOT_COMPARED = ("stderr",)
+# A cell's last output can come late on a busy machine; nbval waits five seconds for it.
+OUTPUT_SECONDS = 60
+
+
+def pytest_configure(config):
+    os.environ.setdefault("DASKCLASS_SIZE", "smoke")
+    if not os.environ.get("DASKCLASS_TEST_SCHEDULER"):
+        os.environ.pop("DASK_SCHEDULER_ADDRESS", None)
+
+
+def pytest_collection_modifyitems(items):
+    notebooks = [item for item in items if hasattr(item, "output_timeout")]
+    for item in notebooks:
+        item.output_timeout = OUTPUT_SECONDS
+    for notebook in {item.parent for item in notebooks}:
+        notebook.skip_compare = (*notebook.skip_compare, *NOT_COMPARED)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session):
+    if session.items and not session.config.option.collectonly:
+        from daskclass.sales import open_sales
+
+        open_sales()

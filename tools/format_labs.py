@@ -1,0 +1,153 @@
+"""Are the notebooks in git as they should be? Says what is not; with ``--fix``, puts it right.
+
+In git only claim cells have outputs: the claim's own line, with an execution count of 1 (nbval calls an output
+without one "unrun") and without metadata (the numbers of a run belong in the rehearsal's report). nbstripout
+drops everything else that running a notebook leaves in it.
+
+    python tools/format_labs.py [--fix] [NOTEBOOK …]
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import copy
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+from nbstripout import strip_output
+
+LABS = Path(__file__).resolve().parents[1] / "labs"
+CLAIM_TAGS = ["keep_output", "nbval-check-output"]
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+PATHS = ("core", "prework", "admin")
+FURTHER = "going further"
+
+
+def claim_text(source: str) -> str | None:
+    """The sentence of a claim cell; None for any other cell.
+
+    Raises
+    ------
+    ValueError
+        If a cell makes a claim and does anything else, or the sentence is put together at run time.
+    """
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:  # a line magic; ruff parses those and finds other mistakes
+        return None
+    calls = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "claim"
+    ]
+    if not calls:
+        return None
+    if len(tree.body) != 1 or not isinstance(tree.body[0], ast.Expr) or tree.body[0].value is not calls[0]:
+        raise ValueError("a claim stands alone in its cell")
+    sentence = calls[0].args[0] if calls[0].args else None
+    if not isinstance(sentence, ast.Constant) or not isinstance(sentence.value, str):
+        raise ValueError("a claim's sentence is a plain text, the same in every run")
+    return sentence.value
+
+
+def claims(notebook: nbformat.NotebookNode) -> list[tuple[str, str, bool]]:
+    """Cell id, sentence, and whether it is core, of every claim in `notebook`, in order."""
+    found, core = [], True
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            for heading in re.findall(r"^#{1,2} +(.+)$", cell.source, re.MULTILINE):
+                core = heading.strip().lower() != FURTHER
+        elif cell.cell_type == "code" and (text := claim_text(cell.source)) is not None:
+            found.append((cell.id, text, core))
+    return found
+
+
+def formatted(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """`notebook` as it belongs in git."""
+    notebook = copy.deepcopy(notebook)
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        text = claim_text(cell.source)
+        tags = [tag for tag in cell.metadata.get("tags", []) if tag not in CLAIM_TAGS]
+        cell.metadata = nbformat.NotebookNode()
+        if text is not None:
+            tags = sorted([*tags, *CLAIM_TAGS])
+        if tags:
+            cell.metadata["tags"] = tags
+    notebook = strip_output(notebook, keep_output=False, keep_count=False, keep_id=True)
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and (text := claim_text(cell.source)) is not None:
+            cell.execution_count = 1
+            cell.outputs = [nbformat.v4.new_output("display_data", {"text/plain": f"✔ {text}"})]
+    kept = notebook.metadata.get("daskclass", {})
+    notebook.metadata = nbformat.from_dict(
+        {"daskclass": kept, "kernelspec": KERNEL, "language_info": {"name": "python"}}
+    )
+    return notebook
+
+
+def faults(path: Path) -> list[str]:
+    """What no formatter can put right, a sentence each."""
+    notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
+    found = []
+    if (notebook.nbformat, notebook.nbformat_minor) != (4, 5):
+        found.append(f"nbformat {notebook.nbformat}.{notebook.nbformat_minor}, not 4.5")
+    try:
+        nbformat.validate(notebook)
+    except nbformat.ValidationError as error:
+        return [*found, f"not a valid notebook: {error}"]
+    ids = [cell.id for cell in notebook.cells]
+    found += [f"cell id {one!r} twice" for one in sorted({one for one in ids if ids.count(one) > 1})]
+    found += [
+        f"cell id {one!r} says nothing: name it in words-with-hyphens"
+        for one in ids
+        if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", one) or re.fullmatch(r"[0-9a-f]{8}", one)
+    ]
+    about = notebook.metadata.get("daskclass", {})
+    if set(about) != {"teaching", "exercises", "path"} or about.get("path") not in PATHS:
+        found.append(f"metadata daskclass needs teaching, exercises (minutes) and path, one of {', '.join(PATHS)}")
+    elif not all(type(about[key]) is int and about[key] > 0 for key in ("teaching", "exercises")):
+        found.append("metadata daskclass: minutes are whole numbers")
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            try:
+                claim_text(cell.source)
+            except ValueError as error:
+                found.append(f"cell {cell.id!r}: {error}")
+    if not found:
+        texts = [text for _id, text, _core in claims(notebook)]
+        found += [f"claim {text!r} twice" for text in sorted({text for text in texts if texts.count(text) > 1})]
+        if sum(core for *_, core in claims(notebook)) > 5:
+            found.append("more than five core claims: move some under a heading 'Going further'")
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("notebooks", nargs="*", type=Path, help="by default all in labs/")
+    parser.add_argument("--fix", action="store_true", help="put right what can be")
+    arguments = parser.parse_args()
+    bad = 0
+    for path in arguments.notebooks or sorted(LABS.glob("*.ipynb")):
+        found = faults(path)
+        if not found:
+            before = path.read_text(encoding="utf-8")
+            after = nbformat.writes(formatted(nbformat.read(path, as_version=4))) + "\n"
+            if before != after and arguments.fix:
+                path.write_text(after, encoding="utf-8")
+                print(f"{path.name}: put right")
+            elif before != after:
+                found.append("not as it belongs in git; run tools/format_labs.py --fix")
+        for fault in found:
+            print(f"{path.name}: {fault}", file=sys.stderr)
+        bad += bool(found)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
