@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -61,7 +60,7 @@ def open_sales(size: str | None = None) -> Sales:
     if found.state == "finished" and found.sales is not None and found.sales.formats == set(FORMATS):
         return found.sales
     if found.state in ("missing", "finished"):
-        print(f"Making the sales data of size {wanted.name}, once.", file=sys.stderr)
+        print(f"Making the sales data of size {wanted.name}, once.", flush=True)
     return make(wanted, progress=True)
 
 

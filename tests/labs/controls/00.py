@@ -1,0 +1,48 @@
+"""What makes each claim of lab 00 false."""
+
+CONTROLS = [
+    {
+        "claim": "a task ran in another process than the notebook's",
+        "cell": "connect",
+        # the scheduler and the workers as threads of the notebook's own process
+        "source": """
+from dask.distributed import Client
+
+from daskclass import clusters
+
+client = Client(
+    processes=False, protocol="tcp", host="127.0.0.1", n_workers=2, threads_per_worker=1, dashboard_address=":0"
+)
+""",
+    },
+    {
+        "claim": "the dashboard answers",
+        "cell": "connect",
+        # a scheduler without the dashboard's pages; its counts are still served
+        "source": """
+from dask.distributed import Client
+
+from daskclass import clusters
+
+client = Client(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None)
+""",
+    },
+    {
+        "claim": "the dashboard counted the tasks that ran",
+        "cell": "where",
+        # equal calls of a pure function are one task
+        "source": """
+import os
+import socket
+
+
+def where(number):
+    return socket.gethostname(), os.getpid()
+
+
+futures = client.map(where, [1] * 20, pure=True)
+places = client.gather(futures)
+here = where(0)
+""",
+    },
+]

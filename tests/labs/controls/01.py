@@ -1,0 +1,78 @@
+"""What makes each claim of lab 01 false."""
+
+CONTROLS = [
+    {
+        "claim": "size and rows are what the manifest says",
+        "cell": "open",
+        # a row that came in behind the manifest's back
+        "source": """
+import tempfile
+from pathlib import Path
+
+from daskclass.sales import make
+
+sales = make(sizes.parse("1MB"), Path(tempfile.mkdtemp()))
+with Path(sales.csv).open("ab") as file:
+    file.write(b"1000099999,2025-12-31,S01,100001,10.00,Toys,1,0\\n")
+""",
+    },
+    {
+        "claim": "the same seed gives the same bytes whatever the thread count",
+        "cell": "two-runs",
+        "source": """
+import hashlib
+import tempfile
+
+from daskclass.sales import make
+
+folder = tempfile.TemporaryDirectory()
+small = sizes.parse("3MB")
+one = make(small, Path(folder.name) / "one", seed=7, threads=1, formats=["csv"])
+three = make(small, Path(folder.name) / "three", seed=8, threads=3, formats=["csv"])
+digests = [hashlib.sha256(Path(run.csv).read_bytes()).hexdigest() for run in (one, three)]
+""",
+    },
+    {
+        "claim": "a run that is interrupted leaves no file that looks finished",
+        "cell": "kill",
+        # the run comes to its end
+        "source": """
+import subprocess
+import sys
+
+target = Path(folder.name) / "interrupted"
+subprocess.run([sys.executable, "-m", "daskclass", "data", "--size", "3MB", "--out", str(target)], check=True)
+""",
+    },
+    {
+        "claim": "reading one column of Parquet touches a fraction of the CSV's bytes",
+        "cell": "which-columns",
+        "source": "columns = sales.manifest['schema']['columns'].keys()\ncolumns = list(columns)",
+    },
+    {
+        "claim": "the limits of the row groups lead to a day's orders without opening the others",
+        "cell": "open",
+        # the same rows, shuffled
+        "source": """
+import dataclasses
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from daskclass.sales import open_sales
+
+sales = open_sales()
+rows = pq.read_table(sales.parquet)
+rows = rows.take(pa.array(np.random.default_rng(1).permutation(len(rows)))).combine_chunks()
+shuffled = dataclasses.replace(sales, folder=Path(tempfile.mkdtemp()))
+step = -(-len(rows) // len(shuffled.parts))
+for number, part in enumerate(shuffled.parts):
+    Path(part).parent.mkdir(exist_ok=True)
+    pq.write_table(rows.slice(number * step, step), part, row_group_size=131_072)
+sales = shuffled
+""",
+    },
+]

@@ -1,0 +1,47 @@
+"""A lab that ran to its end, or failed half-way, leaves no process and no file behind."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LABS = sorted((ROOT / "labs").glob("*.ipynb"))
+
+
+def status() -> set[Path]:
+    """Everything in the checkout that a lab could leave something in, but for the data that is made once."""
+    return {path for place in ("labs", "src") for path in (ROOT / place).rglob("*") if "__pycache__" not in path.parts}
+
+
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.name[:2])
+def test_run_all_shows_nothing_red_and_leaves_nothing(lab, kernel, tmp_path, format_labs):
+    notebook, before = nbformat.read(lab, as_version=4), status()
+    with kernel(notebook) as run:
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                run(cell)
+                assert not [output for output in cell.outputs if output.output_type == "error"]
+                assert not [text for text in cell.outputs if text.get("name") == "stderr" and "Traceback" in text.text]
+    assert status() == before
+    assert left_in(tmp_path) == []
+
+
+def left_in(folder: Path) -> list[Path]:
+    """Files that stay; but for the empty locks by which distributed finds scratch folders of the dead to purge."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in files if path.suffix not in (".lock", ".dirlock") or path.stat().st_size]
+
+
+def test_a_lab_that_fails_half_way_leaves_nothing(kernel, tmp_path):
+    """Its cluster is up and its results are held; the kernel fixture requires that its processes go."""
+    notebook = nbformat.read(ROOT / "labs" / "00-start-here.ipynb", as_version=4)
+    with kernel(notebook) as run:
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                run(cell)
+            if cell.id == "where":
+                break
+        else:
+            pytest.fail("the lab has no cell `where` any more")
+    assert left_in(tmp_path) == []

@@ -1,0 +1,120 @@
+"""The notebooks in git are as they should be, and the formatter sees it when they are not."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LAB = ROOT / "labs" / "00-start-here.ipynb"
+CLAIM = "claim-other-process"
+
+
+def run_formatter(*arguments):
+    command = [sys.executable, str(ROOT / "tools" / "format_labs.py"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """A copy of a lab: its path, and a function that changes it."""
+    path = tmp_path / LAB.name
+    path.write_bytes(LAB.read_bytes())
+
+    def change(how):
+        notebook = nbformat.read(path, as_version=4)
+        how(notebook, {cell.id: cell for cell in notebook.cells})
+        nbformat.write(notebook, path)
+
+    return path, change
+
+
+def test_every_lab_is_as_it_belongs_in_git():
+    run = run_formatter()
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_what_running_leaves_is_put_right(lab):
+    path, change = lab
+
+    def as_after_a_run(notebook, cells):
+        cells["where"].outputs = [nbformat.v4.new_output("stream", text="somewhere")]
+        cells["where"].execution_count = 17
+        cells["where"].metadata = {"execution": {"iopub.status.busy": "2026-01-01"}, "collapsed": True}
+        cells[CLAIM].execution_count = 18
+        cells[CLAIM].outputs[0].metadata = {"daskclass": {"evidence": {"here": 1}}}
+        notebook.metadata["language_info"] = {"name": "python", "version": "3.13.0"}
+
+    change(as_after_a_run)
+    assert run_formatter(path).returncode == 1
+    assert run_formatter("--fix", path).returncode == 0
+    assert run_formatter(path).returncode == 0
+    assert path.read_bytes() == LAB.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("how", "fault"),
+    [
+        (lambda nb, cells: cells[CLAIM].update(source="x = 1\n" + cells[CLAIM].source), "stands alone"),
+        (lambda nb, cells: cells[CLAIM].update(source="claim(f'{here} holds', True)"), "plain text"),
+        (lambda nb, cells: cells[CLAIM].update(source="claim()"), "plain text"),
+        (lambda nb, cells: cells["where"].update(source="if 1:\n    claim('x', here)"), "stands alone"),
+        (lambda nb, cells: cells["where"].update(source=cells[CLAIM].source), "twice"),
+        (lambda nb, cells: cells["where"].update(id="0a1b2c3d"), "says nothing"),
+        (lambda nb, cells: nb.metadata["daskclass"].update(path="optional"), "core, prework, admin"),
+        (lambda nb, cells: nb.metadata["daskclass"].update(teaching=2.5), "whole numbers"),
+        (lambda nb, cells: nb.metadata.pop("daskclass"), "needs teaching"),
+        (
+            lambda nb, cells: nb.cells.extend(
+                nbformat.v4.new_code_cell(f"claim('number {word}', x)", id=f"more-{word}")
+                for word in ("one", "two", "six")
+            ),
+            "more than five core claims",
+        ),
+    ],
+)
+def test_what_cannot_be_put_right_is_said(lab, how, fault):
+    path, change = lab
+    change(how)
+    before = path.read_bytes()
+    run = run_formatter("--fix", path)
+    assert run.returncode == 1
+    assert fault in run.stderr
+    assert "Traceback" not in run.stderr
+    assert path.read_bytes() == before
+
+
+def test_claims_after_the_heading_are_not_core(format_labs):
+    cells = [
+        nbformat.v4.new_code_cell("claim('first', x)", id="first"),
+        nbformat.v4.new_markdown_cell("## Going further", id="heading"),
+        nbformat.v4.new_markdown_cell("### A detail", id="detail"),
+        nbformat.v4.new_code_cell("claim('second', x)", id="second"),
+        nbformat.v4.new_markdown_cell("## Back", id="back"),
+        nbformat.v4.new_code_cell("claim('third', x)", id="third"),
+    ]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    assert format_labs.claims(notebook) == [
+        ("first", "first", True),
+        ("second", "second", False),
+        ("third", "third", True),
+    ]
+
+
+@pytest.mark.parametrize("stored", ["✔ something else", "✘ a task ran in another process than the notebook's"])
+def test_nbval_compares_what_a_claim_says(lab, stored):
+    path, change = lab
+
+    def only_the_claim(notebook, cells):
+        claim = cells[CLAIM]
+        claim.outputs[0].data["text/plain"] = stored
+        first = nbformat.v4.new_code_cell("from daskclass.claims import claim\nhere, places = 0, [1]", id="first")
+        notebook.cells = [first, claim]
+
+    change(only_the_claim)
+    command = [sys.executable, "-m", "pytest", "--nbval-lax", "-p", "no:cacheprovider", path.name]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=path.parent)
+    assert run.returncode == 1
+    assert "1 failed, 1 passed" in run.stdout

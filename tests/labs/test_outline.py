@@ -1,0 +1,76 @@
+"""Every bullet of the sources has a lab, and in that lab the claims or exercises that prove it."""
+
+import importlib
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from daskclass.exercises.exercise import Exercise
+
+ROOT = Path(__file__).parents[2]
+LABS = {path.name[:2]: path for path in sorted((ROOT / "labs").glob("*.ipynb"))}
+OUTLINE = tomllib.loads((ROOT / "labs" / "outline.toml").read_text(encoding="utf-8"))
+MOST_CORE_MINUTES = 350
+LEAST_HANDS_ON = 0.4
+
+
+def exists(place: str) -> bool:
+    return place in LABS or (ROOT / place).is_file()
+
+
+def test_what_is_still_to_come_is_exactly_what_is_listed():
+    needed = {bullet["lab"] for bullet in OUTLINE["bullet"]}
+    assert {place for place in needed if not exists(place)} == set(OUTLINE["to_come"])
+    assert sorted(OUTLINE["to_come"]) == OUTLINE["to_come"]
+
+
+def test_every_lab_teaches_a_bullet():
+    assert set(LABS) <= {bullet["lab"] for bullet in OUTLINE["bullet"]}
+
+
+def test_no_bullet_stands_twice():
+    bullets = [(bullet["source"], bullet["text"]) for bullet in OUTLINE["bullet"]]
+    assert len(set(bullets)) == len(bullets)
+
+
+@pytest.mark.parametrize("bullet", OUTLINE["bullet"], ids=lambda bullet: f"{bullet['lab']}-{bullet['text']}")
+def test_a_bullet_is_proven_where_it_is_taught(bullet, format_labs):
+    claims, exercises = bullet.get("claims", []), bullet.get("exercises", [])
+    if bullet["lab"] in OUTLINE["to_come"]:
+        assert not claims
+        assert not exercises
+        return
+    if bullet["lab"] not in LABS:
+        return  # a document, which proves nothing by running
+    assert claims or exercises
+    notebook = nbformat.read(LABS[bullet["lab"]], as_version=4)
+    made = {text for _cell, text, _core in format_labs.claims(notebook)}
+    assert set(claims) <= made
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    for name in exercises:
+        module, exercise = name.split(".")
+        assert isinstance(getattr(importlib.import_module(f"daskclass.exercises.{module}"), exercise), Exercise)
+        assert f"{name}.check(" in code
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_every_claim_of_a_lab_stands_in_the_outline(lab, format_labs):
+    listed = {claim for bullet in OUTLINE["bullet"] if bullet["lab"] == lab for claim in bullet.get("claims", [])}
+    made = {text for _cell, text, _core in format_labs.claims(nbformat.read(LABS[lab], as_version=4))}
+    assert made == listed
+
+
+def test_what_is_only_told_is_a_closed_list():
+    assert {told["text"] for told in OUTLINE["told"]} == {"Kubernetes", "YARN", "Coiled", "Cloud providers"}
+    assert all(told["reason"] and told["checked"] for told in OUTLINE["told"])
+
+
+def test_the_class_fits_its_time():
+    minutes = [nbformat.read(path, as_version=4).metadata["daskclass"] for path in LABS.values()]
+    core = [lab for lab in minutes if lab["path"] == "core"]
+    assert sum(lab["teaching"] + lab["exercises"] for lab in core) <= MOST_CORE_MINUTES
+    if not OUTLINE["to_come"]:
+        hands_on = sum(lab["exercises"] for lab in core)
+        assert hands_on >= LEAST_HANDS_ON * sum(lab["teaching"] + lab["exercises"] for lab in core)
