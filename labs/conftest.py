@@ -1,4 +1,4 @@
-"""How ``pytest --nbval-lax labs`` runs the labs: small, each on a cluster of its own, with the data there."""
+"""How ``pytest --nbval-lax labs`` runs them: small, each on a cluster of its own."""
 
 import os
 

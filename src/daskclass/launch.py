@@ -68,7 +68,7 @@ def lab(size: sizes.Size, *, port: int | None = None, browser: bool = True) -> N
                     print("\nEnding …", flush=True)
                 else:
                     if status:
-                        raise Problem(f"JupyterLab ended by itself with exit status {status}")
+                        raise Problem(f"JupyterLab ended by itself with exit status {status}; see build/jupyterlab.log")
     print("The class has ended: JupyterLab, its kernels and the cluster are gone.", flush=True)
 
 
@@ -153,34 +153,42 @@ def _jupyter(root: Path, cluster, port: int, browser: bool) -> Iterator[tuple[su
         f"--ServerApp.root_dir={root}",
         *(["--ServerApp.allow_root=True"] if os.name == "posix" and os.geteuid() == 0 else []),
         f"--LabApp.default_url=/lab/tree/{FIRST_LAB}",
+        "--LabApp.extension_manager=readonly",  # the other one asks a package index
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-        "--Application.log_level=ERROR",
     ]
+    log = root / "build" / "jupyterlab.log"
     # A group of its own: Ctrl-C reaches this process alone, which then ends everything in order.
     apart = {"start_new_session": True} if os.name == "posix" else {"creationflags": 0x200}
-    server = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, **apart)
+    try:
+        log.parent.mkdir(exist_ok=True)
+        with log.open("wb") as output:
+            server = subprocess.Popen(
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, **apart
+            )
+    except OSError as error:
+        raise Problem(f"{log} cannot be written ({error.strerror}): JupyterLab's messages go there") from error
     address = f"http://127.0.0.1:{port}"
     try:
-        _wait_until_answers(server, f"{address}/api/status", token)
+        _wait_until_answers(server, f"{address}/api/status", token, log)
         yield server, f"{address}/lab/tree/{FIRST_LAB}?token={token}"
     finally:
         with _deaf_to_ctrl_c():  # a second, impatient one must not leave a server behind
             _end(server, address, token)
 
 
-def _wait_until_answers(server: subprocess.Popen, url: str, token: str) -> None:
+def _wait_until_answers(server: subprocess.Popen, url: str, token: str, log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            raise Problem(f"JupyterLab did not start (exit status {server.returncode}); its reason stands above")
+            raise Problem(f"JupyterLab did not start (exit status {server.returncode}); why stands in {log}")
         try:
             _ask(url, token)
             return
         except (urllib.error.URLError, TimeoutError, ConnectionError):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 server.wait(timeout=0.2)
-    raise Problem(f"JupyterLab did not answer within {_START_SECONDS} seconds")
+    raise Problem(f"JupyterLab did not answer within {_START_SECONDS} seconds; see {log}")
 
 
 def _ask(url: str, token: str, method: str = "GET") -> bytes:
