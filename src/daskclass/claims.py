@@ -71,7 +71,7 @@ def is_true(condition: Any) -> bool:
     if isinstance(condition, list | tuple):
         return len(condition) > 0 and all(is_true(element) for element in condition)
     if isinstance(condition, pd.DataFrame):
-        return condition.size > 0 and all(is_true(condition[column]) for column in condition)
+        return condition.size > 0 and all(is_true(column) for _name, column in condition.items())
     if isinstance(condition, np.ndarray | pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
         if len(np.shape(condition)) == 0:
             return is_true(condition.item())
@@ -92,12 +92,14 @@ def is_true(condition: Any) -> bool:
 
 def plain(value: Any) -> Any:
     """`value` as what JSON can hold: numbers, texts, lists and dicts of them; anything else as its text."""
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, np.generic):
-        return plain(value.item())
+    if value is None or isinstance(value, bool | np.bool_):
+        return None if value is None else bool(value)
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else str(value)
     if isinstance(value, Mapping):
         return {str(key): plain(element) for key, element in value.items()}
     if isinstance(value, pd.Series):

@@ -45,6 +45,12 @@ def commands() -> None:
     """A class about Dask clusters that measures what it says."""
 
 
+def _folder(_context, _option, name: str | None) -> Path | None:
+    if name == "":
+        raise click.BadParameter("an empty name is no folder; say . for this one")
+    return None if name is None else Path(name)
+
+
 size_option = click.option(
     "--size",
     metavar="SIZE",
@@ -54,7 +60,9 @@ size_option = click.option(
 
 @commands.command()
 @size_option
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to make it in.  [default: data/ or data/SIZE/]")
+@click.option(
+    "--out", type=click.Path(), callback=_folder, help="Folder to make it in.  [default: data/ or data/SIZE/]"
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Same seed and size, same bytes.  [default: 2026]")
 @click.option("--threads", type=click.IntRange(1, 4), help="[default: one a core]")
 @click.option(

@@ -60,7 +60,10 @@ def parse(text: str) -> Size:
         raise UsageProblem(f"{text!r} is not a size: {wanted}")
     from dask.utils import parse_bytes  # here: it costs a third of a second
 
-    csv_bytes = parse_bytes(name)
+    try:
+        csv_bytes = parse_bytes(name)
+    except OverflowError:
+        raise UsageProblem(f"{text!r} is more than any machine has: {wanted}") from None
     if csv_bytes < MINIMUM_BYTES:
         raise UsageProblem(f"{text!r} is {csv_bytes:,} bytes, and the smallest size is 1MB: {wanted}")
     return Size(name, csv_bytes)

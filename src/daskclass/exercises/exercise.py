@@ -82,7 +82,9 @@ class Exercise:
 
 def _attempted(answer: Any) -> bool:
     if inspect.isfunction(answer):  # is its body still `...`?
-        return answer.__code__.co_code not in {empty.__code__.co_code for empty in (_bare, _documented)}
+        code = answer.__code__
+        returns_something = set(code.co_consts) - {None, ..., answer.__doc__}
+        return bool(returns_something) or code.co_code not in _EMPTY
     return answer is not ...
 
 
@@ -91,6 +93,9 @@ def _bare(): ...
 
 def _documented():
     """A body of nothing behind a docstring compiles to other bytes."""
+
+
+_EMPTY = {function.__code__.co_code for function in (_bare, _documented)}
 
 
 def _shown(answer: Any) -> str:

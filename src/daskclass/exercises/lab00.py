@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from numbers import Number
+from numbers import Number, Real
 
 from daskclass.exercises.exercise import Exercise, TryNext
 
@@ -25,6 +25,8 @@ def _judge_mean_price(mean_price) -> str:
         raise TryNext(f"`mean_price` returned a {type(got).__name__}; it should be a dictionary by category.")
     if set(got) != {"Toys", "Books"}:
         raise TryNext(f"The keys are {sorted(map(str, got))}; they should be the categories of the orders.")
+    if not all(isinstance(price, Real) for price in got.values()):
+        raise TryNext(f"The values are {list(got.values())}; each should be one number.")
     if got == {"Toys": 45.0, "Books": 45.0}:
         raise TryNext("These are the sums. Divide each by how many orders it came from.")
     if got != {"Toys": 15.0, "Books": 22.5}:

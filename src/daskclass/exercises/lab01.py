@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from numbers import Number
+from numbers import Real
 
 import numpy as np
 
@@ -13,7 +13,7 @@ BLOCK = 64_000_000  # "64 MB", as Dask reads it
 
 
 def _judge_partitions(answer, sales) -> str:
-    if isinstance(answer, bool) or not isinstance(answer, Number):
+    if isinstance(answer, bool) or not isinstance(answer, Real) or not math.isfinite(answer):
         raise TryNext("It should be a number of partitions.")
     exact = sales.bytes / BLOCK
     right = max(1, sales.bytes // BLOCK)
@@ -44,7 +44,7 @@ partitions = Exercise(
 
 
 def _judge_mean_price(answer, sales) -> str:
-    if isinstance(answer, Number):
+    if isinstance(answer, Real):
         raise TryNext("That is one number; there should be one for each category.")
     if hasattr(answer, "to_dict"):
         answer = answer.to_dict()
@@ -57,7 +57,7 @@ def _judge_mean_price(answer, sales) -> str:
 
     def all_near(numerator, denominator, divisor=1):
         return all(
-            isinstance(answer[name], Number)
+            isinstance(answer[name], Real)
             and math.isclose(answer[name], exact[numerator] / exact[denominator] / divisor, rel_tol=1e-9, abs_tol=0.005)
             for name, exact in sales.answers.items()
         )
@@ -101,7 +101,7 @@ def _judge_types(answer, sales) -> str:
     for column, most in largest.items():
         try:
             kind = np.dtype(answer[column])
-        except TypeError:
+        except (TypeError, ValueError, SyntaxError):  # whichever NumPy's parser of types stumbles over
             raise TryNext(f"`{answer[column]!r}` for {column} is not a type NumPy knows.") from None
         if kind.name not in _SIGNED:
             raise TryNext(f"For {column} choose among {', '.join(_SIGNED)}.")

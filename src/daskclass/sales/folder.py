@@ -126,7 +126,7 @@ def look(folder: Path) -> Found:
         return Found("missing", f"no sales data in {folder}")
     try:
         sales = _read(manifest)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return Found("changed", f"{manifest} cannot be read: {type(error).__name__}: {error}")
     if (made_by := sales.manifest["schema"].get("generator")) != GENERATOR:
         return Found("changed", f"{folder} was made by generator {made_by}, this is {GENERATOR}", sales)
@@ -140,6 +140,8 @@ def look(folder: Path) -> Found:
         if found["modified_us"] != listed["modified_us"]:
             return Found("changed", f"{path} was written to after it was made", sales)
     if "parquet" in sales.formats:
+        if not Path(sales.parquet).is_dir():
+            return Found("changed", f"{sales.parquet} is not a folder any more", sales)
         unlisted = {path.name for path in Path(sales.parquet).iterdir()} - {Path(p).name for p in sales.parts}
         if unlisted:
             return Found("changed", f"{Path(sales.parquet) / min(unlisted)} does not belong there", sales)
@@ -161,21 +163,42 @@ def verify(sales: Sales) -> None:
 
 
 def _read(manifest: Path) -> Sales:
+    """The folder that `manifest` describes; a ValueError where it is not of the form that `making` writes."""
     content = json.loads(manifest.read_text(encoding="utf-8"))
     folder = manifest.parent.absolute()
+    _require(content, dict, "the manifest")
+    for name, kind in (
+        ("schema", dict),
+        ("seed", int),
+        ("size", str),
+        ("rows", int),
+        ("answers", dict),
+        ("files", dict),
+    ):
+        _require(content.get(name), kind, name)
     for name, listed in content["files"].items():
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise ValueError(f"it lists {name!r}, outside of its folder")
-        listed["bytes"], listed["modified_us"], listed["sha256"]  # each must be there
-    content["schema"].get("generator")
+        _require(listed, dict, name)
+        for what, kind in (("bytes", int), ("modified_us", int), ("sha256", str)):
+            _require(listed.get(what), kind, f"{what} of {name}")
+    if CSV_NAME in content["files"]:
+        _require(content.get("bytes"), int, "bytes")
+    for category, sums in content["answers"].items():
+        _require(sums, dict, f"the answers for {category}")
     return Sales(
         folder=folder,
         size=content["size"],
         seed=content["seed"],
         rows=content["rows"],
-        bytes=content["bytes"],
+        bytes=content.get("bytes"),
         csv=str(folder / CSV_NAME),
         parquet=str(folder / PARQUET_NAME),
-        answers={category: dict(content["answers"][category]) for category in content["answers"]},
+        answers=content["answers"],
         manifest=content,
     )
+
+
+def _require(value: Any, kind: type, what: str) -> None:
+    if type(value) is not kind:
+        raise ValueError(f"{what} should be a {kind.__name__} and is {value!r:.60}")

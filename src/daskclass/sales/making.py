@@ -112,15 +112,17 @@ def make(
     if seed < 0:
         raise UsageProblem(f"seed {seed} makes no sense: choose an integer from 0 up")
     out = (out or folders.place(size)).absolute()
-    # Asked twice: before anything is touched, and once nobody else can be at work.
-    there, wanted = _settle(out, size, seed, wanted, force)
-    if there is not None:
-        return there
-    with _writing(out), _alone(out):
-        shutil.rmtree(out / _UNFINISHED, ignore_errors=True)  # of a run that died
+    with _explained(out):
+        # Asked twice: before anything is touched, and once nobody else can be at work.
         there, wanted = _settle(out, size, seed, wanted, force)
         if there is not None:
             return there
+        out.mkdir(parents=True, exist_ok=True)
+    with _explained(out), _alone(out):
+        there, wanted = _settle(out, size, seed, wanted, force)
+        if there is not None:
+            return there
+        shutil.rmtree(out / _UNFINISHED, ignore_errors=True)  # of a run that died
         unfinished = out / _UNFINISHED
         try:
             unfinished.mkdir()
@@ -138,15 +140,14 @@ def restamp(sales: Sales) -> None:
     """Write the files' present times into the manifest: for a copy that `verify` found to be the same."""
     for name, listed in sales.manifest["files"].items():
         listed.update(folders.stamp(sales.folder / name))
-    with _writing(sales.folder), _alone(sales.folder):
+    with _explained(sales.folder), _alone(sales.folder):
         _write_manifest(sales.folder, sales.manifest)
 
 
 @contextlib.contextmanager
-def _writing(out: Path) -> Iterator[None]:
+def _explained(out: Path) -> Iterator[None]:
     """Turn the system's refusals into problems that name the folder."""
     try:
-        out.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -172,7 +173,8 @@ def _settle(out: Path, size: sizes.Size, seed: int, wanted: set[str], force: boo
     """What is there already and will do, or which formats to make; a Problem where neither is possible."""
     found = folders.look(out)
     if not force:
-        if found.state in ("changed", "unfinished"):
+        ours = (out / _UNFINISHED).exists()  # a run that died while it moved its files to their place
+        if found.state == "changed" or (found.state == "unfinished" and not ours):
             raise Problem(f"{found.why}; --verify compares checksums, --force makes it anew")
         if found.sales is not None:
             _require_same(found.sales, size, seed)

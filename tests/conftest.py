@@ -1,0 +1,290 @@
+"""What the tests share: data made once, one cluster, one notebook, and ways to run the command line."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib
+import inspect
+import io
+import os
+import pkgutil
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import dask
+import hypothesis
+import pytest
+from hypothesis.configuration import set_hypothesis_home_dir
+
+HERE = Path(__file__).parent
+OURS = ("DASKCLASS_SIZE", "DASKCLASS_DATA", "DASKCLASS_LAB", "DASK_SCHEDULER_ADDRESS", "DASK_TEMPORARY_DIRECTORY")
+
+# The same examples in every run, and no example is too slow: a busy machine is no failure.
+hypothesis.settings.register_profile(
+    "daskclass",
+    database=None,
+    deadline=None,
+    derandomize=True,
+    print_blob=False,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture, hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("daskclass")
+_scratch = tempfile.TemporaryDirectory(prefix="daskclass-tests-", ignore_cleanup_errors=True)
+set_hypothesis_home_dir(_scratch.name)
+
+# As `python -m daskclass`, but Ctrl-C is heard even where the shell that runs the tests made them deaf to it.
+HEARING = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from daskclass.cli import main; main()"
+)
+
+
+@pytest.fixture(autouse=True)
+def _apart(request, monkeypatch, tmp_path):
+    """Each unit test has a data folder of its own and no setting of the person who runs it."""
+    if (HERE / "labs") in request.node.path.parents:
+        yield
+        return
+    for name in OURS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DASKCLASS_DATA", str(tmp_path / "data"))
+    with dask.config.set({"scheduler-address": None}):
+        yield
+
+
+def _make(folder: Path, size: str):
+    from daskclass import sales, sizes
+
+    return sales.make(sizes.parse(size), folder, threads=2)
+
+
+@pytest.fixture(scope="session")
+def small_sales(tmp_path_factory):
+    """A finished folder of 2 MB: one block, one part. Only to be read."""
+    return _make(tmp_path_factory.mktemp("small"), "2MB")
+
+
+@pytest.fixture(scope="session")
+def large_sales(tmp_path_factory):
+    """A finished folder of 30 MB: five blocks, three parts. Only to be read."""
+    return _make(tmp_path_factory.mktemp("large"), "30MB")
+
+
+@pytest.fixture
+def own_sales(small_sales, tmp_path):
+    """A copy of the small folder with its times, to be spoiled."""
+    from daskclass import sales
+
+    folder = tmp_path / "own"
+    shutil.copytree(small_sales.folder, folder)
+    found = sales.look(folder)
+    assert found.state == "finished", found.why
+    return found.sales
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, memory_limit="500 MB", dashboard_address="127.0.0.1:0"
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def client(cluster):
+    from distributed import Client
+
+    with Client(cluster, set_as_default=False) as connected:
+        yield connected
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """For subprocesses: nothing of the person's settings, and nothing written to their home."""
+    kept = {name: value for name, value in os.environ.items() if name not in OURS}
+    return kept | {
+        "DASKCLASS_DATA": str(tmp_path / "data"),
+        "IPYTHONDIR": str(tmp_path / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(tmp_path / "jupyter-config"),
+        "JUPYTER_RUNTIME_DIR": str(tmp_path / "jupyter-runtime"),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@pytest.fixture
+def daskclass(environment, tmp_path):
+    """Start ``daskclass …`` in a process of its own; what still runs at the end is killed by its own pid."""
+    running = []
+
+    def start(*arguments, env=None, cwd=tmp_path) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, "-c", HEARING, *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            env=environment | (env or {}),
+            cwd=cwd,
+        )
+        running.append(process)
+        return process
+
+    yield start
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@dataclass(frozen=True)
+class Said:
+    status: int
+    out: str
+    err: str
+
+    @property
+    def last(self) -> str:
+        return self.err.rstrip("\n").split("\n")[-1]
+
+
+@pytest.fixture
+def say(monkeypatch):
+    """Run ``daskclass …`` in this process."""
+    from daskclass import cli
+
+    def run(*arguments) -> Said:
+        out, err = io.StringIO(), io.StringIO()
+        monkeypatch.setattr(sys, "argv", ["daskclass", *map(str, arguments)])
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as left:
+            cli.main()
+        return Said(left.value.code, out.getvalue(), err.getvalue())
+
+    return run
+
+
+@pytest.fixture
+def until_it_writes():
+    """Wait until a process has written to a file; bounded, and over at once if the process ends."""
+
+    def wait(process: subprocess.Popen, path: Path) -> None:
+        for _ in range(6_000):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_size > 0:
+                    return
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=0.01)
+                break
+        raise AssertionError(f"nothing was written; exit status {process.poll()}")
+
+    return wait
+
+
+NOTEBOOK = {
+    "true": "from daskclass.claims import claim\nclaim('Two and two are four', 2 + 2 == 4, result=2 + 2)",
+    "false": "claim('Two and two are five', 2 + 2 == 5, result=2 + 2)",
+    "check": "from daskclass.exercises import lab01\nlab01.partitions.check(...)",
+    "hint": "lab01.partitions.hint()",
+    "solution": "lab01.partitions.solution()",
+}
+
+
+@pytest.fixture(scope="session")
+def notebook(tmp_path_factory):
+    """The outputs of `NOTEBOOK`, run by a real kernel."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    cells = {name: nbformat.v4.new_code_cell(source) for name, source in NOTEBOOK.items()}
+    book = nbformat.v4.new_notebook(cells=list(cells.values()))
+    folder = tmp_path_factory.mktemp("notebook")
+    before = os.environ.get("IPYTHONDIR")
+    os.environ["IPYTHONDIR"] = str(folder / "ipython")
+    try:
+        NotebookClient(book, allow_errors=True, timeout=120, resources={"metadata": {"path": folder}}).execute()
+    finally:
+        os.environ.pop("IPYTHONDIR")
+        if before is not None:
+            os.environ["IPYTHONDIR"] = before
+    return {name: cell.outputs for name, cell in zip(cells, book.cells, strict=True)}
+
+
+def _exercises() -> dict:
+    from daskclass import exercises
+    from daskclass.exercises.exercise import Exercise
+
+    found = {}
+    for module in pkgutil.iter_modules(exercises.__path__):
+        contents = vars(importlib.import_module(f"daskclass.exercises.{module.name}"))
+        found |= {f"{module.name}.{name}": value for name, value in contents.items() if isinstance(value, Exercise)}
+    return found
+
+
+def pytest_generate_tests(metafunc):
+    if "exercise" in metafunc.fixturenames:
+        found = _exercises()
+        metafunc.parametrize("exercise", found.values(), ids=found.keys())
+
+
+@pytest.fixture
+def plan():
+    """What lab 00 hands out: four tasks that add prices up in cents."""
+
+    @dask.delayed
+    def in_cents(price):
+        return round(price * 100)
+
+    return dask.delayed(sum)([in_cents(price) for price in (10.0, 5.5, 10.0)])
+
+
+@pytest.fixture
+def live(request):
+    """The things that a notebook hands to an exercise, by the parameter's name."""
+
+    def resource(name: str):
+        return request.getfixturevalue({"sales": "small_sales", "client": "client", "plan": "plan"}[name])
+
+    return resource
+
+
+@pytest.fixture
+def judged(live):
+    """The verdict on an answer, with what else the judge of that exercise wants."""
+
+    def verdict(exercise, answer, **instead):
+        _answer, *more = inspect.signature(exercise.judge).parameters
+        return exercise.verdict(answer, *(instead[name] if name in instead else live(name) for name in more))
+
+    return verdict
+
+
+@pytest.fixture
+def unreached(live):
+    """Which ``raise TryNext`` of a module none of the answers reaches, by line."""
+    from daskclass.exercises.exercise import TryNext
+
+    def find(module, answers) -> list[str]:
+        source = inspect.getsource(module)
+        raises = [
+            range(node.lineno, node.end_lineno + 1)
+            for node in ast.walk(ast.parse(source))
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.func.id == "TryNext"
+        ]
+        assert raises, "there is nothing to reach"
+        reached = set()
+        for exercise, answer, instead in answers:
+            _answer, *more = inspect.signature(exercise.judge).parameters
+            try:
+                exercise.judge(answer, *(instead[name] if name in instead else live(name) for name in more))
+            except TryNext as advice:
+                reached.add(advice.__traceback__.tb_next.tb_lineno)
+        lines = source.splitlines()
+        return [lines[span.start - 1].strip() for span in raises if reached.isdisjoint(span)]
+
+    return find

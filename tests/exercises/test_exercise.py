@@ -1,0 +1,121 @@
+import inspect
+
+import pytest
+
+from daskclass.exercises import exercise as exercises
+from daskclass.exercises.exercise import Exercise, TryNext
+
+RESOURCES = ("sales", "client", "plan")
+
+
+def judge(answer) -> str:
+    if answer != 7:
+        raise TryNext("Count again.")
+    return "Seven it is."
+
+
+def solve():
+    return 7
+
+
+seven = Exercise("seven", judge, solve, ("It is odd.", "It is prime.", "It is below eight."))
+
+
+@pytest.fixture
+def solved(live):
+    """A solution is the answer itself where the question is a function, else it makes the answer."""
+
+    def answer(exercise):
+        wanted = list(inspect.signature(exercise.solve).parameters)
+        if all(name in RESOURCES for name in wanted):
+            return exercise.solve(*map(live, wanted))
+        return exercise.solve
+
+    return answer
+
+
+def test_dots_are_not_attempted(exercise, judged, capsys):
+    verdict = judged(exercise, ...)
+    assert verdict.state == "not attempted"
+    assert f"`{exercise.variable}` is still `...`" in verdict.message
+    exercise.check(...)
+    assert capsys.readouterr().out == f"… **Not attempted.** {verdict.message}\n"
+
+
+def test_a_function_of_dots_is_not_attempted(exercise, judged):
+    def untouched(orders): ...
+
+    def described(orders):
+        """Take orders."""
+        ...
+
+    assert judged(exercise, untouched).state == judged(exercise, described).state == "not attempted"
+
+
+def test_the_solution_is_right(exercise, judged, solved):
+    verdict = judged(exercise, solved(exercise))
+    assert verdict.state == "right", verdict.message
+    assert verdict.message.endswith(".")
+
+
+def test_the_solution_shown_is_the_one_that_was_run(exercise, capsys):
+    exercise.solution()
+    shown = capsys.readouterr().out
+    assert shown.startswith("```python\ndef ")
+    assert shown.endswith("\n```\n")
+    code = shown.removeprefix("```python\n").removesuffix("\n```\n")
+    assert code == inspect.getsource(exercise.solve).strip()
+    compile(code, "solution", "exec")
+
+
+def test_hints_lead_on_and_a_hint_too_many_is_said(exercise, capsys):
+    assert exercise.hints
+    for number, hint in enumerate(exercise.hints, start=1):
+        exercise.hint(number)
+        shown = capsys.readouterr().out
+        assert shown.startswith(f"**Hint {number}.** {hint}")
+        assert (f".hint({number + 1})" in shown) == (number < len(exercise.hints))
+    for number in (0, -1, len(exercise.hints) + 1):
+        exercise.hint(number)
+        assert f"no hint {number}: this exercise has {len(exercise.hints)}" in capsys.readouterr().out
+
+
+def test_an_exercise_is_asked_for_under_a_name(exercise):
+    assert exercise.variable.isidentifier()
+
+
+@pytest.mark.parametrize(
+    ("answer", "line"),
+    [
+        (7, "✔ **Right.** Seven it is."),
+        (8, "✘ **Not yet.** `seven` is `8`. Count again."),
+        (None, "✘ **Not yet.** `seven` is `None`. Count again."),
+        ("a\n b", r"✘ **Not yet.** `seven` is `'a\n b'`. Count again."),
+        (list(range(99)), f"✘ **Not yet.** `seven` is `{str(list(range(99)))[:77]}…`. Count again."),
+        (len, "✘ **Not yet.** Count again."),
+        (..., "… **Not attempted.** `seven` is still `...`; put your answer there."),
+    ],
+)
+def test_a_verdict_is_one_line(answer, line, capsys):
+    seven.check(answer)
+    assert capsys.readouterr().out == line + "\n"
+
+
+def test_hints_start_with_the_first(capsys):
+    seven.hint()
+    assert capsys.readouterr().out == "**Hint 1.** It is odd. (`.hint(2)` says more.)\n"
+
+
+@pytest.mark.parametrize(
+    "answer", [lambda orders: 18.0, lambda orders: "Toys", lambda orders: orders, lambda orders: print(orders)]
+)
+def test_a_short_function_is_an_attempt(answer):
+    assert seven.verdict(answer).state == exercises.NOT_YET
+
+
+def test_in_a_notebook_exercises_speak_markdown(notebook):
+    (checked,), (hint,), (solution,) = (notebook[name] for name in ("check", "hint", "solution"))
+    assert checked.data["text/markdown"].startswith("… **Not attempted.** `partitions`")
+    assert checked.data["text/plain"].startswith("… Not attempted. `partitions`")
+    assert hint.data["text/markdown"].startswith("**Hint 1.**")
+    assert solution.data["text/markdown"].startswith("```python\ndef _solve_partitions(sales):")

@@ -1,0 +1,141 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from daskclass.exercises import lab00
+
+MEANS = {"Toys": 15.0, "Books": 22.5}
+
+
+class Cluster:
+    """As much of a client as the judge asks for."""
+
+    def __init__(self, *threads):
+        self._threads = {f"tcp://127.0.0.1:{port}": count for port, count in enumerate(threads, start=1)}
+
+    def nthreads(self):
+        return self._threads
+
+
+def raises(orders):
+    return orders[0][2]
+
+
+def divides_by_zero(orders):
+    return MEANS if orders else 1 / len(orders)
+
+
+def says_nothing(orders):
+    print(len(orders))
+
+
+def only_the_example(orders):
+    return dict(MEANS)
+
+
+def means(answer):
+    return lambda orders: dict(answer) if orders else {}
+
+
+MEAN_PRICE = {
+    "no function": (MEANS, "It has to be a function"),
+    "dots within": ("...", "It has to be a function"),
+    "raises": (raises, "raised `IndexError: tuple index out of range`"),
+    "raises for no orders": (divides_by_zero, "raised `ZeroDivisionError: division by zero`"),
+    "no return": (says_nothing, "Is there a `return`?"),
+    "one number": (lambda orders: sum(price for _, price in orders) / max(len(orders), 1), "the one number 18.0"),
+    "one number for all orders there are": (lambda orders: 18.0, "the one number 18.0"),
+    "pairs": (lambda orders: list(MEANS.items()), "returned a list"),
+    "series": (lambda orders: pd.Series(MEANS), "returned a Series"),
+    "other keys": (means({"toys": 15.0, "Books": 22.5}), "The keys are ['Books', 'toys']"),
+    "a key too few": (means({"Toys": 15.0}), "The keys are ['Toys']"),
+    "keys of two types": (means({"Toys": 15.0, 1: 2}), "The keys are ['1', 'Toys']"),
+    "sums": (means({"Toys": 45.0, "Books": 45.0}), "These are the sums"),
+    "other numbers": (means({"Toys": 15.0, "Books": 20.0}), "Work out the mean for Toys by hand"),
+    "texts": (means({"Toys": "15", "Books": "22.5"}), "each should be one number"),
+    "arrays": (means({"Toys": np.array([10, 30, 5]), "Books": np.array([20, 25])}), "each should be one number"),
+    "something for nothing": (only_the_example, "For no orders it returned {'Toys': 15.0, 'Books': 22.5}"),
+}
+OTHERS = {
+    "lazy text": (lab00.lazy, "2550", {}, "The plan stands for a number"),
+    "lazy bool": (lab00.lazy, True, {}, "The plan stands for a number"),
+    "lazy None": (lab00.lazy, None, {}, "The plan stands for a number"),
+    "lazy tuple": (lab00.lazy, (2550,), {}, "Take the number out of it"),
+    "lazy list": (lab00.lazy, [2550], {}, "Take the number out of it"),
+    "lazy units": (lab00.lazy, 25.5, {}, "turns prices into cents first"),
+    "lazy number": (lab00.lazy, 2551, {}, "That is not what the plan adds up to"),
+    "lazy NaN": (lab00.lazy, float("nan"), {}, "That is not what the plan adds up to"),
+    "slots by worker": (lab00.slots, {"a": 1, "b": 1}, {"client": Cluster(1, 1)}, "one number for the whole cluster"),
+    "slots text": (lab00.slots, "2", {"client": Cluster(1, 1)}, "a whole number of tasks"),
+    "slots bool": (lab00.slots, True, {"client": Cluster(1)}, "a whole number of tasks"),
+    "slots float": (lab00.slots, 2.0, {"client": Cluster(1, 1)}, "a whole number of tasks"),
+    "slots workers": (lab00.slots, 2, {"client": Cluster(4, 4)}, "Each thread of a worker runs one task at a time"),
+    "slots none": (lab00.slots, 0, {}, "Each thread of a worker runs one task at a time"),
+}
+
+
+def unfinished(client, plan):
+    return [
+        (lab00.lazy, plan, {}, "That is still the plan"),
+        (lab00.lazy, client.submit(pow, 2, 3, pure=False), {}, "That is a future"),
+    ]
+
+
+@pytest.mark.parametrize("name", MEAN_PRICE)
+def test_a_wrong_mean_price_has_advice_of_its_own(name, capsys):
+    answer, advice = MEAN_PRICE[name]
+    verdict = lab00.mean_price.verdict(answer)
+    assert verdict.state == "not yet"
+    assert advice in verdict.message
+    lab00.mean_price.check(answer)
+    assert capsys.readouterr().out.endswith(f"✘ **Not yet.** {verdict.message}\n")
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_wrong_answer_has_advice_of_its_own(name, judged):
+    exercise, answer, instead, advice = OTHERS[name]
+    verdict = judged(exercise, answer, **instead)
+    assert verdict.state == "not yet"
+    assert advice in verdict.message
+    assert verdict.message.startswith(f"`{exercise.variable}` is `")
+
+
+def test_plans_and_futures_are_told_apart(client, plan, judged):
+    for exercise, answer, _instead, advice in unfinished(client, plan):
+        verdict = judged(exercise, answer)
+        assert verdict.state == "not yet"
+        assert advice in verdict.message
+
+
+def test_every_advice_is_reached(client, plan, unreached):
+    rows = [(lab00.mean_price, answer, {}) for answer, _advice in MEAN_PRICE.values()]
+    rows += [(exercise, answer, instead) for exercise, answer, instead, _advice in OTHERS.values()]
+    rows += [(exercise, answer, instead) for exercise, answer, instead, _advice in unfinished(client, plan)]
+    assert unreached(lab00, rows) == []
+
+
+def test_no_advice_gives_the_answer_away(judged, plan):
+    for exercise, answer, instead, _advice in OTHERS.values():
+        if exercise is lab00.lazy and "2550" not in str(answer):
+            assert "2550" not in judged(exercise, answer, **instead).message
+
+
+@pytest.mark.parametrize(
+    ("threads", "praise"),
+    [
+        ((1, 1), "2 threads on 2 workers: a third task would have to wait"),
+        ((2,), "2 threads on 1 worker: a third task would have to wait"),
+        ((4, 4), "8 threads on 2 workers."),
+    ],
+)
+def test_slots_are_those_of_the_cluster_at_hand(threads, praise):
+    verdict = lab00.slots.verdict(sum(threads), Cluster(*threads))
+    assert verdict.state == "right"
+    assert verdict.message.startswith(praise)
+
+
+def test_other_ways_to_the_mean_are_right():
+    def with_pandas(orders):
+        return pd.DataFrame(orders, columns=["category", "price"]).groupby("category").price.mean().to_dict()
+
+    assert lab00.mean_price.verdict(with_pandas).state == "right"

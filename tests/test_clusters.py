@@ -1,0 +1,92 @@
+import socket
+import urllib.request
+
+import dask
+import psutil
+import pytest
+from distributed import Client
+
+from daskclass import clusters, sizes
+from daskclass.errors import Problem
+
+
+def test_without_an_address_a_lab_has_a_cluster_of_its_own(monkeypatch):
+    def in_this_process(dask_worker):  # here, because workers cannot import the tests
+        import os
+
+        return os.getpid(), os.getppid(), dask_worker.memory_manager.memory_limit
+
+    monkeypatch.setenv("DASKCLASS_SIZE", "smoke")
+    children = {child.pid for child in psutil.Process().children(recursive=True)}
+    with clusters.connect() as client:
+        assert sorted(client.nthreads().values()) == [1, 1]
+        workers = client.run(in_this_process)
+        pids = [psutil.Process(pid) for pid, _parent, _limit in workers.values()]
+        assert len(set(pids)) == 2
+        assert {limit for _pid, _parent, limit in workers.values()} == {500_000_000}
+        assert client.scheduler.address.startswith("tcp://127.0.0.1:")
+        base = clusters.dashboard(client)
+        assert base.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(f"{base}/status", timeout=30) as answer:
+            assert answer.status == 200
+            assert answer.url == f"{base}/status"
+    assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in pids)
+    left = {child.pid for child in psutil.Process().children(recursive=True)} - children
+    assert not left & {process.pid for process in pids}
+
+
+def test_the_class_cluster_is_as_large_as_the_size_says(monkeypatch):
+    asked = {}
+    monkeypatch.setattr(clusters, "LocalCluster", lambda **settings: asked.update(settings))
+    for name, memory in (("smoke", "500 MB"), ("class", "1 GiB"), ("10GB", "1 GiB")):
+        monkeypatch.setenv("DASKCLASS_SIZE", name)
+        clusters.start("127.0.0.1:1")
+        assert asked == {
+            "n_workers": 2,
+            "threads_per_worker": 1,
+            "memory_limit": memory,
+            "dashboard_address": "127.0.0.1:1",
+        }
+        assert sizes.current().worker_memory == memory
+
+
+def test_a_named_cluster_is_used_and_left_alive(cluster, client):
+    with dask.config.set({"scheduler-address": cluster.scheduler_address}), clusters.connect() as connected:
+        assert connected.scheduler.address == cluster.scheduler_address
+        assert connected.submit(pow, 3, 4, pure=False).result() == 81
+    with Client(cluster.scheduler_address, set_as_default=False) as again:
+        assert len(again.nthreads()) == 2
+    assert client.submit(pow, 2, 5, pure=False).result() == 32
+
+
+def test_the_dashboard_is_where_the_scheduler_serves_it(client):
+    with dask.config.set({"distributed.dashboard.link": "https://proxy.example/{port}"}):
+        base = clusters.dashboard(client)
+    assert base.startswith("http://127.0.0.1:")
+    with urllib.request.urlopen(f"{base}/json/counts.json", timeout=30) as answer:
+        assert answer.status == 200
+
+
+def test_a_cluster_without_a_dashboard_says_so(client, monkeypatch):
+    monkeypatch.setattr(client, "scheduler_info", lambda: {"services": {}})
+    with pytest.raises(Problem, match="serves no dashboard"):
+        clusters.dashboard(client)
+
+
+def test_an_address_where_nobody_listens_is_named(monkeypatch):
+    real = clusters.Client
+    monkeypatch.setattr(clusters, "Client", lambda address, timeout: real(address, timeout=min(timeout, 0.5)))
+    with socket.socket() as deaf:  # bound and not listening: nobody else can listen there meanwhile
+        deaf.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{deaf.getsockname()[1]}"
+        with dask.config.set({"scheduler-address": address}), pytest.raises(Problem) as problem:
+            clusters.connect()
+    assert address in str(problem.value)
+    assert "DASK_SCHEDULER_ADDRESS" in str(problem.value)
+    assert "unset the variable" in str(problem.value)
+
+
+@pytest.mark.parametrize("address", ["nonsense://127.0.0.1:1", "tcp://127.0.0.1:notaport"])
+def test_an_address_that_is_none_is_named(address):
+    with dask.config.set({"scheduler-address": address}), pytest.raises(Problem, match=address):
+        clusters.connect()
