@@ -1,0 +1,277 @@
+"""Runs code in a process of its own under a limit, and says how it ended. The caller always survives."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import cloudpickle
+import pandas as pd
+import psutil
+from dask.utils import format_bytes, parse_bytes
+
+from daskclass.errors import UsageProblem
+from daskclass.limits import ways
+from daskclass.limits.ways import Fence
+
+SMALLEST = 32 * 2**20
+"""Python alone, with nothing imported, needs about half of this."""
+
+_INTERVAL = 0.01  # seconds between looks
+_OUTPUT = 20_000  # last characters that are kept
+
+
+@dataclass(frozen=True)
+class Run:
+    """How some code ended.
+
+    Attributes
+    ----------
+    ended : str
+        ``finished``; ``out of memory``; ``killed`` by a signal that no limit accounts for; ``failed`` otherwise.
+    how : str
+        The same in a sentence, with what was seen.
+    way : str
+        ``cgroup v1``, ``cgroup v2``, ``rlimit``, ``watching``, or ``no limit``.
+    limit : int or None
+        In bytes.
+    peak : int
+        The most memory seen, in bytes, of the process and its children together.
+    seconds : float
+    growth : pandas.DataFrame
+        Columns ``seconds`` since the start and ``bytes`` held, about a hundred rows a second. Resident memory; on
+        Linux without the pages of files, such as libraries, which the kernel can drop and a control group may
+        have charged to somebody else.
+    output : str
+        The end of what it wrote to standard output and standard error.
+    status : int
+        Exit status; negative for a signal.
+    """
+
+    ended: Literal["finished", "out of memory", "killed", "failed"]
+    how: str
+    way: str
+    limit: int | None
+    peak: int
+    seconds: float
+    growth: pd.DataFrame = field(repr=False)
+    output: str = field(repr=False)
+    status: int
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Whether memory ran out, in whichever way the machine says so."""
+        return self.ended == "out of memory"
+
+
+def run(code: str | Callable, memory: str | int | None, *, way: str | None = None, **names: Any) -> Run:
+    """Run `code` in a process of its own that may hold `memory`.
+
+    Parameters
+    ----------
+    code : str or callable
+        The source of a cell, in which `names` are variables; or a function, of which they are arguments.
+    memory : str or int or None
+        Bytes, or as ``dask.utils.parse_bytes`` reads them (``2GiB``); None for no limit.
+    way : str, optional
+        ``cgroup``, ``rlimit`` or ``watching``; by default the strictest that this machine offers.
+    **names
+        Values that can be pickled.
+
+    Returns
+    -------
+    Run
+        Also when the code failed, was killed or ran out of memory.
+
+    Raises
+    ------
+    UsageProblem
+        If the limit is no size, too small for Python itself, or larger than the machine; or the way is none.
+    """
+    limit = _limit(memory)
+    if limit is None and way is not None:
+        raise UsageProblem(f"without a limit there is nothing to enforce: leave out way={way!r}")
+    if way is not None:
+        ways.require(way)
+    elif limit is not None:
+        way = ways.best_way()
+    orders = {
+        "parent": os.getpid(),
+        "rlimit": limit if way == "rlimit" else None,
+        "source": code if isinstance(code, str) else None,
+        "names": pickle.dumps(names) if isinstance(code, str) else None,
+        "function": None if isinstance(code, str) else cloudpickle.dumps((code, names)),
+    }
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="daskclass-limits-")))
+        fence = stack.enter_context(ways.fence(limit)) if way == "cgroup" else None
+        return _run(orders, folder, limit, way, fence)
+
+
+def _limit(memory: str | int | None) -> int | None:
+    if memory is None:
+        return None
+    try:
+        limit = parse_bytes(memory) if isinstance(memory, str) else int(memory)
+    except (ValueError, TypeError, OverflowError):
+        raise UsageProblem(f"{memory!r} is not a size: say bytes such as 400MiB or 2GiB") from None
+    if limit < SMALLEST:
+        raise UsageProblem(f"{memory!r} is too small for Python itself: say at least {format_bytes(SMALLEST)}")
+    machine = psutil.virtual_memory().total
+    if limit > machine:
+        raise UsageProblem(f"{memory!r} is more than this machine's {format_bytes(machine)}: it would limit nothing")
+    return limit
+
+
+@dataclass
+class _Watched:
+    """What was seen of a process and its children while they ran."""
+
+    samples: list[tuple[float, int]] = field(default_factory=list)
+    peak: int = 0
+    killed_by_us: bool = False
+
+
+def _run(orders: dict, folder: Path, limit: int | None, way: str | None, fence: Fence | None) -> Run:
+    report = folder / "report.json"
+    report.touch()
+    output = folder / "output.txt"
+    apart = {"start_new_session": True} if os.name == "posix" else {}
+    command = [sys.executable, str(Path(__file__).with_name("child.py")), str(report)]
+    environment = dict(os.environ)
+    if way == "rlimit":  # Arrow's own allocator reserves a gigabyte at its first array, and reserved counts as used
+        environment["ARROW_DEFAULT_MEMORY_POOL"] = "system"
+    started = time.perf_counter()
+    with output.open("wb") as sink:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=sink, stderr=subprocess.STDOUT, env=environment, **apart
+        )
+    family = {psutil.Process(process.pid)}
+    try:
+        if fence is not None:
+            fence.admit(process.pid)
+        with contextlib.suppress(BrokenPipeError):  # it died at once; how, we are about to see
+            pickle.dump(orders, process.stdin)
+            process.stdin.close()
+        seen = _watch(process, family, started, limit if way == "watching" else None)
+        kernel_kills = fence.kills() if fence is not None else 0
+    finally:
+        _end(process, family, fence)
+    text = output.read_bytes().decode(errors="replace")
+    ended, how = _verdict(process.returncode, _read(report), text, seen, kernel_kills, limit)
+    return Run(
+        ended=ended,
+        how=how,
+        way=f"cgroup v{fence.version}" if fence is not None else way or "no limit",
+        limit=limit,
+        peak=seen.peak,
+        seconds=time.perf_counter() - started,
+        growth=pd.DataFrame(seen.samples, columns=["seconds", "bytes"]),
+        output=text[-_OUTPUT:],
+        status=process.returncode,
+    )
+
+
+def _watch(process: subprocess.Popen, family: set[psutil.Process], started: float, limit: int | None) -> _Watched:
+    """Look at the family until its head has ended; kill them all if together they hold more than `limit`."""
+    seen = _Watched()
+    head = psutil.Process(process.pid)
+    look = 0
+    while True:
+        if look % 10 == 0:  # finding children means going through all processes of the machine
+            with contextlib.suppress(psutil.Error):
+                family |= set(head.children(recursive=True))
+        held = sum(map(_held, family))
+        if held:
+            seen.samples.append((time.perf_counter() - started, held))
+        seen.peak = max(seen.peak, held)
+        if limit is not None and held > limit:
+            seen.killed_by_us = True
+            _kill(family)
+        look += 1
+        try:
+            process.wait(timeout=_INTERVAL)
+            return seen
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _held(process: psutil.Process) -> int:
+    """Resident memory that only this process accounts for, where the system tells it apart; see `Run.growth`."""
+    try:
+        if sys.platform == "linux":
+            lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+            found = dict(line.split(":", 1) for line in lines if line.startswith(("RssAnon:", "RssShmem:")))
+            return sum(int(kib.split()[0]) for kib in found.values()) * 1024
+        return process.memory_info().rss
+    except (OSError, psutil.Error):  # it has ended
+        return 0
+
+
+def _kill(family: set[psutil.Process]) -> None:
+    for process in family:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
+def _end(process: subprocess.Popen, family: set[psutil.Process], fence: Fence | None) -> None:
+    """Make sure that the process, its children and whoever else is inside the fence are gone."""
+    with contextlib.suppress(psutil.Error):
+        family |= set(psutil.Process(process.pid).children(recursive=True))
+    if fence is not None:
+        family |= {psutil.Process(pid) for pid in fence.processes() if psutil.pid_exists(pid)}
+    _kill(family)
+    process.wait()
+    if process.stdin is not None and not process.stdin.closed:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+    psutil.wait_procs(family, timeout=30)
+
+
+def _read(report: Path) -> dict | None:
+    """What the child said of its own end; None if it had no chance to."""
+    text = report.read_text()
+    return json.loads(text) if text else None
+
+
+def _verdict(
+    status: int, report: dict | None, text: str, seen: _Watched, kernel_kills: int, limit: int | None
+) -> tuple[str, str]:
+    """How it ended, in a word and in a sentence."""
+    if seen.killed_by_us:
+        return (
+            "out of memory",
+            f"it held {format_bytes(seen.peak)}, which is over the limit, and was killed by the watcher",
+        )
+    if kernel_kills:
+        who = "it" if status == -signal.SIGKILL else "a process it had started"
+        return (
+            "out of memory",
+            f"the kernel killed {who} for exceeding {format_bytes(limit)} (SIGKILL, exit status {status})",
+        )
+    if report is not None and report["out_of_memory"]:
+        return "out of memory", f"{report['error']}: {report['message']}".rstrip(": ")
+    if status < 0:
+        name = signal.Signals(-status).name
+        if status == -signal.SIGABRT and "bad_alloc" in text:
+            return "out of memory", f"a library gave up when it was refused memory (std::bad_alloc, {name})"
+        return "killed", f"killed by {name} (exit status {status})"
+    if status == 0:
+        return "finished", "it came to its end"
+    if report is None:
+        last = text.strip().splitlines()[-1:] or ["without a word"]
+        if "MemoryError" in last[0]:
+            return "out of memory", last[0]
+        return "failed", f"exit status {status}: {last[0]}"
+    return "failed", f"{report['error']}: {report['message']}".rstrip(": ")

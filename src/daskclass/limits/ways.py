@@ -1,0 +1,146 @@
+"""How can this machine hold a process to N bytes?
+
+*cgroup*: the kernel counts what the process and its children hold, and kills when it is too much; needs the right
+to make a control group (version 2 with a delegated memory controller, or version 1 as root). *rlimit*: the kernel
+refuses to enlarge the process's data beyond N (``RLIMIT_DATA``, on Linux); it counts what was asked for, also what
+is not yet used. *watching*: we look a hundred times a second and kill; works everywhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from daskclass.errors import UsageProblem
+
+WAYS = ("cgroup", "rlimit", "watching")
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Fence:
+    """A control group of our own.
+
+    Attributes
+    ----------
+    folder : pathlib.Path
+    version : int
+        1 or 2.
+    """
+
+    folder: Path
+    version: int
+
+    def admit(self, pid: int) -> None:
+        """Put a process in; all it starts afterwards is in, too."""
+        (self.folder / "cgroup.procs").write_text(str(pid))
+
+    def processes(self) -> list[int]:
+        """Who is in."""
+        return [int(line) for line in (self.folder / "cgroup.procs").read_text().split()]
+
+    def kills(self) -> int:
+        """How often the kernel killed somebody in here because memory ran out."""
+        name = "memory.events" if self.version == 2 else "memory.oom_control"
+        for line in (self.folder / name).read_text().splitlines():
+            key, _, value = line.partition(" ")
+            if key == "oom_kill":
+                return int(value)
+        return 0
+
+
+@contextlib.contextmanager
+def fence(limit: int) -> Iterator[Fence]:
+    """A control group that ends whoever is in it together beyond `limit` bytes, without swap; gone afterwards.
+
+    Raises
+    ------
+    OSError
+        If this machine does not let us.
+    """
+    parent, version = _parent()
+    folder = parent / f"daskclass-{os.getpid()}-{next(_numbers)}"
+    folder.mkdir()
+    made = Fence(folder, version)
+    try:
+        if version == 2:
+            (folder / "memory.max").write_text(str(limit))
+            _write_if_there(folder / "memory.swap.max", "0")
+            _write_if_there(folder / "memory.oom.group", "0")
+        else:
+            (folder / "memory.limit_in_bytes").write_text(str(limit))
+            _write_if_there(folder / "memory.memsw.limit_in_bytes", str(limit))
+            _write_if_there(folder / "memory.swappiness", "0")
+        yield made
+    finally:
+        folder.rmdir()  # fails loudly if somebody is still in it
+
+
+def _write_if_there(file: Path, text: str) -> None:
+    """Swap files exist only where the kernel accounts for swap; where it does not, there is none to limit."""
+    if file.exists():
+        file.write_text(text)
+
+
+def _parent(mounts: Path = Path("/proc/mounts"), membership: Path = Path("/proc/self/cgroup")) -> tuple[Path, int]:
+    """Where a control group of ours may be made, and of which version it is."""
+    if sys.platform != "linux":
+        raise OSError(errno.ENOSYS, "control groups are Linux's")
+    own = {}
+    for line in membership.read_text().splitlines():
+        _number, controllers, path = line.split(":", 2)
+        own |= {name: path.lstrip("/") for name in controllers.split(",")}
+    for line in mounts.read_text().splitlines():
+        _device, mount, kind, options, *_ = line.split()
+        if kind == "cgroup" and "memory" in options.split(",") and "memory" in own:
+            folder = Path(mount) / own["memory"]
+            return (folder if folder.is_dir() else Path(mount)), 1
+        if kind == "cgroup2" and "" in own:
+            # Only a group that hands the memory controller to its children can have a child that limits memory.
+            here = Path(mount) / own[""]
+            for folder in (here, *here.parents):
+                if not folder.is_relative_to(mount):
+                    break
+                handed_on = folder / "cgroup.subtree_control"
+                if handed_on.is_file() and "memory" in handed_on.read_text().split() and os.access(folder, os.W_OK):
+                    return folder, 2
+    raise OSError(errno.EACCES, "no control group of this process may limit memory")
+
+
+def best_way() -> str:
+    """The strictest way that works on this machine, tried out for cgroup."""
+    if _fence_works():
+        return "cgroup"
+    return "rlimit" if sys.platform == "linux" else "watching"
+
+
+def _fence_works() -> bool:
+    """Whether a process of ours can be put into a control group of ours."""
+    import subprocess
+
+    try:
+        with fence(2**30) as tried, subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as probe:
+            try:
+                tried.admit(probe.pid)
+            finally:
+                probe.kill()
+                probe.wait()
+    except OSError:
+        return False
+    return True
+
+
+def require(way: str) -> None:
+    """A UsageProblem if `way` is none, or not one of this machine's."""
+    if way not in WAYS:
+        raise UsageProblem(f"{way!r} is no way to limit memory: choose from {', '.join(WAYS)}")
+    if way == "cgroup" and not _fence_works():
+        raise UsageProblem("this machine does not let us make a control group: choose rlimit or watching")
+    if way == "rlimit" and sys.platform != "linux":
+        raise UsageProblem("RLIMIT_DATA limits nothing on this system: choose watching")
