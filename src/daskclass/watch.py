@@ -1,9 +1,251 @@
-"""What did it do while this block ran? Counts what passes; changes nothing."""
+"""What did the cluster do while this block ran? Counts what passes; changes nothing."""
 
 from __future__ import annotations
 
+import contextlib
 import io
+import itertools
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import psutil
+from distributed import Client
+from distributed.diagnostics.plugin import SchedulerPlugin, WorkerPlugin
+from distributed.metrics import time
+from distributed.utils import key_split
+from fsspec.implementations import local
+from tornado.ioloop import PeriodicCallback
+
+_INTERVAL = 100  # milliseconds between what a worker tells of its memory; a heartbeat comes twice a second
+_numbers = itertools.count(1)
+
+_MEMORY = {"seconds": float, "worker": str, "process": int, "managed": int, "spilled": int}
+_TASKS = {
+    "key": str,
+    "prefix": str,
+    "worker": str,
+    "thread": int,
+    "action": str,
+    "start": float,
+    "stop": float,
+    "bytes": int,
+    "outcome": str,
+}
+_TRANSFERS = {"start": float, "stop": float, "source": str, "destination": str, "bytes": int, "keys": int}
+
+
+@dataclass
+class Reads:
+    """The files that were opened, and what was read from them."""
+
+    files: list[CountedFile] = field(default_factory=list)
+
+    @property
+    def bytes(self) -> int:
+        """All that was read so far."""
+        return sum(file.bytes_read for file in self.files)
+
+
+@contextlib.contextmanager
+def file_reads() -> Iterator[Reads]:
+    """Count what this process reads from local files through fsspec, as Dask does, while the block runs."""
+    reads = Reads()
+
+    def counted_open(path, mode="r", **options):
+        if mode != "rb":
+            return Path(path).open(mode, **options)
+        reads.files.append(CountedFile(path))
+        return io.BufferedReader(reads.files[-1])
+
+    local.open = counted_open  # the module looks the name up here before it finds the built-in one
+    try:
+        yield reads
+    finally:
+        del local.open
+
+
+@dataclass
+class Recording:
+    """What a cluster did while a block ran. Times are seconds since its beginning.
+
+    Attributes
+    ----------
+    seconds : float
+        How long the block took.
+    memory : pandas.DataFrame
+        ``seconds``, ``worker`` (address), and in bytes ``process`` (resident), ``managed`` (by Dask, in memory) and
+        ``spilled`` (by Dask, on disk), told by each worker ten times a second where its work lets it.
+    tasks : pandas.DataFrame
+        A row for each thing that a worker did for a task: ``key``, ``prefix``, ``worker``, ``thread`` (number of the
+        thread on its worker), ``action`` (``compute``, ``transfer``, ``deserialize``, ``disk-read``, …), ``start``,
+        ``stop``, ``bytes`` of the result, ``outcome`` (``memory`` or ``erred``).
+    transfers : pandas.DataFrame
+        A row for each message with data from worker to worker: ``start``, ``stop``, ``source``, ``destination``,
+        ``bytes``, ``keys`` (how many). Those into a worker that died meanwhile died with it.
+    limits : dict
+        Memory limit of each worker in bytes; 0 where it has none.
+    peaks : dict
+        The most resident memory that each worker process alive at the end ever held, in bytes, as its system
+        counted it.
+    restarts : int
+        How often a nanny restarted its worker because of memory.
+    """
+
+    seconds: float = 0.0
+    memory: pd.DataFrame = field(default_factory=lambda: _frame([], _MEMORY), repr=False)
+    tasks: pd.DataFrame = field(default_factory=lambda: _frame([], _TASKS), repr=False)
+    transfers: pd.DataFrame = field(default_factory=lambda: _frame([], _TRANSFERS), repr=False)
+    limits: dict[str, int] = field(default_factory=dict)
+    peaks: dict[str, int] = field(default_factory=dict)
+    restarts: int = 0
+
+
+@contextlib.contextmanager
+def record(client: Client) -> Iterator[Recording]:
+    """Record what `client`'s cluster does while the block runs; complete when the block has ended, in whichever way.
+
+    Raises
+    ------
+    RuntimeError
+        From distributed, if the scheduler is gone when the block ends.
+    """
+    recording, name = Recording(), f"daskclass-recorder-{os.getpid()}-{next(_numbers)}"
+    restarts_before = len(client.get_events("worker-restart-memory"))
+    client.register_plugin(_Recorder(), name=name)
+    client.register_plugin(_Teller(name), name=name)
+    try:
+        yield recording
+    finally:
+        found = client.run_on_scheduler(_collect, name=name)
+        client.unregister_worker_plugin(name)
+        client.unregister_scheduler_plugin(name)
+        told = [{"seconds": when - found["started"], **message} for when, message in client.get_events(name)]
+        recording.seconds = found["stopped"] - found["started"]
+        recording.limits = found["limits"]
+        recording.memory = _frame([row for row in told if row["seconds"] <= recording.seconds], _MEMORY)
+        recording.tasks = _frame(found["tasks"], _TASKS)
+        recording.restarts = len(client.get_events("worker-restart-memory")) - restarts_before
+        on_workers = client.run(_of_worker, since=found["started"], on_error="ignore")
+        recording.peaks = {address: worker["peak"] for address, worker in on_workers.items()}
+        moved = [row for worker in on_workers.values() for row in worker["transfers"]]
+        recording.transfers = _frame(sorted(moved, key=lambda row: row["start"]), _TRANSFERS)
+
+
+class _Recorder(SchedulerPlugin):
+    """Lives on the scheduler while a block runs."""
+
+    def __init__(self) -> None:
+        self.tasks: list[dict[str, Any]] = []
+        self.limits: dict[str, int] = {}
+        self.threads: dict[str, dict[int, int]] = {}
+
+    async def start(self, scheduler) -> None:
+        self.started = time()
+        self.limits = {address: worker.memory_limit for address, worker in scheduler.workers.items()}
+
+    async def add_worker(self, scheduler, worker: str) -> None:
+        self.limits[worker] = scheduler.workers[worker].memory_limit
+
+    def transition(self, key, start, finish, *args, startstops=(), worker=None, thread=None, nbytes=None, **kwargs):
+        if start != "processing" or finish not in ("memory", "erred") or worker is None:
+            return
+        threads = self.threads.setdefault(worker, {})
+        number = threads.setdefault(thread, len(threads))
+        for span in startstops:
+            self.tasks.append(
+                {
+                    "key": str(key),
+                    "prefix": key_split(key),
+                    "worker": worker,
+                    "thread": number,
+                    "action": span["action"],
+                    "start": span["start"] - self.started,
+                    "stop": span["stop"] - self.started,
+                    "bytes": nbytes or 0,
+                    "outcome": finish,
+                }
+            )
+
+
+class _Teller(WorkerPlugin):
+    """Lives on every worker while a block runs, also on those that a nanny starts meanwhile.
+
+    It tells the scheduler, which keeps what it was told when the worker dies.
+    """
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+
+    def setup(self, worker) -> None:
+        self.worker = worker
+        self.callback = PeriodicCallback(self.tell, _INTERVAL)
+        self.callback.start()
+        self.tell()
+
+    def teardown(self, worker) -> None:
+        self.tell()
+        self.callback.stop()
+
+    def tell(self) -> None:
+        in_memory, on_disk = getattr(self.worker.data, "spilled_total", (0, 0))
+        message = {
+            "worker": self.worker.address,
+            "process": self.worker.monitor.get_process_memory(),
+            "managed": self.worker.state.nbytes - in_memory,
+            "spilled": on_disk,
+        }
+        self.worker.log_event(self.topic, message)
+
+
+def _collect(dask_scheduler, name: str) -> dict[str, Any]:
+    recorder = dask_scheduler.plugins[name]
+    return {
+        "started": recorder.started,
+        "stopped": time(),
+        "tasks": recorder.tasks,
+        "limits": recorder.limits,
+    }
+
+
+def _of_worker(dask_worker, since: float) -> dict[str, Any]:
+    """What only the worker itself knows."""
+    return {
+        "peak": peak_bytes(),
+        "transfers": [
+            {
+                "start": moved["start"] - since,
+                "stop": moved["stop"] - since,
+                "source": moved["who"],
+                "destination": dask_worker.address,
+                "bytes": moved["total"],
+                "keys": len(moved["keys"]),
+            }
+            for moved in list(dask_worker.transfer_incoming_log)
+            if moved["stop"] >= since
+        ],
+    }
+
+
+def peak_bytes() -> int:
+    """The most resident memory that this process ever held, in bytes, as the system counts it."""
+    if sys.platform == "linux":  # where `getrusage` begins with the peak of whoever started this process
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _frame(rows: list[dict[str, Any]], columns: dict[str, type]) -> pd.DataFrame:
+    """A DataFrame with these columns, also without rows."""
+    return pd.DataFrame(rows, columns=list(columns)).astype(columns)
 
 
 class CountedFile(io.FileIO):

@@ -1,0 +1,146 @@
+"""What does a recording look like?
+
+Figures are Bokeh's, drawn without a network, readable in greyscale (lines differ in dashes, bars in lightness), and
+each comes with its finding in a sentence: for screen readers, for print, and for a tired reader.
+"""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+
+from bokeh.embed import file_html
+from bokeh.models import ColumnDataSource, FactorRange, Label, Span
+from bokeh.plotting import figure
+from bokeh.resources import Resources
+from dask.utils import format_bytes
+
+from daskclass.limits import Run
+from daskclass.watch import Recording
+
+_HEIGHT = 260
+_DASHES = ("solid", "dashed", "dotted", "dotdash", "dashdot")
+_SHADES = ("#1b4b72", "#e8a33d", "#5b8c5a", "#b0483b", "#7d6b91", "#9a9a9a")
+_MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure and its finding. Shown in a notebook it draws itself, offline; elsewhere it is its sentence.
+
+    Attributes
+    ----------
+    figure : bokeh.plotting.figure
+    summary : str
+        What is to be seen, in a sentence or two.
+    """
+
+    figure: figure
+    summary: str
+
+    def html(self) -> str:
+        """A page of its own with everything in it."""
+        return file_html(self.figure, Resources(mode="inline"), title=self.summary)
+
+    def __repr__(self) -> str:
+        return self.summary
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+        # In a frame of its own, so that no script or style of the page comes near it.
+        page, text = html.escape(self.html(), quote=True), html.escape(self.summary, quote=True)
+        frame = (
+            f'<iframe srcdoc="{page}" title="{text}" width="100%" height="{_HEIGHT + 20}" style="border:0"></iframe>'
+        )
+        return {
+            "text/plain": self.summary,
+            "text/html": f"<figure style='margin:0'>{frame}<figcaption>{text}</figcaption></figure>",
+        }
+
+
+def memory(seen: Run | Recording) -> Chart:
+    """Memory over time, against the limit: of code under a limit, or of every worker of a recording.
+
+    Parameters
+    ----------
+    seen : limits.Run or watch.Recording
+    """
+    return _memory_of_run(seen) if isinstance(seen, Run) else _memory_of_workers(seen)
+
+
+def _plot(**options) -> figure:
+    plot = figure(height=_HEIGHT, sizing_mode="stretch_width", toolbar_location=None, **options)
+    plot.grid.grid_line_alpha = 0.4
+    return plot
+
+
+def _limit_line(plot: figure, limit: float) -> None:
+    plot.add_layout(
+        Span(location=limit / _MIB, dimension="width", line_color="black", line_dash="dashed", line_width=2)
+    )
+    label = f"limit {format_bytes(int(limit))}"
+    plot.add_layout(Label(x=6, y=limit / _MIB, x_units="screen", text=label, text_font_size="12px", y_offset=3))
+
+
+def _memory_of_run(run: Run) -> Chart:
+    plot = _plot(x_axis_label="seconds", y_axis_label="MiB held")
+    plot.line(run.growth.seconds, run.growth.bytes / _MIB, line_width=2, color=_SHADES[0])
+    top = run.peak
+    text = f"Memory rose to {format_bytes(run.peak)} in {run.seconds:.1f} seconds; then: {run.how}."
+    if run.limit is not None:
+        _limit_line(plot, run.limit)
+        top = max(top, run.limit)
+        text = f"Memory rose to {format_bytes(run.peak)} under a limit of {format_bytes(run.limit)}; then: {run.how}."
+    plot.y_range.start, plot.y_range.end = 0, top / _MIB * 1.15
+    return Chart(plot, text)
+
+
+def _memory_of_workers(recording: Recording) -> Chart:
+    plot = _plot(x_axis_label="seconds", y_axis_label="MiB")
+    frame, top = recording.memory, 0.0
+    for number, (_worker, rows) in enumerate(frame.groupby("worker", sort=False)):
+        style = {"line_dash": _DASHES[number % len(_DASHES)], "color": _SHADES[number % len(_SHADES)], "line_width": 2}
+        plot.line(rows.seconds, rows.process / _MIB, legend_label=f"worker {number + 1}", **style)
+        top = max(top, rows.process.max())
+        if rows.spilled.any():
+            spilled = style | {"line_width": 1}
+            plot.line(rows.seconds, rows.spilled / _MIB, legend_label=f"worker {number + 1}, on disk", **spilled)
+    workers, limit = frame.worker.nunique(), max(recording.limits.values(), default=0)
+    text = f"{workers} workers held {format_bytes(int(top))} at most each, as they told ten times a second"
+    if recording.peaks:
+        text += f" ({format_bytes(max(recording.peaks.values()))} for a moment, as their system counted)"
+    if limit:
+        _limit_line(plot, limit)
+        text += f"; each may hold {format_bytes(limit)}"
+    text += "." if not recording.restarts else f". {recording.restarts} were restarted for holding too much."
+    plot.y_range.start, plot.y_range.end = 0, max(top, limit) / _MIB * 1.15 or 1
+    if workers:
+        plot.legend.location, plot.legend.orientation = "bottom_right", "horizontal"
+    return Chart(plot, text)
+
+
+def tasks(recording: Recording) -> Chart:
+    """Which worker did what when: a row for each thread, a bar for each thing done."""
+    frame = recording.tasks.copy()
+    workers = {worker: f"worker {number + 1}" for number, worker in enumerate(sorted(frame.worker.unique()))}
+    frame["row"] = frame.worker.map(workers).astype(str) + ", thread " + (frame.thread + 1).astype(str)
+    frame["what"] = frame.prefix.where(frame.action == "compute", frame.action)
+    plot = _plot(y_range=FactorRange(*sorted(frame.row.unique(), reverse=True)), x_axis_label="seconds")
+    most = frame.groupby("what").apply(lambda rows: (rows.stop - rows.start).sum(), include_groups=False)
+    names = list(most.sort_values(ascending=False).index) if len(frame) else []
+    for number, name in enumerate(names):
+        source = ColumnDataSource(frame.loc[frame.what == name, ["row", "start", "stop"]])
+        style = {"fill_color": _SHADES[min(number, len(_SHADES) - 1)], "line_color": "white", "line_width": 0.5}
+        hatch = {"hatch_pattern": "/", "hatch_alpha": 0.5} if name == "transfer" else {}
+        label = {"legend_label": name} if number < len(_SHADES) - 1 else {}
+        plot.hbar(y="row", left="start", right="stop", height=0.8, source=source, **style, **hatch, **label)
+    if names:
+        plot.legend.orientation = "horizontal"
+        plot.add_layout(plot.legend[0], "above")
+    busy = (frame.stop - frame.start).sum()
+    rows = max(frame.row.nunique(), 1)
+    share = busy / (recording.seconds * rows) if recording.seconds else 0.0
+    longest = f"; {names[0]} took the most of it" if names else ""
+    count = frame.key.nunique()
+    return Chart(
+        plot, f"{count} tasks on {frame.row.nunique()} threads, which were busy {share:.0%} of the time{longest}."
+    )
