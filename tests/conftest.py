@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -283,7 +284,7 @@ def unreached(live):
             try:
                 exercise.judge(answer, *(instead[name] if name in instead else live(name) for name in more))
             except TryNext as advice:
-                reached.add(advice.__traceback__.tb_next.tb_lineno)
+                reached |= {line for _frame, line in traceback.walk_tb(advice.__traceback__)}
         lines = source.splitlines()
         return [lines[span.start - 1].strip() for span in raises if reached.isdisjoint(span)]
 

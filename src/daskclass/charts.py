@@ -107,7 +107,7 @@ def _memory_of_workers(recording: Recording) -> Chart:
     workers, limit = frame.worker.nunique(), max(recording.limits.values(), default=0)
     text = f"{workers} workers held {format_bytes(int(top))} at most each, as they told ten times a second"
     if recording.peaks:
-        text += f" ({format_bytes(max(recording.peaks.values()))} for a moment, as their system counted)"
+        text += f" ({format_bytes(max(recording.peaks.values()))} in the highest moment of their lives)"
     if limit:
         _limit_line(plot, limit)
         text += f"; each may hold {format_bytes(limit)}"

@@ -246,7 +246,8 @@ def check_ports() -> Finding:
         "ports",
         WARNING,
         found,
-        "end the other Dask or Jupyter there; otherwise `daskclass lab` takes free ports and prints them",
+        "fine if that is this class, in another window; otherwise end the other Dask or Jupyter there, or let "
+        "`daskclass lab` take free ports and print them",
     )
 
 

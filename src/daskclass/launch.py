@@ -138,6 +138,8 @@ def _jupyter(root: Path, cluster, port: int, browser: bool) -> Iterator[tuple[su
     environment = os.environ | {
         "DASK_SCHEDULER_ADDRESS": cluster.scheduler_address,
         "DASKCLASS_LAB": "1",
+        # so that `daskclass` can be typed in JupyterLab's own terminals
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         # defaults of ours under the learner's own settings: no pop-up that asks about news
         "JUPYTER_CONFIG_PATH": os.pathsep.join(
             filter(None, [str(Path(__file__).parent / "jupyter"), os.environ.get("JUPYTER_CONFIG_PATH")])

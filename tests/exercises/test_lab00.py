@@ -41,7 +41,7 @@ MEAN_PRICE = {
     "no function": (MEANS, "It has to be a function"),
     "dots within": ("...", "It has to be a function"),
     "raises": (raises, "raised `IndexError: tuple index out of range`"),
-    "raises for no orders": (divides_by_zero, "raised `ZeroDivisionError: division by zero`"),
+    "raises for no orders": (divides_by_zero, "`mean_price([])`, it raised `ZeroDivisionError: division by zero`"),
     "no return": (says_nothing, "Is there a `return`?"),
     "one number": (lambda orders: sum(price for _, price in orders) / max(len(orders), 1), "the one number 18.0"),
     "one number for all orders there are": (lambda orders: 18.0, "the one number 18.0"),
@@ -123,15 +123,16 @@ def test_no_advice_gives_the_answer_away(judged, plan):
 @pytest.mark.parametrize(
     ("threads", "praise"),
     [
-        ((1, 1), "2 threads on 2 workers: a third task would have to wait"),
-        ((2,), "2 threads on 1 worker: a third task would have to wait"),
-        ((4, 4), "8 threads on 2 workers."),
+        ((1, 1), "2 threads on 2 workers; one more task would have to wait its turn. Counting the workers"),
+        ((2,), "2 threads on 1 workers; one more task would have to wait its turn."),
+        ((4, 4), "8 threads on 2 workers; one more task would have to wait its turn."),
     ],
 )
 def test_slots_are_those_of_the_cluster_at_hand(threads, praise):
     verdict = lab00.slots.verdict(sum(threads), Cluster(*threads))
     assert verdict.state == "right"
     assert verdict.message.startswith(praise)
+    assert ("Counting" in verdict.message) == (len(threads) == sum(threads))
 
 
 def test_other_ways_to_the_mean_are_right():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from daskclass.exercises import lab01
 
-CLASS = SimpleNamespace(bytes=3 * 2**30, rows=61_000_000)  # 50.33 blocks of 64 MB, 48 of 64 MiB
+CLASS = SimpleNamespace(bytes=3 * 2**30, rows=61_000_000)  # 80.5 blocks of 40 MB, 76.8 of 40 MiB
 SMALL = SimpleNamespace(bytes=1_000_000, rows=19_000)
 HUGE = SimpleNamespace(bytes=100 * 10**9, rows=1_900_000_000)
 ANSWERS = SimpleNamespace(
@@ -32,9 +32,9 @@ PARTITIONS = {
     "text": ("50", CLASS, "It should be a number of partitions"),
     "bool": (True, CLASS, "It should be a number of partitions"),
     "None": (None, CLASS, "It should be a number of partitions"),
-    "division": (CLASS.bytes / 64e6, CLASS, "There is no part of a partition"),
-    "MiB": (48, CLASS, "That takes 64 MB for 2²⁶ bytes"),
-    "rounded up": (51, CLASS, "That leaves a small rest for a block of its own"),
+    "division": (CLASS.bytes / 40e6, CLASS, "There is no part of a partition"),
+    "MiB": (76, CLASS, "That takes 40 MB for 40 × 2²⁰ bytes"),
+    "rounded up": (81, CLASS, "That leaves a small rest for a block of its own"),
     "other": (3, CLASS, "Divide the bytes of the file by the bytes of a block"),
     "none for a small file": (0, SMALL, "Divide the bytes of the file by the bytes of a block"),
     "NaN": (math.nan, CLASS, "It should be a number of partitions"),
@@ -51,6 +51,7 @@ MEAN_PRICE = {
     "revenue by row": (by_category("revenue_cents", "rows"), "That is made of the revenue"),
     "revenue by item": (by_category("revenue_cents", "quantity"), "That is made of the revenue"),
     "price by item": (by_category("price_cents", "quantity"), "That divides by the items sold"),
+    "from a sample": ({"Toys": 25.2, "Books": 4.95}, "Close: it is rounded, or made from a sample"),
     "other": ({"Toys": 1.0, "Books": 1.0}, "Divide the sum of the prices by the number of rows"),
     "texts": ({"Toys": "25.0", "Books": "5.0"}, "Divide the sum of the prices by the number of rows"),
     "NaN": ({"Toys": math.nan, "Books": 5.0}, "Divide the sum of the prices by the number of rows"),
@@ -129,26 +130,26 @@ def test_no_answer_to_types_makes_the_check_fail(kind):
 
 @pytest.mark.parametrize("blocks", [1, 2, 3, 5, 7, 11])
 def test_dask_counts_partitions_as_the_solution_does(small_sales, tmp_path, blocks):
-    """Whatever the block: 64 MB are the solution's, the rule is Dask's."""
+    """Whatever the block: 40 MB are the solution's, the rule is Dask's."""
     source = Path(small_sales.csv).read_bytes()
     for rest in (0, 1, 7_001):
         size = 100_000 * blocks + rest
         path = tmp_path / f"{size}.csv"
         path.write_bytes(source[:size])
         counted = dd.read_csv(path, blocksize=100_000).npartitions
-        assert counted == lab01.partitions.solve(SimpleNamespace(bytes=size * 640))
-        assert lab01.partitions.verdict(counted, SimpleNamespace(bytes=size * 640)).state == "right"
+        assert counted == lab01.partitions.solve(SimpleNamespace(bytes=size * 400))
+        assert lab01.partitions.verdict(counted, SimpleNamespace(bytes=size * 400)).state == "right"
 
 
 def test_dask_counts_one_partition_for_the_file_at_hand(small_sales):
-    assert dd.read_csv(small_sales.csv, blocksize="64MB").npartitions == lab01.partitions.solve(small_sales) == 1
+    assert dd.read_csv(small_sales.csv, blocksize="40MB").npartitions == lab01.partitions.solve(small_sales) == 1
 
 
-@pytest.mark.parametrize("answer", [50, 50.0, np.int64(50)])
+@pytest.mark.parametrize("answer", [80, 80.0, np.int64(80)])
 def test_a_right_number_may_be_of_any_type(answer):
     verdict = lab01.partitions.verdict(answer, CLASS)
     assert verdict.state == "right"
-    assert verdict.message == "50 partitions of about 64 MB each."
+    assert verdict.message == "80 partitions of about 40 MB each."
 
 
 def test_a_mean_price_may_be_a_series_or_rounded_to_the_cent():

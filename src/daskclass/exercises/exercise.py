@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import textwrap
 from collections.abc import Callable
@@ -43,12 +44,15 @@ class Exercise:
         A right answer: the source that `solution` shows, and that the tests run.
     hints : tuple of str
         From a nudge to nearly there.
+    is_function : bool
+        Whether the answer itself is a function: then `solve` is one, and otherwise `solve` returns one.
     """
 
     variable: str
     judge: Callable[..., str]
     solve: Callable[..., Any]
     hints: tuple[str, ...]
+    is_function: bool = False
 
     def verdict(self, answer: Any, *live: Any) -> Verdict:
         """Judge `answer` without showing anything."""
@@ -76,8 +80,14 @@ class Exercise:
         _say(f"**Hint {number}.** {self.hints[number - 1]}{more}")
 
     def solution(self) -> None:
-        """Show the source of a solution, the very function that the tests run."""
-        _say(f"```python\n{textwrap.dedent(inspect.getsource(self.solve)).strip()}\n```")
+        """Show a solution as it would stand in the cell: the source of the very function that the tests run."""
+        source = textwrap.dedent(inspect.getsource(self.solve)).strip()
+        if self.is_function:
+            source = source.replace(f"def {self.solve.__name__}(", f"def {self.variable}(", 1)
+        else:
+            answer = ast.parse(source).body[0].body[-1].value
+            source = f"{self.variable} = {ast.get_source_segment(source, answer)}"
+        _say(f"```python\n{source}\n```")
 
 
 def _attempted(answer: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from numbers import Number, Real
 
 from daskclass.exercises.exercise import Exercise, TryNext
@@ -13,10 +12,7 @@ ORDERS = [("Toys", 10.0), ("Books", 20.0), ("Toys", 30.0), ("Books", 25.0), ("To
 def _judge_mean_price(mean_price) -> str:
     if not callable(mean_price):
         raise TryNext("It has to be a function that takes the orders.")
-    try:
-        got, nothing = mean_price(list(ORDERS)), mean_price([])
-    except Exception as error:  # the learner's own code
-        raise TryNext(f"`mean_price` raised `{type(error).__name__}: {error}`.") from error
+    got = _called(mean_price, list(ORDERS), "the five orders")
     if got is None:
         raise TryNext("`mean_price` returned `None`. Is there a `return`?")
     if isinstance(got, Number):
@@ -31,12 +27,22 @@ def _judge_mean_price(mean_price) -> str:
         raise TryNext("These are the sums. Divide each by how many orders it came from.")
     if got != {"Toys": 15.0, "Books": 22.5}:
         raise TryNext(f"For the five orders it returned {got}. Work out the mean for Toys by hand and compare.")
+    nothing = _called(mean_price, [], "no orders, `mean_price([])`,")
     if nothing != {}:
         raise TryNext(f"For no orders it returned {nothing!r}; with no category there is nothing to say.")
     return "Sum and count for each group, then one division: this very plan is what a cluster will do for you."
 
 
+def _called(function, orders, what):
+    try:
+        return function(orders)
+    except Exception as error:  # the learner's own code
+        raise TryNext(f"For {what} it raised `{type(error).__name__}: {error}`.") from error
+
+
 def _solve_mean_price(orders):
+    from collections import defaultdict
+
     sums, counts = defaultdict(float), defaultdict(int)
     for category, price in orders:
         sums[category] += price
@@ -48,6 +54,7 @@ mean_price = Exercise(
     variable="mean_price",
     judge=_judge_mean_price,
     solve=_solve_mean_price,
+    is_function=True,
     hints=(
         "Two dictionaries, one for the sums and one for the counts, and one loop over the orders.",
         "`for category, price in orders:` add `price` to the category's sum and 1 to its count; divide at the end.",
@@ -68,7 +75,7 @@ def _judge_lazy(answer) -> str:
         raise TryNext("The plan turns prices into cents first; let Dask do the sum.")
     if answer != 2550:
         raise TryNext("That is not what the plan adds up to; let Dask do the sum.")
-    return "Nothing was added up until you asked. Until then `plan` was four tasks and what each needs."
+    return "2550 cents. Nothing is added up before somebody asks; `plan` is four tasks, and what each of them needs."
 
 
 def _solve_lazy(plan):
@@ -81,7 +88,7 @@ lazy = Exercise(
     solve=_solve_lazy,
     hints=(
         "Print `plan`: it is a `Delayed`. Type `plan.` and press Tab.",
-        "The method is called as in NumPy's and pandas' Dask collections too: `.compute()`.",
+        "It has the same name on every Dask collection: `.compute()`.",
     ),
 )
 
@@ -95,12 +102,10 @@ def _judge_slots(answer, client) -> str:
     total = sum(threads.values())
     if answer != total:
         raise TryNext("Each thread of a worker runs one task at a time. Ask the client for the threads.")
-    return (
-        f"{total} thread{'s' if total != 1 else ''} on {len(threads)} "
-        f"worker{'s' if len(threads) != 1 else ''}: a third task would have to wait its turn."
-        if total == 2
-        else f"{total} threads on {len(threads)} workers."
-    )
+    praise = f"{total} threads on {len(threads)} workers; one more task would have to wait its turn."
+    if total == len(threads):
+        praise += " Counting the workers gives the same here, only because each has one thread."
+    return praise
 
 
 def _solve_slots(client):

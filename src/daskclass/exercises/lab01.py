@@ -9,7 +9,7 @@ import numpy as np
 
 from daskclass.exercises.exercise import Exercise, TryNext
 
-BLOCK = 64_000_000  # "64 MB", as Dask reads it
+BLOCK = 40_000_000  # "40MB", as Dask reads it
 
 
 def _judge_partitions(answer, sales) -> str:
@@ -19,8 +19,10 @@ def _judge_partitions(answer, sales) -> str:
     right = max(1, sales.bytes // BLOCK)
     if answer != int(answer):
         raise TryNext("There is no part of a partition. Which way does Dask round?")
-    if answer == max(1, sales.bytes // 2**26) != right:
-        raise TryNext("That takes 64 MB for 2²⁶ bytes. Dask reads `64 MB` as 64,000,000 and `64 MiB` as 2²⁶.")
+    if answer == max(1, sales.bytes // (40 * 2**20)) != right:
+        raise TryNext(
+            "That takes 40 MB for 40 × 2²⁰ bytes. Dask reads `40MB` as 40,000,000 bytes and `40MiB` as the other."
+        )
     if answer == math.ceil(exact) != right:
         raise TryNext("That leaves a small rest for a block of its own. Dask makes the others a little larger.")
     if answer != right:
@@ -29,7 +31,7 @@ def _judge_partitions(answer, sales) -> str:
 
 
 def _solve_partitions(sales):
-    return max(1, sales.bytes // 64_000_000)
+    return max(1, sales.bytes // 40_000_000)
 
 
 partitions = Exercise(
@@ -37,7 +39,7 @@ partitions = Exercise(
     judge=_judge_partitions,
     solve=_solve_partitions,
     hints=(
-        "`sales.bytes` is the size of the CSV. How often do 64,000,000 bytes go into it?",
+        "`sales.bytes` is the size of the CSV. How often do 40,000,000 bytes go into it?",
         "Whole blocks only, and the rest is spread over them: `//`. A small file is still one partition.",
     ),
 )
@@ -70,6 +72,11 @@ def _judge_mean_price(answer, sales) -> str:
         raise TryNext("That is made of the revenue, price times quantity. The question is about the price alone.")
     if all_near("price_cents", "quantity", 100):
         raise TryNext("That divides by the items sold. A price stands in a row, so divide by the rows.")
+    if all(
+        isinstance(answer[name], Real) and abs(answer[name] * exact["rows"] * 100 / exact["price_cents"] - 1) < 0.02
+        for name, exact in sales.answers.items()
+    ):
+        raise TryNext("Close: it is rounded, or made from a sample. Divide the exact sums, and do not round.")
     raise TryNext("Divide the sum of the prices by the number of rows, category by category.")
 
 
@@ -113,7 +120,7 @@ def _judge_types(answer, sales) -> str:
         if kind.name != smallest:
             raise TryNext(f"{kind.name} holds {column}, but a smaller type does too.")
     saved = sum(8 - np.dtype(answer[column]).itemsize for column in largest)
-    return f"{saved} bytes a row saved against int64, {saved * sales.rows / 1e6:,.0f} MB over the whole file."
+    return f"{saved} bytes a row saved against int64, {saved * sales.rows / 1e6:,.0f} MB over all rows, in memory."
 
 
 def _solve_types(sales):

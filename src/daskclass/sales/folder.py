@@ -88,12 +88,13 @@ def home() -> Path:
     """Where data of every size lives.
 
     ``DASKCLASS_DATA`` if it is set, else ``data`` in the checkout around the working directory (the folder
-    with ``labs/outline.toml``), else ``data`` in the working directory.
+    with ``labs/outline.toml``) or, if there is none, in the one this package is installed from, else ``data`` in
+    the working directory.
     """
     if named := os.environ.get("DASKCLASS_DATA"):
         return Path(named).absolute()
     here = Path.cwd()
-    for folder in (here, *here.parents):
+    for folder in (here, *here.parents, Path(__file__).resolve().parents[3]):
         if (folder / "labs" / "outline.toml").is_file():
             return folder / "data"
     return here / "data"

@@ -45,4 +45,23 @@ places = client.gather(futures)
 here = where(0)
 """,
     },
+    {
+        "claim": "more numbers than fit into the workers' memory passed through it",
+        "cell": "pi",
+        # as many as fit
+        "source": """
+import dask.array as da
+
+from daskclass import charts, watch
+
+points = 10_000_000
+random = da.random.default_rng(2026)
+x = random.random(points, chunks=points // 80)
+y = random.random(points, chunks=points // 80)
+inside = (x**2 + y**2 < 1).sum()
+
+with watch.record(client) as recording:
+    pi = 4 * inside.compute() / points
+""",
+    },
 ]

@@ -21,14 +21,10 @@ with Path(sales.csv).open("ab") as file:
         "cell": "two-runs",
         "source": """
 import hashlib
-import tempfile
 
-from daskclass.sales import make
-
-folder = tempfile.TemporaryDirectory()
 small = sizes.parse("3MB")
-one = make(small, Path(folder.name) / "one", seed=7, threads=1, formats=["csv"])
-three = make(small, Path(folder.name) / "three", seed=8, threads=3, formats=["csv"])
+one = make(small, work / "one", seed=7, threads=1, formats=["csv"])
+three = make(small, work / "three", seed=8, threads=3, formats=["csv"])
 digests = [hashlib.sha256(Path(run.csv).read_bytes()).hexdigest() for run in (one, three)]
 """,
     },
@@ -40,8 +36,21 @@ digests = [hashlib.sha256(Path(run.csv).read_bytes()).hexdigest() for run in (on
 import subprocess
 import sys
 
-target = Path(folder.name) / "interrupted"
+target = work / "interrupted"
 subprocess.run([sys.executable, "-m", "daskclass", "data", "--size", "3MB", "--out", str(target)], check=True)
+""",
+    },
+    {
+        "claim": "the partitions hold every row once",
+        "cell": "read-csv",
+        # a partition that nobody asks for
+        "source": """
+import dask.dataframe as dd
+
+from daskclass import clusters
+
+client = clusters.connect()
+orders = dd.read_csv(sales.csv, blocksize=size.blocksize).partitions[1:]
 """,
     },
     {
