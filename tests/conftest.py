@@ -16,9 +16,11 @@ import tempfile
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import dask
 import hypothesis
+import pandas as pd
 import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 
@@ -245,11 +247,32 @@ def plan():
 
 
 @pytest.fixture
+def parts():
+    """What lab 02 hands out: pandas' peaks for a 32nd and a 16th of the rows; 50 MB of it is pandas itself."""
+    return {32: SimpleNamespace(peak=350_000_000), 16: SimpleNamespace(peak=650_000_000)}
+
+
+@pytest.fixture
+def needed():
+    """What pandas would need for all of them."""
+    return 50_000_000 + 32 * 300_000_000
+
+
+@pytest.fixture
+def recording():
+    """What lab 02 hands out: two workers, one of which also fetched something."""
+    from daskclass.watch import Recording
+
+    rows = [("a", "compute", 0, 3), ("a", "compute", 3, 4), ("b", "transfer", 0, 1), ("b", "compute", 1, 3)]
+    return Recording(seconds=5.0, tasks=pd.DataFrame(rows, columns=["worker", "action", "start", "stop"]))
+
+
+@pytest.fixture
 def live(request):
     """The things that a notebook hands to an exercise, by the parameter's name."""
 
     def resource(name: str):
-        return request.getfixturevalue({"sales": "small_sales", "client": "client", "plan": "plan"}[name])
+        return request.getfixturevalue({"sales": "small_sales"}.get(name, name))
 
     return resource
 

@@ -29,16 +29,19 @@ class Size:
         Memory limit of each worker of the local cluster, as ``dask.utils.parse_bytes`` reads it.
     blocksize : str
         Size of a block of CSV that fits such a worker with room.
+    pandas_memory : str
+        A limit that pandas cannot read the whole CSV under.
     """
 
     name: str
     csv_bytes: int
     worker_memory: str = "1 GiB"
     blocksize: str = "64 MB"
+    pandas_memory: str = "2 GiB"
 
 
 CLASS = Size("class", 3 * 2**30)
-SMOKE = Size("smoke", 200 * 10**6, worker_memory="500 MB", blocksize="16 MB")
+SMOKE = Size("smoke", 200 * 10**6, worker_memory="500 MB", blocksize="16 MB", pandas_memory="400 MiB")
 NAMED = {size.name: size for size in (CLASS, SMOKE)}
 
 _SHAPE = re.compile(r"\d+(\.\d+)?(e\d{1,2})?([kmgtp]i?)?b?", re.IGNORECASE)

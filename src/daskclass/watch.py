@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 import psutil
 from distributed import Client
-from distributed.diagnostics.plugin import SchedulerPlugin, WorkerPlugin
+from distributed.diagnostics.plugin import NannyPlugin, SchedulerPlugin, WorkerPlugin
 from distributed.metrics import time
 from distributed.utils import key_split
 from fsspec.implementations import local
@@ -79,7 +79,8 @@ class Recording:
         How long the block took.
     memory : pandas.DataFrame
         ``seconds``, ``worker`` (address), and in bytes ``process`` (resident), ``managed`` (by Dask, in memory) and
-        ``spilled`` (by Dask, on disk), told by each worker ten times a second where its work lets it.
+        ``spilled`` (by Dask, on disk), ten times a second. A nanny, where there is one, tells of its worker's process
+        also while the worker is too busy to tell anything; then the other two are those that it told last.
     tasks : pandas.DataFrame
         A row for each thing that a worker did for a task: ``key``, ``prefix``, ``worker``, ``thread`` (number of the
         thread on its worker), ``action`` (``compute``, ``transfer``, ``deserialize``, ``disk-read``, …), ``start``,
@@ -118,16 +119,18 @@ def record(client: Client) -> Iterator[Recording]:
     restarts_before = len(client.get_events("worker-restart-memory"))
     client.register_plugin(_Recorder(), name=name)
     client.register_plugin(_Teller(name), name=name)
+    client.register_plugin(_NannyTeller(name), name=name)
     try:
         yield recording
     finally:
         found = client.run_on_scheduler(_collect, name=name)
+        client.unregister_worker_plugin(name, nanny=True)
         client.unregister_worker_plugin(name)
         client.unregister_scheduler_plugin(name)
         told = [{"seconds": when - found["started"], **message} for when, message in client.get_events(name)]
         recording.seconds = found["stopped"] - found["started"]
         recording.limits = found["limits"]
-        recording.memory = _frame([row for row in told if row["seconds"] <= recording.seconds], _MEMORY)
+        recording.memory = _memory([row for row in told if row["seconds"] <= recording.seconds])
         recording.tasks = _frame(found["tasks"], _TASKS)
         recording.restarts = len(client.get_events("worker-restart-memory")) - restarts_before
         on_workers = client.run(_of_worker, since=found["started"], on_error="ignore")
@@ -200,6 +203,38 @@ class _Teller(WorkerPlugin):
             "spilled": on_disk,
         }
         self.worker.log_event(self.topic, message)
+
+
+class _NannyTeller(NannyPlugin):
+    """Lives on every nanny while a block runs, and tells what only somebody outside of a busy process can see."""
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+
+    def setup(self, nanny) -> None:
+        self.nanny = nanny
+        self.callback = PeriodicCallback(self.tell, _INTERVAL)
+        self.callback.start()
+
+    def teardown(self, nanny) -> None:
+        self.callback.stop()
+
+    def tell(self) -> None:
+        try:
+            pid, address = self.nanny.process.process.pid, self.nanny.worker_address
+            held = psutil.Process(pid).memory_info().rss
+        except (AttributeError, psutil.Error):  # the worker is about to be started, or has just died
+            return
+        if address is not None:
+            self.nanny.log_event(self.topic, {"worker": address, "process": held})
+
+
+def _memory(told: list[dict[str, Any]]) -> pd.DataFrame:
+    """What workers and nannies told, in order; where a nanny does not know, what the worker told last."""
+    frame = pd.DataFrame(told, columns=list(_MEMORY)).sort_values("seconds", kind="stable", ignore_index=True)
+    known = ["managed", "spilled"]
+    frame[known] = frame.groupby("worker")[known].ffill().fillna(0)
+    return frame.astype(_MEMORY)
 
 
 def _collect(dask_scheduler, name: str) -> dict[str, Any]:

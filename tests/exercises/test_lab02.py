@@ -1,0 +1,64 @@
+"""Exercises of lab 02: every wrong answer that was thought of has advice of its own."""
+
+import math
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from daskclass.exercises import lab02
+
+NEEDED = 9_650_000_000  # of the fixtures: 50 MB, and 32 times 300 MB
+SALES = SimpleNamespace(bytes=3 * 10**9)
+RIGHT = 4e9 / 2 / (NEEDED / SALES.bytes)
+CASES = {
+    "needed, text": (lab02.needed, "9 GB", "a number of bytes"),
+    "needed, bool": (lab02.needed, True, "a number of bytes"),
+    "needed, NaN": (lab02.needed, math.nan, "a number of bytes"),
+    "needed, larger times sixteen": (lab02.needed, 650_000_000 * 16, "That multiplies pandas itself, too"),
+    "needed, smaller times thirty-two": (lab02.needed, 350_000_000 * 32, "That multiplies pandas itself, too"),
+    "needed, MiB": (lab02.needed, NEEDED / 2**20, "These are MiB"),
+    "needed, rows alone": (lab02.needed, 300_000_000 * 32, "That is what the rows cost"),
+    "needed, other": (lab02.needed, 3e9, "How often do those go into all?"),
+    "busy, number": (lab02.busy, 6, "a dictionary from worker to seconds"),
+    "busy, other keys": (lab02.busy, {"a": 4.0}, "Its keys should be the 2 addresses"),
+    "busy, texts": (lab02.busy, {"a": "4", "b": "2"}, "Its values should be seconds"),
+    "busy, counts": (lab02.busy, {"a": 2, "b": 1}, "These are counts of tasks"),
+    "busy, everything": (lab02.busy, {"a": 4.0, "b": 3.0}, "That is everything they did, also fetching"),
+    "busy, other": (lab02.busy, {"a": 1.0, "b": 9.0}, "For each row, `stop - start`"),
+    "largest, text": (lab02.largest, "600MB", "a number of bytes"),
+    "largest, all of it": (lab02.largest, RIGHT * 2, "That takes all of the worker's memory"),
+    "largest, memory": (lab02.largest, 2e9, "That is the memory"),
+    "largest, MB": (lab02.largest, RIGHT / 1e6, "These are MB"),
+    "largest, other": (lab02.largest, 1e7, "takes `factor` times as many in memory"),
+}
+
+
+@pytest.fixture
+def live_sales():
+    return {"sales": SALES}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_wrong_answer_has_advice_of_its_own(name, judged, live_sales):
+    exercise, answer, advice = CASES[name]
+    verdict = judged(exercise, answer, **live_sales)
+    assert verdict.state == "not yet"
+    assert advice in verdict.message
+
+
+def test_largest_needs_the_first_exercise(judged, live_sales):
+    verdict = judged(lab02.largest, 600e6, needed=..., **live_sales)
+    assert (verdict.state, "do that one before" in verdict.message) == ("not yet", True)
+
+
+def test_every_advice_is_reached(unreached, live_sales):
+    rows = [(exercise, answer, live_sales) for exercise, answer, _advice in CASES.values()]
+    rows.append((lab02.largest, 600e6, {**live_sales, "needed": ...}))
+    assert unreached(lab02, rows) == []
+
+
+def test_right_answers(judged, live_sales, recording):
+    assert judged(lab02.needed, NEEDED * 1.01).message.startswith("About 9.7 GB")
+    assert "80% of the time" in judged(lab02.busy, pd.Series({"a": 4.0, "b": 2.0})).message
+    assert "About 622 MB" in judged(lab02.largest, RIGHT, **live_sales).message

@@ -1,0 +1,131 @@
+"""What makes each claim of lab 02 false."""
+
+CONTROLS = [
+    {
+        "claim": "pandas ran out of memory under the limit",
+        "cell": "ask-pandas",
+        # a tenth of the rows, which fits
+        "source": """
+run = limits.run(
+    '''
+import pandas as pd
+print("reading", flush=True)
+print(pd.read_csv(CSV, nrows=ROWS).groupby("category")["price"].mean())
+''',
+    memory=size.pandas_memory,
+    CSV=sales.csv,
+    ROWS=sales.rows // 10,
+)
+""",
+    },
+    {
+        "claim": "building the Dask expression read almost nothing of the file",
+        "cell": "ask-dask",
+        # built and, in this process, computed
+        "source": """
+import dask.dataframe as dd
+
+from daskclass import clusters
+
+client = clusters.connect()
+with watch.file_reads() as reads:
+    orders = dd.read_csv(sales.csv, blocksize=size.blocksize)
+    answer = orders.groupby("category")["price"].agg(["mean", "sum", "count"], split_out=1)
+    answer.compute(scheduler="synchronous")
+""",
+    },
+    {
+        "claim": "Dask's answer equals the manifest's exact one",
+        "cell": "ask-dask",
+        # one price, one cent too high
+        "source": """
+import dask.dataframe as dd
+
+from daskclass import clusters
+
+
+def overcharge(orders, partition_info=None):
+    if partition_info is not None and partition_info["number"] == 0:
+        orders = orders.assign(price=orders.price.where(orders.index != 0, orders.price + 0.01))
+    return orders
+
+
+client = clusters.connect()
+with watch.file_reads() as reads:
+    orders = dd.read_csv(sales.csv, blocksize=size.blocksize)
+    meta = orders._meta
+    answer = orders.map_partitions(overcharge, meta=meta).groupby("category")["price"].agg(
+        ["mean", "sum", "count"], split_out=1
+    )
+""",
+    },
+    {
+        "claim": "no worker exceeded its limit on the way",
+        "cell": "compute",
+        # something in the worker that Dask does not manage
+        "source": """
+def hoard(size):
+    return len(bytearray(b"x") * size)
+
+
+with watch.record(client) as recording:
+    result = answer.compute()
+    limit = min(worker["memory_limit"] for worker in client.scheduler_info()["workers"].values())
+    client.submit(hoard, int(limit * 1.5)).exception()
+""",
+    },
+    {
+        "claim": "too large blocks end in KilledWorker and restarts, fitting ones in neither",
+        "cell": "large-blocks",
+        # not too large
+        "source": 'large_ended, large = try_blocks("16MB", 2)',
+    },
+    {
+        "claim": "pandas kept one core busy and Dask more than one worker",
+        "cell": "compute",
+        # one worker does it all
+        "source": """
+with watch.record(client) as recording:
+    result = answer.compute(workers=list(client.scheduler_info()["workers"])[:1])
+""",
+    },
+    {
+        "claim": "partitions are what the blocksize predicts",
+        "cell": "predict-partitions",
+        # a rest of its own, as one would guess
+        "source": """
+def predicted(blocksize):
+    return -(-sales.bytes // blocksize)
+
+
+blocksizes = (16_000_000, 64_000_000, 100_000_000)
+found = {b: dd.read_csv(sales.csv, blocksize=b).npartitions for b in blocksizes}
+""",
+    },
+    {
+        "claim": "the tuned plan builds only the columns that the question needs",
+        "cell": "plan",
+        # a function of one's own, into which Dask cannot look
+        "source": """
+whole = orders.map_partitions(lambda part: part)
+question = whole.groupby("category")["price"].mean(split_out=1)
+plan = question.optimize(fuse=False)
+steps = list(plan.expr.walk())
+""",
+    },
+    {
+        "claim": "Parquet moves a fraction of the bytes",
+        "cell": "parquet",
+        # all columns of it
+        "source": """
+from_csv = orders[["category", "price"]].partitions[:2]
+from_parquet = dd.read_parquet(sales.parquet).partitions[:2]
+
+bytes_a_row = {}
+for name, frame in (("CSV", from_csv), ("Parquet", from_parquet)):
+    with watch.file_reads() as reads:
+        rows = len(frame.compute(scheduler="synchronous"))
+    bytes_a_row[name] = reads.bytes / rows
+""",
+    },
+]

@@ -1,0 +1,70 @@
+"""Figures say what they show, and need no network for it."""
+
+import re
+
+import pandas as pd
+import pytest
+
+from daskclass import charts, limits
+from daskclass.watch import Recording
+
+
+@pytest.fixture(scope="module")
+def run():
+    return limits.run("import time; x = bytearray(b'x') * 50_000_000; time.sleep(0.2)", "200MiB", way="watching")
+
+
+@pytest.fixture
+def cluster():
+    memory = pd.DataFrame(
+        [(0.0, "a", 100 << 20, 0, 0), (0.5, "b", 110 << 20, 0, 0), (1.0, "a", 300 << 20, 9, 50 << 20)],
+        columns=["seconds", "worker", "process", "managed", "spilled"],
+    )
+    tasks = pd.DataFrame(
+        [
+            ("k1", "read", "a", 0, "compute", 0.0, 0.5),
+            ("k2", "read", "b", 0, "compute", 0.0, 1.0),
+            ("k2", "read", "b", 0, "transfer", 1.0, 1.25),
+        ],
+        columns=["key", "prefix", "worker", "thread", "action", "start", "stop"],
+    )
+    limit = 400 << 20
+    return Recording(1.25, memory, tasks, limits={"a": limit, "b": limit}, peaks={"a": 310 << 20}, restarts=2)
+
+
+def all_charts(run, cluster):
+    return {"run": charts.memory(run), "memory": charts.memory(cluster), "tasks": charts.tasks(cluster)}
+
+
+@pytest.mark.parametrize("name", ["run", "memory", "tasks"])
+def test_a_chart_stands_alone(name, run, cluster):
+    chart = all_charts(run, cluster)[name]
+    page = chart.html()
+    assert not re.findall(r"""(?:src|href)\s*=\s*["'](?:https?:)?//""", page)
+    assert "Bokeh" in page
+    bundle = chart._repr_mimebundle_()
+    assert bundle["text/plain"] == chart.summary == repr(chart)
+    assert chart.summary.replace("'", "&#x27;") in bundle["text/html"]
+    assert "<figcaption>" in bundle["text/html"]
+
+
+def test_summaries_say_what_is_to_be_seen(run, cluster):
+    found = all_charts(run, cluster)
+    assert re.match(r"Memory rose to [\d.]+ MiB under a limit of 200.00 MiB; then: it came", found["run"].summary)
+    assert found["memory"].summary == (
+        "2 workers held 300.00 MiB at most each, as they told ten times a second (310.00 MiB in the highest moment of "
+        "their lives); each may hold 400.00 MiB. 2 were restarted for holding too much."
+    )
+    assert found["tasks"].summary == "2 tasks on 2 threads, which were busy 70% of the time; read took the most of it."
+
+
+def test_lines_differ_without_colour(cluster):
+    glyphs = [renderer.glyph for renderer in charts.memory(cluster).figure.renderers]
+    dashes = [(tuple(glyph.line_dash), glyph.line_width) for glyph in glyphs]
+    assert len(set(dashes)) == len(dashes) == 3  # two processes, and what one of them spilled
+
+
+def test_the_limit_is_in_the_picture(run):
+    plot = charts.memory(run).figure
+    assert plot.y_range.end > 200
+    assert any(getattr(thing, "location", None) == 200 for thing in plot.center)

@@ -1,0 +1,140 @@
+"""What a recording holds, against what is known to have happened."""
+
+import io
+import os
+
+import dask.dataframe as dd
+import numpy as np
+import pandas as pd
+import pytest
+from distributed import Client
+
+from daskclass import charts, limits, watch
+
+
+def make(number):
+    return np.full(1_000_000, number)  # 8 MB
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """Forty tasks on two workers, and one task on the first worker that fetches from the second."""
+    with Client(n_workers=2, threads_per_worker=1, memory_limit="500 MB", dashboard_address="127.0.0.1:0") as client:
+        before = client.submit(make, 0, pure=False)
+        before.result()
+        with watch.record(client) as recording:
+            first, second = sorted(client.scheduler_info()["workers"])
+            made = client.map(make, range(20), workers=[second], pure=False)
+            sums = client.map(np.sum, made, workers=[first], pure=False)
+            failed = client.submit(lambda: 1 / 0, key="failing")
+            assert client.gather(sums) == [number * 1_000_000 for number in range(20)]
+            assert isinstance(failed.exception(), ZeroDivisionError)
+        after = client.submit(make, 1, pure=False)
+        after.result()
+        plugins = client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.plugins))
+        on_workers = client.run(lambda dask_worker: list(dask_worker.plugins))
+    return recording, first, second, plugins, on_workers
+
+
+def test_tasks_are_those_of_the_block(recorded):
+    recording, first, second, *_ = recorded
+    computed = recording.tasks[recording.tasks.action == "compute"]
+    assert computed[computed.prefix == "make"].worker.tolist() == [second] * 20
+    assert computed[computed.prefix == "sum"].worker.tolist() == [first] * 20
+    assert computed[computed.outcome == "erred"].key.tolist() == ["failing"]
+    assert (computed[computed.prefix == "make"].bytes >= 8_000_000).all()
+    assert (recording.tasks.start <= recording.tasks.stop).all()
+    assert recording.tasks.start.min() > -0.1
+    assert recording.tasks.stop.max() <= recording.seconds
+    assert set(recording.tasks.thread) == {0}
+
+
+def test_transfers_are_every_byte_that_moved(recorded):
+    recording, first, second, *_ = recorded
+    assert set(recording.transfers.source) == {second}
+    assert set(recording.transfers.destination) == {first}
+    assert recording.transfers["keys"].sum() == 20
+    assert recording.transfers.bytes.sum() == pytest.approx(20 * 8_000_000, rel=0.001)
+
+
+def test_memory_is_told_by_every_worker(recorded):
+    recording, first, second, *_ = recorded
+    assert set(recording.memory.worker) == {first, second} == set(recording.limits) == set(recording.peaks)
+    assert set(recording.limits.values()) == {500_000_000}
+    assert recording.memory.seconds.is_monotonic_increasing
+    assert (recording.memory.process > 30e6).all()
+    most = recording.memory.groupby("worker").managed.max()
+    assert 8_000_000 <= most[second] <= 21 * 8_001_000
+    assert (recording.memory.spilled == 0).all()
+    assert all(
+        recording.memory[recording.memory.worker == w].process.max() <= recording.peaks[w] for w in recording.peaks
+    )
+    assert recording.restarts == 0
+
+
+def test_nothing_of_the_recorder_stays(recorded):
+    *_, plugins, on_workers = recorded
+    assert not [name for name in plugins if "daskclass" in name]
+    assert not [name for names in on_workers.values() for name in names if "daskclass" in name]
+
+
+def test_columns_and_types_are_there_without_rows(client):
+    with watch.record(client) as recording:
+        pass
+    assert recording.tasks.dtypes.astype(str).to_dict() | {"key": "str"} == recording.tasks.dtypes.astype(str).to_dict()
+    assert recording.tasks.empty
+    assert recording.transfers.empty
+    assert list(recording.memory.columns) == ["seconds", "worker", "process", "managed", "spilled"]
+    assert "0 tasks" in charts.tasks(recording).summary
+
+
+def test_a_block_that_fails_is_recorded_too(client):
+    with pytest.raises(ValueError, match="half-way"), watch.record(client) as recording:  # noqa: PT012
+        client.submit(pow, 2, 5, pure=False).result()
+        raise ValueError("half-way")
+    assert recording.tasks.key.nunique() == 1
+
+
+def test_the_peak_is_this_process_alone():
+    """Not the peak of whoever started it, with which a child of fork begins on Linux."""
+    big = np.ones(100_000_000, dtype=np.uint8)
+    run = limits.run("from daskclass.watch import peak_bytes; print(peak_bytes())", None)
+    assert big.sum() == 100_000_000
+    assert 10e6 < int(run.output) < watch.peak_bytes()
+
+
+@pytest.mark.parametrize("how", ["read", "readinto", "readall", "lines", "pandas"])
+def test_a_counted_file_counts_what_is_read(tmp_path, how):
+    path = tmp_path / "some.csv"
+    path.write_text("a,b\n" + "1,2\n" * 1000)
+    with watch.CountedFile(path) as file:
+        if how == "read":
+            assert len(file.read(100)) == file.bytes_read == 100
+            file.seek(0)
+            file.read(50)
+            assert file.bytes_read == 150  # twice read counts twice
+            return
+        if how == "readinto":
+            assert file.readinto(bytearray(64)) == file.bytes_read == 64
+            return
+        if how == "readall":
+            file.readall()
+        elif how == "lines":
+            assert len(io.BufferedReader(file).readlines()) == 1001
+            return
+        else:
+            assert len(pd.read_csv(file)) == 1000
+        assert file.bytes_read == os.path.getsize(path)  # noqa: PTH202
+
+
+def test_file_reads_sees_what_dask_reads_here_and_only_inside(small_sales):
+    with watch.file_reads() as reads:
+        frame = dd.read_csv(small_sales.csv)
+        sample = reads.bytes
+        rows = len(frame.compute(scheduler="synchronous"))
+    assert 0 < sample < small_sales.bytes
+    assert rows == small_sales.rows
+    assert reads.bytes >= sample + small_sales.bytes
+    before = reads.bytes
+    len(frame.compute(scheduler="synchronous"))
+    assert reads.bytes == before
