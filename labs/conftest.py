@@ -4,6 +4,9 @@ import os
 
 import pytest
 
+from daskclass import sizes
+from daskclass.errors import Problem
+
 # Asynchronous log lines on standard error are no part of what a claim says.
 NOT_COMPARED = ("stderr",)
 # A cell's last output can come late on a busy machine; nbval waits five seconds for it.
@@ -12,6 +15,10 @@ OUTPUT_SECONDS = 60
 
 def pytest_configure(config):
     os.environ.setdefault("DASKCLASS_SIZE", "smoke")
+    try:
+        sizes.current()
+    except Problem as problem:
+        raise pytest.UsageError(str(problem)) from problem
     if not os.environ.get("DASKCLASS_TEST_SCHEDULER"):
         os.environ.pop("DASK_SCHEDULER_ADDRESS", None)
 

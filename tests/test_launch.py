@@ -227,7 +227,7 @@ def test_a_usual_port_that_is_taken_is_passed_over(taken, capsys):
     other = launch._port_near(taken, "JupyterLab")
     assert other != taken
     assert launch._free(other)
-    assert capsys.readouterr().out == f"Port {taken} is taken by another program, so JupyterLab is on {other}.\n"
+    assert capsys.readouterr().out == f"Port {taken} is taken, so JupyterLab is on {other}.\n"
     assert launch._port_near(other, "JupyterLab") == other
     assert capsys.readouterr().out == ""
 
@@ -269,9 +269,48 @@ def test_sigterm_ends_a_block_as_ctrl_c_does():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_an_impatient_ctrl_c_is_not_heard():
+def test_only_the_first_signal_is_heard():
     before = signal.getsignal(signal.SIGINT)
-    with launch._deaf_to_ctrl_c():
-        signal.raise_signal(signal.SIGINT)
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ended = []
+
+    def class_that_is_interrupted():
+        with launch._until_terminated():
+            try:
+                signal.raise_signal(signal.SIGINT)
+            finally:  # the ending, which takes a while
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGTERM)
+                ended.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        class_that_is_interrupted()
+    assert ended
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a signal of POSIX")
+@pytest.mark.parametrize("deaf", [False, True])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_something_starts_is_heard_once_it_has(number, deaf):
+    done = []
+    with pytest.raises(KeyboardInterrupt), launch._until_terminated():  # noqa: PT012
+        with launch._held_back(deaf_children=deaf):
+            signal.raise_signal(number)  # to this very thread; to the process, another one may take it a moment later
+            done.append("started")
+        done.append("went on")
+    assert done == ["started"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="there are no signal masks")
+@pytest.mark.parametrize("deaf", [False, True])
+def test_children_are_deaf_to_ctrl_c_where_asked(deaf):
+    ask = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    with launch._held_back(deaf_children=deaf):
+        child = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    assert child.stdout.strip() == str(deaf)
+
+
+def test_a_server_without_a_token_is_not_used(monkeypatch):
+    monkeypatch.setattr(launch, "_ask", lambda url, token, method="GET": b"{}")
+    with pytest.raises(Problem, match="does not ask for its token"):
+        launch._require_token("http://127.0.0.1:9/api/contents")

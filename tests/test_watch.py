@@ -12,24 +12,20 @@ from distributed import Client
 from daskclass import charts, limits, watch
 
 
-def make(number):
-    return np.full(1_000_000, number)  # 8 MB
-
-
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
     """Forty tasks on two workers, and one task on the first worker that fetches from the second."""
     with Client(n_workers=2, threads_per_worker=1, memory_limit="500 MB", dashboard_address="127.0.0.1:0") as client:
-        before = client.submit(make, 0, pure=False)
+        before = client.submit(np.full, 1_000_000, 0, pure=False)
         before.result()
         with watch.record(client) as recording:
             first, second = sorted(client.scheduler_info()["workers"])
-            made = client.map(make, range(20), workers=[second], pure=False)
+            made = client.map(np.full, [1_000_000] * 20, range(20), workers=[second], pure=False)
             sums = client.map(np.sum, made, workers=[first], pure=False)
             failed = client.submit(lambda: 1 / 0, key="failing")
             assert client.gather(sums) == [number * 1_000_000 for number in range(20)]
             assert isinstance(failed.exception(), ZeroDivisionError)
-        after = client.submit(make, 1, pure=False)
+        after = client.submit(np.full, 1_000_000, 1, pure=False)
         after.result()
         plugins = client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.plugins))
         on_workers = client.run(lambda dask_worker: list(dask_worker.plugins))
@@ -39,10 +35,10 @@ def recorded(tmp_path_factory):
 def test_tasks_are_those_of_the_block(recorded):
     recording, first, second, *_ = recorded
     computed = recording.tasks[recording.tasks.action == "compute"]
-    assert computed[computed.prefix == "make"].worker.tolist() == [second] * 20
+    assert computed[computed.prefix == "full"].worker.tolist() == [second] * 20
     assert computed[computed.prefix == "sum"].worker.tolist() == [first] * 20
     assert computed[computed.outcome == "erred"].key.tolist() == ["failing"]
-    assert (computed[computed.prefix == "make"].bytes >= 8_000_000).all()
+    assert (computed[computed.prefix == "full"].bytes >= 8_000_000).all()
     assert (recording.tasks.start <= recording.tasks.stop).all()
     assert recording.tasks.start.min() > -0.1
     assert recording.tasks.stop.max() <= recording.seconds

@@ -106,18 +106,23 @@ def data(size, out, seed, threads, formats, force, verify) -> None:
 def _verify(folder: Path) -> None:
     from daskclass import sales
 
-    found = sales.look(folder)
-    if found.sales is None:
-        raise Problem(f"{found.why}; `daskclass data` makes it")
     try:
+        found = sales.look(folder)
+        if found.sales is None:
+            missing = found.state == "missing"
+            raise Problem(f"{found.why}; `daskclass data{'' if missing else ' --force'}` makes it")
         sales.verify(found.sales)
-    except OSError as error:
-        raise Problem(f"{error.filename} cannot be read ({error.strerror}); make it anew with --force") from error
-    if found.state == "changed":  # a copy with other times, as the checksums just showed
-        sales.restamp(found.sales)
+    except (OSError, ValueError) as error:  # a name in the manifest that no file can have is a ValueError
+        raise Problem(f"{folder} cannot be read ({error}); make it anew with --force") from error
+    click.echo(f"{len(found.sales.manifest['files'])} files in {folder} are what was made, byte for byte")
+    if found.state == "changed":  # in its times only, as of a copy
+        try:
+            sales.restamp(found.sales)
+        except Problem as problem:
+            click.echo(f"daskclass: their new times could not be noted: {problem}", err=True)
+            return
         if (still := sales.look(folder)).state != "finished":
             raise Problem(f"{still.why}; --force makes it anew")
-    click.echo(f"{len(found.sales.manifest['files'])} files in {folder} are what was made, byte for byte")
 
 
 @commands.command()

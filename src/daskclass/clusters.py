@@ -52,13 +52,20 @@ def connect() -> Client:
             dashboard_address="127.0.0.1:0",
         )
     try:
-        client = Client(address, timeout=10)
-    except (OSError, ValueError) as error:
+        client = Client(str(address), timeout=10)
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise Problem(
             f"no Dask scheduler answers at {address}, which DASK_SCHEDULER_ADDRESS names: {error}. "
             "Start that cluster, or unset the variable and restart the kernel for a cluster of your own"
         ) from error
-    client.wait_for_workers(1, timeout=60)
+    try:
+        client.wait_for_workers(1, timeout=60)
+    except TimeoutError as error:
+        client.close()
+        raise Problem(f"the scheduler at {address} has no workers; start some, and run this again") from error
+    except BaseException:
+        client.close()
+        raise
     return client
 
 

@@ -190,6 +190,9 @@ def check_disk_for_data() -> Finding:
     folder = sales.home()
     while not folder.exists():
         folder = folder.parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        mend = "make it a folder of yours, or set DASKCLASS_DATA to one"
+        return Finding("disk for the data", FAILED, f"{folder} cannot be written", mend)
     free, needed = shutil.disk_usage(folder).free, int(size.csv_bytes * 1.5)
     found = f"{format_bytes(free)} free in {folder}"
     if sales.look(sales.place(size)).state == "finished" or free >= needed:
@@ -207,6 +210,9 @@ def check_disk_for_spill() -> Finding:
     from dask.utils import format_bytes
 
     folder = Path(dask.config.get("temporary-directory") or tempfile.gettempdir())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        mend = "set DASK_TEMPORARY_DIRECTORY to a folder of yours"
+        return Finding("disk for spilling", FAILED, f"{folder} cannot be written", mend)
     free, needed = shutil.disk_usage(folder).free, needs(sizes.current()).spill
     found = f"{format_bytes(free)} free in {folder}"
     if free >= needed:

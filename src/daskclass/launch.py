@@ -49,10 +49,10 @@ def lab(size: sizes.Size, *, port: int | None = None, browser: bool = True) -> N
     with _until_terminated():
         data = sales.open_sales(size.name)
         print(f"Sales data: {data.rows:,} orders in {data.folder}", flush=True)
-        dashboard_port = _port_near(DASHBOARD_PORT, "the dashboard")
+        dashboard_port = _port_near(DASHBOARD_PORT, "the dashboard", besides=port)
         port = port or _port_near(JUPYTER_PORT, "JupyterLab")
         with contextlib.ExitStack() as stack:
-            with _deaf_to_ctrl_c():  # so are the workers, which inherit it: this process ends them in order
+            with _held_back(deaf_children=True):
                 cluster = stack.enter_context(clusters.start(f"127.0.0.1:{dashboard_port}"))
             print(
                 f"Cluster:    {clusters.WORKERS} workers, scheduler at {cluster.scheduler_address}",
@@ -68,7 +68,9 @@ def lab(size: sizes.Size, *, port: int | None = None, browser: bool = True) -> N
                     print("\nEnding …", flush=True)
                 else:
                     if status:
-                        raise Problem(f"JupyterLab ended by itself with exit status {status}; see build/jupyterlab.log")
+                        raise Problem(
+                            f"JupyterLab ended by itself with exit status {status}; see build/jupyterlab-{port}.log"
+                        )
     print("The class has ended: JupyterLab, its kernels and the cluster are gone.", flush=True)
 
 
@@ -87,27 +89,53 @@ def checkout() -> Path:
     raise Problem(f"there are no labs around {here}: go to the folder that you cloned the class into")
 
 
+_ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+@contextlib.contextmanager
+def _handled(handler) -> Iterator[None]:
+    """Have `handler` for every signal to end while the block runs."""
+    before = {number: signal.signal(number, handler) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
 @contextlib.contextmanager
 def _until_terminated() -> Iterator[None]:
-    """Let SIGTERM and Ctrl-C end the block the same way, in good order."""
+    """Let Ctrl-C, SIGTERM and a closed terminal end the block the same way, in good order, and only once."""
 
     def stop(_signal, _frame):
+        for number in _ENDING:  # whoever is impatient now waits until all has ended
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
+    with _handled(stop):
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _held_back(*, deaf_children: bool = False) -> Iterator[None]:
+    """Hold a signal to end back until the block is done, so that nothing is started and then lost sight of.
+
+    With `deaf_children`, processes that the block starts never hear of Ctrl-C (where the system has signal masks,
+    which they inherit): this process ends them, in order.
+    """
+    held: list[int] = []
+    real = signal.getsignal(signal.SIGINT)
+    masked = deaf_children and hasattr(signal, "pthread_sigmask")
+    if masked:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        yield
+        with _handled(lambda number, _frame: held.append(number)):
+            yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        if masked:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    if held and callable(real):
+        real(held[0], None)
 
 
 def _free(port: int) -> bool:
@@ -121,13 +149,13 @@ def _free(port: int) -> bool:
     return True
 
 
-def _port_near(usual: int, whose: str) -> int:
-    if _free(usual):
+def _port_near(usual: int, whose: str, besides: int | None = None) -> int:
+    if usual != besides and _free(usual):
         return usual
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         other = probe.getsockname()[1]
-    print(f"Port {usual} is taken by another program, so {whose} is on {other}.", flush=True)
+    print(f"Port {usual} is taken, so {whose} is on {other}.", flush=True)
     return other
 
 
@@ -151,6 +179,7 @@ def _jupyter(root: Path, cluster, port: int, browser: bool) -> Iterator[tuple[su
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.port={port}",
         "--ServerApp.port_retries=0",
+        "--ServerApp.base_url=/",
         f"--ServerApp.open_browser={browser}",
         f"--ServerApp.root_dir={root}",
         *(["--ServerApp.allow_root=True"] if os.name == "posix" and os.geteuid() == 0 else []),
@@ -159,23 +188,31 @@ def _jupyter(root: Path, cluster, port: int, browser: bool) -> Iterator[tuple[su
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
-    log = root / "build" / "jupyterlab.log"
+    log = root / "build" / f"jupyterlab-{port}.log"
     # A group of its own: Ctrl-C reaches this process alone, which then ends everything in order.
     apart = {"start_new_session": True} if os.name == "posix" else {"creationflags": 0x200}
-    try:
-        log.parent.mkdir(exist_ok=True)
-        with log.open("wb") as output:
-            server = subprocess.Popen(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, **apart
-            )
-    except OSError as error:
-        raise Problem(f"{log} cannot be written ({error.strerror}): JupyterLab's messages go there") from error
     address = f"http://127.0.0.1:{port}"
+    server = None
     try:
+        with _held_back():
+            try:
+                log.parent.mkdir(exist_ok=True)
+                with log.open("wb") as output:
+                    server = subprocess.Popen(
+                        command,
+                        env=environment,
+                        stdin=subprocess.DEVNULL,
+                        stdout=output,
+                        stderr=subprocess.STDOUT,
+                        **apart,
+                    )
+            except OSError as error:
+                raise Problem(f"{log} cannot be written ({error.strerror}): JupyterLab's messages go there") from error
         _wait_until_answers(server, f"{address}/api/status", token, log)
+        _require_token(f"{address}/api/contents")
         yield server, f"{address}/lab/tree/{FIRST_LAB}?token={token}"
     finally:
-        with _deaf_to_ctrl_c():  # a second, impatient one must not leave a server behind
+        if server is not None:
             _end(server, address, token)
 
 
@@ -200,20 +237,33 @@ def _ask(url: str, token: str, method: str = "GET") -> bytes:
         return answer.read()
 
 
+def _require_token(url: str) -> None:
+    """A configuration of the user's own can switch the token off, and then anybody on this machine could run code."""
+    try:
+        _ask(url, token="")
+    except urllib.error.HTTPError as refusal:
+        if refusal.code == 403:
+            return
+    raise Problem(
+        "JupyterLab does not ask for its token, as a Jupyter configuration of yours says; "
+        "remove `token` and `password` from it (`jupyter --paths` says where it is)"
+    )
+
+
 def _end(server: subprocess.Popen, address: str, token: str) -> None:
     """Shut the kernels down, then the server; kill what does not go by itself."""
     if server.poll() is not None:
         return
-    with contextlib.suppress(OSError, ValueError):  # asked nicely; what follows does not depend on it
+    try:
         for kernel in json.loads(_ask(f"{address}/api/kernels", token)):
             _ask(f"{address}/api/kernels/{kernel['id']}", token, "DELETE")
         _ask(f"{address}/api/shutdown", token, "POST")
-    try:
-        server.wait(timeout=15)
-    except subprocess.TimeoutExpired:
+    except (OSError, ValueError):  # it does not listen yet, or not any more
         server.terminate()
+    for harder in (server.terminate, server.kill):
         try:
-            server.wait(timeout=10)
+            server.wait(timeout=15)
+            return
         except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+            harder()
+    server.wait()

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from daskclass import sizes
 from daskclass.errors import Problem
+from daskclass.sales.rows import CATEGORIES, TALLIES
 
 CSV_NAME = "sales_data.csv"
 PARQUET_NAME = "sales.parquet"
@@ -66,9 +67,8 @@ class Sales:
     def formats(self) -> set[str]:
         """Which of ``csv`` and ``parquet`` are there."""
         names = self.manifest["files"]
-        return {"csv"} & {"csv" for name in names if name == CSV_NAME} | {
-            "parquet" for name in names if name.startswith(PARQUET_NAME)
-        }
+        kinds = {"csv": CSV_NAME, "parquet": f"{PARQUET_NAME}/"}
+        return {kind for kind, start in kinds.items() if any(name.startswith(start) for name in names)}
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,9 @@ def look(folder: Path) -> Found:
             return Found("changed", f"{path} has {found['bytes']:,} bytes, made were {listed['bytes']:,}", sales)
         if found["modified_us"] != listed["modified_us"]:
             return Found("changed", f"{path} was written to after it was made", sales)
+    for kind, name in (("csv", CSV_NAME), ("parquet", PARQUET_NAME)):
+        if kind not in sales.formats and (folder / name).exists():
+            return Found("changed", f"{folder / name} is not what the manifest lists", sales)
     if "parquet" in sales.formats:
         if not Path(sales.parquet).is_dir():
             return Found("changed", f"{sales.parquet} is not a folder any more", sales)
@@ -185,8 +188,18 @@ def _read(manifest: Path) -> Sales:
             _require(listed.get(what), kind, f"{what} of {name}")
     if CSV_NAME in content["files"]:
         _require(content.get("bytes"), int, "bytes")
+    if set(content["answers"]) != set(CATEGORIES):
+        raise ValueError(f"its answers are for {', '.join(map(str, content['answers'])) or 'nothing'}")
     for category, sums in content["answers"].items():
         _require(sums, dict, f"the answers for {category}")
+        for tally in TALLIES:
+            _require(sums.get(tally), int, f"{tally} of {category}")
+    if sum(sums["rows"] for sums in content["answers"].values()) != content["rows"]:
+        raise ValueError("the rows of its answers do not add up to its rows")
+    if CSV_NAME in content["files"]:
+        csv = content["files"][CSV_NAME]
+        if (content["bytes"], content.get("sha256")) != (csv["bytes"], csv["sha256"]):
+            raise ValueError("it contradicts itself about the CSV")
     return Sales(
         folder=folder,
         size=content["size"],

@@ -38,6 +38,7 @@ MOST_THREADS = 4  # each holds about 50 MB, and the one thread that writes could
 BLOCKS_A_PART = 2  # a Parquet file of two row groups, each a block
 
 _UNFINISHED = ".unfinished"
+_MOVING = "moving"
 _LOCK = ".making.lock"
 _PARQUET_SHARE = 0.40  # of the CSV's bytes; 0.29 was measured
 
@@ -124,12 +125,17 @@ def make(
             return there
         shutil.rmtree(out / _UNFINISHED, ignore_errors=True)  # of a run that died
         unfinished = out / _UNFINISHED
+        moving = False
         try:
             unfinished.mkdir()
             manifest = _write(unfinished, size, seed, threads, wanted, progress)
-            _move_in(unfinished, out, wanted, manifest)
+            (unfinished / MANIFEST_NAME).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+            moving = True
+            _move_in(unfinished, out, wanted)
+            moving = False
         finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            if not moving:  # else it stays, as the mark by which the next run knows the files for ours
+                shutil.rmtree(unfinished, ignore_errors=True)
     finished = folders.look(out)
     if finished.sales is None or finished.state != "finished":
         raise Problem(f"{finished.why}: something else wrote to {out} meanwhile")
@@ -173,9 +179,10 @@ def _settle(out: Path, size: sizes.Size, seed: int, wanted: set[str], force: boo
     """What is there already and will do, or which formats to make; a Problem where neither is possible."""
     found = folders.look(out)
     if not force:
-        ours = (out / _UNFINISHED).exists()  # a run that died while it moved its files to their place
+        ours = (out / _UNFINISHED / _MOVING).exists()  # a run that ended while it moved its files to their place
         if found.state == "changed" or (found.state == "unfinished" and not ours):
-            raise Problem(f"{found.why}; --verify compares checksums, --force makes it anew")
+            verify = "" if found.sales is None else "--verify compares checksums, "
+            raise Problem(f"{found.why}; {verify}--force makes it anew")
         if found.sales is not None:
             _require_same(found.sales, size, seed)
             if wanted <= found.sales.formats:
@@ -314,7 +321,8 @@ def _in_order(one, count: int, threads: int) -> Iterator:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _move_in(unfinished: Path, out: Path, formats: set[str], manifest: dict) -> None:
+def _move_in(unfinished: Path, out: Path, formats: set[str]) -> None:
+    (unfinished / _MOVING).touch()
     # Without a manifest nothing counts as finished, so it goes first and comes last.
     (out / MANIFEST_NAME).unlink(missing_ok=True)
     (out / CSV_NAME).unlink(missing_ok=True)
@@ -323,7 +331,7 @@ def _move_in(unfinished: Path, out: Path, formats: set[str], manifest: dict) -> 
         (unfinished / CSV_NAME).replace(out / CSV_NAME)
     if "parquet" in formats:
         (unfinished / PARQUET_NAME).replace(out / PARQUET_NAME)
-    _write_manifest(out, manifest)
+    (unfinished / MANIFEST_NAME).replace(out / MANIFEST_NAME)
 
 
 def _remove(path: Path) -> None:

@@ -48,20 +48,22 @@ here = where(0)
     {
         "claim": "more numbers than fit into the workers' memory passed through it",
         "cell": "pi",
-        # as many as fit
+        # in blocks each larger than a worker
         "source": """
 import dask.array as da
 
 from daskclass import charts, watch
 
-points = 10_000_000
+limits = [worker["memory_limit"] for worker in client.scheduler_info()["workers"].values()]
+points = int(1.5 * sum(limits)) // 16
 random = da.random.default_rng(2026)
-x = random.random(points, chunks=points // 80)
-y = random.random(points, chunks=points // 80)
+x = random.random(points, chunks=int(min(limits) * 1.2) // 8)
+y = random.random(points, chunks=int(min(limits) * 1.2) // 8)
 inside = (x**2 + y**2 < 1).sum()
 
 with watch.record(client) as recording:
-    pi = 4 * inside.compute() / points
+    failure = client.compute(inside).exception()
+    pi = 3.1416
 """,
     },
 ]

@@ -31,13 +31,22 @@ digests = [hashlib.sha256(Path(run.csv).read_bytes()).hexdigest() for run in (on
     {
         "claim": "a run that is interrupted leaves no file that looks finished",
         "cell": "kill",
-        # the run comes to its end
+        # a program that writes under the final name
         "source": """
 import subprocess
 import sys
 
 target = work / "interrupted"
-subprocess.run([sys.executable, "-m", "daskclass", "data", "--size", "3MB", "--out", str(target)], check=True)
+target.mkdir()
+growing = target / "sales_data.csv"
+write = "file = open(sys.argv[1], 'w')\\nwhile True: file.write('1,2,3\\\\n' * 1000)"
+run = subprocess.Popen([sys.executable, "-c", f"import sys\\n{write}", str(growing)])
+try:
+    while run.poll() is None and not (growing.exists() and growing.stat().st_size > 1e6):
+        time.sleep(0.005)
+finally:
+    run.kill()
+    run.wait()
 """,
     },
     {
@@ -50,7 +59,8 @@ import dask.dataframe as dd
 from daskclass import clusters
 
 client = clusters.connect()
-orders = dd.read_csv(sales.csv, blocksize=size.blocksize).partitions[1:]
+blocksize = sales.bytes // 4
+orders = dd.read_csv(sales.csv, blocksize=blocksize).partitions[1:]
 """,
     },
     {
