@@ -252,8 +252,8 @@ def test_ports(monkeypatch, taken, inside, state, found):
     ("proxy", "bypass", "state"),
     [
         (None, None, OK),
-        ("http://proxy.example:3128", None, WARNING),
-        ("http://proxy.example:3128", "localhost", WARNING),
+        ("http://proxy.example:3128", None, FAILED),
+        ("http://proxy.example:3128", "localhost", FAILED),
         ("http://proxy.example:3128", "localhost,127.0.0.1", OK),
         ("http://proxy.example:3128", "*", OK),
     ],

@@ -263,7 +263,7 @@ def check_proxy() -> Finding:
         if "http" in proxies and not urllib.request.proxy_bypass(host):
             return Finding(
                 "proxy",
-                WARNING,
+                FAILED,
                 f"{proxies['http']} is asked for {host} too",
                 "set NO_PROXY=localhost,127.0.0.1, or the dashboard will not be reached",
             )
