@@ -232,6 +232,9 @@ def _end(process: subprocess.Popen, family: set[psutil.Process], fence: Fence | 
     if fence is not None:
         family |= {psutil.Process(pid) for pid in fence.processes() if psutil.pid_exists(pid)}
     _kill(family)
+    if os.name == "posix":  # also who was orphaned between two looks: the group is the head's own, from its start
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     if process.stdin is not None and not process.stdin.closed:
         with contextlib.suppress(BrokenPipeError):
