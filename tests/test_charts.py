@@ -1,5 +1,6 @@
 """Figures say what they show, and need no network for it."""
 
+import json
 import re
 
 import pandas as pd
@@ -42,18 +43,26 @@ def test_a_chart_stands_alone(name, run, cluster):
     page = chart.html()
     assert not re.findall(r"<script[^>]*\ssrc=|<link[^>]*\shref=", page)
     assert "Bokeh" in page
-    bundle = chart._repr_mimebundle_()
+    bundle, metadata = chart._repr_mimebundle_()
     assert bundle["text/plain"] == chart.summary == repr(chart)
     assert chart.summary.replace("'", "&#x27;") in bundle["text/html"]
     assert "<figcaption>" in bundle["text/html"]
+    kept = metadata["daskclass"]
+    assert kept["summary"] == chart.summary
+    document = json.loads(kept["figure"])
+    assert document["root_id"] == document["doc"]["roots"][0]["id"]
 
 
 def test_summaries_say_what_is_to_be_seen(run, cluster):
     found = all_charts(run, cluster)
-    assert re.match(r"Memory rose to [\d.]+ MiB under a limit of 200.00 MiB; then: it came", found["run"].summary)
+    assert re.match(r"Memory rose to \d+ MiB under a limit of 200 MiB; then: it came", found["run"].summary)
     assert found["memory"].summary == (
-        "2 workers held 300.00 MiB at most each, as they told ten times a second (310.00 MiB in the highest moment of "
-        "their lives); each may hold 400.00 MiB. 2 were restarted for holding too much."
+        "2 workers, a restarted one counted anew. At most 300 MiB on one of them, looked at ten times a second "
+        "(310 MiB between two looks); its limit is 400 MiB. 2 were restarted for holding too much."
+    )
+    cluster.peaks, cluster.restarts = {"b": 90 << 20}, 0  # of who lives at the end; the others held more
+    assert charts.memory(cluster).summary == (
+        "2 workers. At most 300 MiB on one of them, looked at ten times a second; its limit is 400 MiB."
     )
     assert found["tasks"].summary == "2 tasks on 2 threads, which were busy 70% of the time; read took the most of it."
 

@@ -1,7 +1,12 @@
+import os
 import socket
+import subprocess
+import sys
 import urllib.request
+from types import SimpleNamespace
 
 import dask
+import pandas
 import psutil
 import pytest
 from distributed import Client
@@ -10,7 +15,8 @@ from daskclass import clusters, sizes
 from daskclass.errors import Problem
 
 
-def test_without_an_address_a_lab_has_a_cluster_of_its_own(monkeypatch):
+@pytest.mark.parametrize("address", [None, ""])
+def test_without_an_address_a_lab_has_a_cluster_of_its_own(monkeypatch, address):
     def in_this_process(dask_worker):  # here, because workers cannot import the tests
         import os
 
@@ -18,12 +24,12 @@ def test_without_an_address_a_lab_has_a_cluster_of_its_own(monkeypatch):
 
     monkeypatch.setenv("DASKCLASS_SIZE", "smoke")
     children = {child.pid for child in psutil.Process().children(recursive=True)}
-    with clusters.connect() as client:
+    with dask.config.set({"scheduler-address": address}), clusters.connect() as client:
         assert sorted(client.nthreads().values()) == [1, 1]
         workers = client.run(in_this_process)
         pids = [psutil.Process(pid) for pid, _parent, _limit in workers.values()]
         assert len(set(pids)) == 2
-        assert {limit for _pid, _parent, limit in workers.values()} == {500_000_000}
+        assert {limit for _pid, _parent, limit in workers.values()} == {500 * 2**20}
         assert client.scheduler.address.startswith("tcp://127.0.0.1:")
         base = clusters.dashboard(client)
         assert base.startswith("http://127.0.0.1:")
@@ -38,7 +44,7 @@ def test_without_an_address_a_lab_has_a_cluster_of_its_own(monkeypatch):
 def test_the_class_cluster_is_as_large_as_the_size_says(monkeypatch):
     asked = {}
     monkeypatch.setattr(clusters, "LocalCluster", lambda **settings: asked.update(settings))
-    for name, memory in (("smoke", "500 MB"), ("class", "1 GiB"), ("10GB", "1 GiB")):
+    for name, memory in (("smoke", "500 MiB"), ("class", "1 GiB"), ("10GB", "1 GiB")):
         monkeypatch.setenv("DASKCLASS_SIZE", name)
         clusters.start("127.0.0.1:1")
         assert asked == {
@@ -90,3 +96,58 @@ def test_an_address_where_nobody_listens_is_named(monkeypatch):
 def test_an_address_that_is_none_is_named(address):
     with dask.config.set({"scheduler-address": address}), pytest.raises(Problem, match=address):
         clusters.connect()
+
+
+def test_a_cluster_of_another_version_is_refused(cluster, tmp_path):
+    """A worker that says it has an older pandas joins the cluster; an older copy's metadata is all that says it."""
+    older = tmp_path / "older" / "pandas-1.5.0.dist-info"
+    older.mkdir(parents=True)
+    (older / "METADATA").write_text("Metadata-Version: 2.1\nName: pandas\nVersion: 1.5.0\n")
+    command = [sys.executable, "-m", "dask", "worker", cluster.scheduler_address, "--no-nanny", "--nthreads", "1"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "older")}
+    worker = subprocess.Popen(
+        [*command, "--no-dashboard", "--local-directory", str(tmp_path)],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        with Client(cluster.scheduler_address, set_as_default=False) as client:
+            client.wait_for_workers(3, timeout=60)
+        with pytest.raises(Problem) as problem:
+            clusters.reach(cluster.scheduler_address)
+    finally:
+        worker.terminate()
+        worker.wait()
+        with Client(cluster.scheduler_address, set_as_default=False) as client:
+            while client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.workers)) > 2:
+                worker.poll()
+    said = str(problem.value)
+    assert "pandas 1.5.0 on worker tcp://127.0.0.1:" in said
+    assert f"{pandas.__version__} here. Rebuild it from this checkout (`docker compose up --build`" in said
+    assert said.count(" here") == 2
+
+
+def said_by(packages: dict) -> dict:
+    return {"packages": {"python": "3.11.7.final.0", **packages}}
+
+
+@pytest.mark.parametrize(
+    ("there", "phrases"),
+    [
+        ({}, []),
+        ({"python": "3.11.9.final.0"}, []),
+        ({"python": "3.13.5.final.0"}, ["python 3.13 on the scheduler and 1 more, 3.11 here"]),
+        ({"dask": "2026.1.0"}, ["dask 2026.1.0 on the scheduler and 1 more, 2026.8.0 here"]),
+        ({"daskclass": None}, ["daskclass missing on the scheduler and 1 more, 0.1.0 here"]),
+        ({"tornado": "1.0"}, []),
+    ],
+)
+def test_what_counts_as_another_version(there, phrases):
+    ours = {name: "2026.8.0" for name in clusters._SAME} | {"daskclass": "0.1.0"}
+    ours = said_by({name: version for name, version in ours.items() if name != "python"})
+    theirs = {"packages": ours["packages"] | there}
+    client = SimpleNamespace(
+        get_versions=lambda packages: {"client": ours, "scheduler": theirs, "workers": {"tcp://a": theirs}}
+    )
+    assert clusters._differences(client) == phrases

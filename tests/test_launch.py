@@ -16,6 +16,7 @@ import pytest
 
 from daskclass import launch
 from daskclass.errors import Problem
+from daskclass.labs import FIRST_LAB
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Ctrl-C cannot be sent to one process on Windows")
 
@@ -28,7 +29,7 @@ def checkout(tmp_path_factory):
     root = tmp_path_factory.mktemp("checkout")
     (root / "labs").mkdir()
     (root / "labs" / "outline.toml").touch()
-    nbformat.write(nbformat.v4.new_notebook(), root / launch.FIRST_LAB)
+    nbformat.write(nbformat.v4.new_notebook(), root / FIRST_LAB)
     return root
 
 
@@ -232,19 +233,6 @@ def test_a_usual_port_that_is_taken_is_passed_over(taken, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_the_checkout_is_found_from_below(checkout, monkeypatch):
-    (checkout / "labs" / "materials").mkdir(exist_ok=True)
-    monkeypatch.chdir(checkout / "labs" / "materials")
-    assert launch.checkout() == checkout
-
-
-def test_without_a_checkout_there_are_no_labs(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(launch, "__file__", str(tmp_path / "a" / "b" / "c" / "launch.py"))
-    with pytest.raises(Problem, match="go to the folder that you cloned the class into"):
-        launch.checkout()
-
-
 def test_data_that_was_changed_stops_the_class_before_it_starts(daskclass, checkout, tmp_path):
     folder = tmp_path / "data" / "1MB"
     folder.mkdir(parents=True)
@@ -260,54 +248,6 @@ def test_a_server_that_does_not_start_is_a_problem(tmp_path):
     gone.wait()
     with pytest.raises(Problem, match=r"did not start \(exit status 3\); why stands in .*jupyterlab\.log"):
         launch._wait_until_answers(gone, "http://127.0.0.1:9/api/status", "token", tmp_path / "jupyterlab.log")
-
-
-def test_sigterm_ends_a_block_as_ctrl_c_does():
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt), launch._until_terminated():
-        signal.raise_signal(signal.SIGTERM)
-    assert signal.getsignal(signal.SIGTERM) is before
-
-
-def test_only_the_first_signal_is_heard():
-    before = signal.getsignal(signal.SIGINT)
-    ended = []
-
-    def class_that_is_interrupted():
-        with launch._until_terminated():
-            try:
-                signal.raise_signal(signal.SIGINT)
-            finally:  # the ending, which takes a while
-                signal.raise_signal(signal.SIGINT)
-                signal.raise_signal(signal.SIGTERM)
-                ended.append(True)
-
-    with pytest.raises(KeyboardInterrupt):
-        class_that_is_interrupted()
-    assert ended
-    assert signal.getsignal(signal.SIGINT) is before
-
-
-@pytest.mark.skipif(os.name != "posix", reason="a signal of POSIX")
-@pytest.mark.parametrize("deaf", [False, True])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_while_something_starts_is_heard_once_it_has(number, deaf):
-    done = []
-    with pytest.raises(KeyboardInterrupt), launch._until_terminated():  # noqa: PT012
-        with launch._held_back(deaf_children=deaf):
-            signal.raise_signal(number)  # to this very thread; to the process, another one may take it a moment later
-            done.append("started")
-        done.append("went on")
-    assert done == ["started"]
-
-
-@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="there are no signal masks")
-@pytest.mark.parametrize("deaf", [False, True])
-def test_children_are_deaf_to_ctrl_c_where_asked(deaf):
-    ask = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))"
-    with launch._held_back(deaf_children=deaf):
-        child = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
-    assert child.stdout.strip() == str(deaf)
 
 
 def test_a_server_without_a_token_is_not_used(monkeypatch):

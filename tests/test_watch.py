@@ -41,7 +41,8 @@ def test_tasks_are_those_of_the_block(recorded):
     assert (computed[computed.prefix == "full"].bytes >= 8_000_000).all()
     assert (recording.tasks.start <= recording.tasks.stop).all()
     assert recording.tasks.start.min() > -0.1
-    assert recording.tasks.stop.max() <= recording.seconds
+    # A worker's times are the scheduler's by Dask's estimate of how their clocks differ, rough when all are busy.
+    assert recording.tasks.stop.max() <= recording.seconds + 0.1
     assert set(recording.tasks.thread) == {0}
 
 
@@ -62,9 +63,9 @@ def test_memory_is_told_by_every_worker(recorded):
     most = recording.memory.groupby("worker").managed.max()
     assert 8_000_000 <= most[second] <= 21 * 8_001_000
     assert (recording.memory.spilled == 0).all()
-    assert all(
-        recording.memory[recording.memory.worker == w].process.max() <= recording.peaks[w] for w in recording.peaks
-    )
+    most = recording.memory.groupby("worker").process.max()
+    # Linux keeps a thread's latest pages out of the one number and not out of the other.
+    assert all(most[worker] <= peak + 2**20 for worker, peak in recording.peaks.items())
     assert recording.restarts == 0
 
 

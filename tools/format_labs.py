@@ -10,7 +10,6 @@ drops everything else that running a notebook leaves in it.
 from __future__ import annotations
 
 import argparse
-import ast
 import copy
 import re
 import sys
@@ -19,50 +18,12 @@ from pathlib import Path
 import nbformat
 from nbstripout import strip_output
 
+from daskclass.labs import claim_text, claims
+
 LABS = Path(__file__).resolve().parents[1] / "labs"
 CLAIM_TAGS = ["keep_output", "nbval-check-output"]
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 PATHS = ("core", "prework", "admin")
-FURTHER = "going further"
-
-
-def claim_text(source: str) -> str | None:
-    """The sentence of a claim cell; None for any other cell.
-
-    Raises
-    ------
-    ValueError
-        If a cell makes a claim and does anything else, or the sentence is put together at run time.
-    """
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:  # a line magic; ruff parses those and finds other mistakes
-        return None
-    calls = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "claim"
-    ]
-    if not calls:
-        return None
-    if len(tree.body) != 1 or not isinstance(tree.body[0], ast.Expr) or tree.body[0].value is not calls[0]:
-        raise ValueError("a claim stands alone in its cell")
-    sentence = calls[0].args[0] if calls[0].args else None
-    if not isinstance(sentence, ast.Constant) or not isinstance(sentence.value, str):
-        raise ValueError("a claim's sentence is a plain text, the same in every run")
-    return sentence.value
-
-
-def claims(notebook: nbformat.NotebookNode) -> list[tuple[str, str, bool]]:
-    """Cell id, sentence, and whether it is core, of every claim in `notebook`, in order."""
-    found, core = [], True
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            for heading in re.findall(r"^#{1,2} +(.+)$", cell.source, re.MULTILINE):
-                core = heading.strip().lower() != FURTHER
-        elif cell.cell_type == "code" and (text := claim_text(cell.source)) is not None:
-            found.append((cell.id, text, core))
-    return found
 
 
 def formatted(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

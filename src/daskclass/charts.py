@@ -7,14 +7,15 @@ each comes with its finding in a sentence: for screen readers, for print, and fo
 from __future__ import annotations
 
 import html
+import json
 from dataclasses import dataclass
 
-from bokeh.embed import file_html
-from bokeh.models import ColumnDataSource, FactorRange, Label, Span
+from bokeh.embed import file_html, json_item
+from bokeh.models import ColumnDataSource, FactorRange, Label, Range1d, Span
 from bokeh.plotting import figure
 from bokeh.resources import Resources
-from dask.utils import format_bytes
 
+from daskclass.labs import METADATA
 from daskclass.limits import Run
 from daskclass.watch import Recording
 
@@ -45,16 +46,18 @@ class Chart:
     def __repr__(self) -> str:
         return self.summary
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict[str, str], dict]:
         # In a frame of its own, so that no script or style of the page comes near it.
         page, text = html.escape(self.html(), quote=True), html.escape(self.summary, quote=True)
         frame = (
             f'<iframe srcdoc="{page}" title="{text}" width="100%" height="{_HEIGHT + 20}" style="border:0"></iframe>'
         )
-        return {
+        shown = {
             "text/plain": self.summary,
             "text/html": f"<figure style='margin:0'>{frame}<figcaption>{text}</figcaption></figure>",
         }
+        # As text, because Jupyter sorts what it saves, and in Bokeh's JSON what comes first is referred to later.
+        return shown, {METADATA: {"summary": self.summary, "figure": json.dumps(json_item(self.figure))}}
 
 
 def memory(seen: Run | Recording) -> Chart:
@@ -73,23 +76,35 @@ def _plot(**options) -> figure:
     return plot
 
 
+def _mib(number: float) -> str:
+    """In the unit of the axis."""
+    return f"{number / _MIB:,.0f} MiB"
+
+
 def _limit_line(plot: figure, limit: float) -> None:
     plot.add_layout(
         Span(location=limit / _MIB, dimension="width", line_color="black", line_dash="dashed", line_width=2)
     )
-    label = f"limit {format_bytes(int(limit))}"
+    label = f"limit {_mib(limit)}"
     plot.add_layout(Label(x=6, y=limit / _MIB, x_units="screen", text=label, text_font_size="12px", y_offset=3))
+
+
+def _legend_above(plot: figure) -> None:
+    legend = plot.legend[0]
+    legend.orientation, legend.location = "horizontal", "left"
+    legend.padding, legend.margin, legend.border_line_color = 2, 2, None
+    plot.add_layout(legend, "above")
 
 
 def _memory_of_run(run: Run) -> Chart:
     plot = _plot(x_axis_label="seconds", y_axis_label="MiB held")
     plot.line(run.growth.seconds, run.growth.bytes / _MIB, line_width=2, color=_SHADES[0])
     top = run.peak
-    text = f"Memory rose to {format_bytes(run.peak)} in {run.seconds:.1f} seconds; then: {run.how}."
+    text = f"Memory rose to {_mib(run.peak)} in {run.seconds:.1f} seconds; then: {run.how}."
     if run.limit is not None:
         _limit_line(plot, run.limit)
         top = max(top, run.limit)
-        text = f"Memory rose to {format_bytes(run.peak)} under a limit of {format_bytes(run.limit)}; then: {run.how}."
+        text = f"Memory rose to {_mib(run.peak)} under a limit of {_mib(run.limit)}; then: {run.how}."
     plot.y_range.start, plot.y_range.end = 0, top / _MIB * 1.15
     return Chart(plot, text)
 
@@ -105,16 +120,18 @@ def _memory_of_workers(recording: Recording) -> Chart:
             spilled = style | {"line_width": 1}
             plot.line(rows.seconds, rows.spilled / _MIB, legend_label=f"worker {number + 1}, on disk", **spilled)
     workers, limit = frame.worker.nunique(), max(recording.limits.values(), default=0)
-    text = f"{workers} workers held {format_bytes(int(top))} at most each, as they told ten times a second"
-    if recording.peaks:
-        text += f" ({format_bytes(max(recording.peaks.values()))} in the highest moment of their lives)"
+    again = ", a restarted one counted anew" if recording.restarts else ""
+    text = f"{workers} workers{again}. At most {_mib(top)} on one of them, looked at ten times a second"
+    if (peak := max(recording.peaks.values(), default=0)) >= top > 0:
+        text += f" ({_mib(peak)} between two looks)"
     if limit:
         _limit_line(plot, limit)
-        text += f"; each may hold {format_bytes(limit)}"
+        text += f"; its limit is {_mib(limit)}"
     text += "." if not recording.restarts else f". {recording.restarts} were restarted for holding too much."
     plot.y_range.start, plot.y_range.end = 0, max(top, limit) / _MIB * 1.15 or 1
+    plot.x_range = Range1d(0, max(recording.seconds, frame.seconds.max() if workers else 0) or 1)
     if workers:
-        plot.legend.location, plot.legend.orientation = "bottom_right", "horizontal"
+        _legend_above(plot)
     return Chart(plot, text)
 
 
@@ -124,7 +141,9 @@ def tasks(recording: Recording) -> Chart:
     workers = {worker: f"worker {number + 1}" for number, worker in enumerate(sorted(frame.worker.unique()))}
     frame["row"] = frame.worker.map(workers).astype(str) + ", thread " + (frame.thread + 1).astype(str)
     frame["what"] = frame.prefix.where(frame.action == "compute", frame.action)
-    plot = _plot(y_range=FactorRange(*sorted(frame.row.unique(), reverse=True)), x_axis_label="seconds")
+    rows = FactorRange(*sorted(frame.row.unique(), reverse=True))
+    last = max(recording.seconds, frame.stop.max() if len(frame) else 0) or 1
+    plot = _plot(y_range=rows, x_range=Range1d(0, last), x_axis_label="seconds")
     most = frame.groupby("what").apply(lambda rows: (rows.stop - rows.start).sum(), include_groups=False)
     names = list(most.sort_values(ascending=False).index) if len(frame) else []
     for number, name in enumerate(names):
@@ -134,8 +153,7 @@ def tasks(recording: Recording) -> Chart:
         label = {"legend_label": name} if number < len(_SHADES) - 1 else {}
         plot.hbar(y="row", left="start", right="stop", height=0.8, source=source, **style, **hatch, **label)
     if names:
-        plot.legend.orientation = "horizontal"
-        plot.add_layout(plot.legend[0], "above")
+        _legend_above(plot)
     busy = (frame.stop - frame.start).sum()
     rows = max(frame.row.nunique(), 1)
     share = busy / (recording.seconds * rows) if recording.seconds else 0.0

@@ -1,8 +1,8 @@
 """Is what the text says true here?
 
 A claim is a sentence about Dask and a condition that was measured. It prints one line, the same at every size
-and on every machine; its numbers travel in the output's metadata to the rehearsal's report. A false claim fails
-its cell.
+and on every machine; its numbers travel in the output's metadata, as ``{"claim", "holds", "evidence"}`` under
+``daskclass``, to the rehearsal's report. A false claim fails its cell.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ import pandas as pd
 from IPython import get_ipython
 from IPython.display import display
 
-METADATA = "daskclass"
-"""Key of the output's metadata that holds ``{"claim", "holds", "evidence"}``."""
+from daskclass.labs import METADATA
 
 
 class ClaimIsFalse(AssertionError):

@@ -1,4 +1,4 @@
-"""What can I type? ``daskclass data``, ``doctor``, ``lab``.
+"""What can I type? ``daskclass data``, ``doctor``, ``lab``, ``rehearse``.
 
 Commands import what they need when they run, so that ``--help`` answers at once. Problems a person can mend end
 with exit status 2 and a line on standard error, Ctrl-C with 130.
@@ -6,6 +6,7 @@ with exit status 2 and a line on standard error, Ctrl-C with 130.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -19,6 +20,9 @@ BAD_INPUT, INTERRUPTED = 2, 130
 
 def main() -> None:
     """Entry point: run a command and leave with its exit status."""
+    for stream in (sys.stdout, sys.stderr):  # a pipe on Windows has no ✔
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         status = commands.main(prog_name="daskclass", standalone_mode=False)
     except click.UsageError as error:
@@ -155,6 +159,29 @@ def lab(size, port, no_browser) -> None:
     from daskclass import launch
 
     launch.lab(_size(size), port=port, browser=not no_browser)
+
+
+@commands.command()
+@size_option
+@click.option("--labs", "wanted", metavar="LABS", help="Numbers and ranges such as 00,02-04.  [default: all]")
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="A cluster for the labs.  [default: $DASK_SCHEDULER_ADDRESS, else each lab its own]",
+)
+@click.option("--out", type=click.Path(), callback=_folder, help="Folder for the report.  [default: build/rehearsal]")
+@click.option(
+    "--minutes",
+    type=click.IntRange(min=1),
+    help="When a lab has to be done.  [default: the minutes planned for it]",
+)
+@click.pass_context
+def rehearse(context: click.Context, size, wanted, scheduler, out, minutes) -> None:
+    """Run the labs one after the other and leave a report: which claims hold, how long, how much memory."""
+    from daskclass import rehearsal
+
+    done = rehearsal.rehearse(_size(size), wanted=wanted, scheduler=scheduler, out=out, minutes=minutes)
+    context.exit(0 if done.passed else 1)
 
 
 def _size(text: str | None):

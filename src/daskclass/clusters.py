@@ -6,6 +6,7 @@ The class cluster is two workers of one thread each. A lab connects to the clust
 
 from __future__ import annotations
 
+import gc
 from urllib.parse import urlsplit
 
 import dask
@@ -15,6 +16,7 @@ from daskclass import sizes
 from daskclass.errors import Problem
 
 WORKERS = 2
+_SAME = ("python", "dask", "distributed", "cloudpickle", "msgpack", "numpy", "pandas", "pyarrow", "daskclass")
 
 
 def start(dashboard_address: str = "127.0.0.1:0") -> LocalCluster:
@@ -45,28 +47,81 @@ def connect() -> Client:
     """
     address = dask.config.get("scheduler-address", None)
     if not address:
-        return Client(
-            n_workers=WORKERS,
-            threads_per_worker=1,
-            memory_limit=sizes.current().worker_memory,
-            dashboard_address="127.0.0.1:0",
-        )
+        with dask.config.set({"scheduler-address": None}):  # an empty one is one to Client
+            return Client(
+                n_workers=WORKERS,
+                threads_per_worker=1,
+                memory_limit=sizes.current().worker_memory,
+                dashboard_address="127.0.0.1:0",
+            )
     try:
-        client = Client(str(address), timeout=10)
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        return reach(str(address))
+    except Problem as problem:
         raise Problem(
-            f"no Dask scheduler answers at {address}, which DASK_SCHEDULER_ADDRESS names: {error}. "
-            "Start that cluster, or unset the variable and restart the kernel for a cluster of your own"
-        ) from error
+            f"DASK_SCHEDULER_ADDRESS names a cluster, but {problem}; or unset the variable and restart the kernel "
+            "for a cluster of your own"
+        ) from problem
+
+
+def reach(address: str) -> Client:
+    """A client of the cluster whose scheduler is at `address`, which has workers.
+
+    Raises
+    ------
+    Problem
+        If no scheduler answers there within ten seconds, it has no worker within a minute, or scheduler, workers and
+        this process differ in Python or a package that data and functions travel by.
+    """
+    refusal = None
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        refusal = str(error)
+    if refusal is not None:
+        # A client that failed to start stops its event loop when it is collected; if that happens while another
+        # client starts one, both wait for the same lock for ever. So: now.
+        gc.collect()
+        raise Problem(f"no Dask scheduler answers at {address}: {refusal}. Start that cluster")
     try:
         client.wait_for_workers(1, timeout=60)
+        if differences := _differences(client):
+            raise Problem(
+                f"the cluster at {address} does not run what runs here: {'; '.join(differences)}. Rebuild it from this "
+                "checkout (`docker compose up --build`, or requirements.lock on its machines)"
+            )
     except TimeoutError as error:
         client.close()
-        raise Problem(f"the scheduler at {address} has no workers; start some, and run this again") from error
+        raise Problem(f"the scheduler at {address} has no workers; start some") from error
     except BaseException:
         client.close()
         raise
     return client
+
+
+def _differences(client: Client) -> list[str]:
+    """In which versions a cluster and this process differ, a phrase for each package."""
+    found = client.get_versions(packages=[name for name in _SAME if name != "python"])
+    here = _versions(found["client"])
+    there = {"the scheduler": _versions(found["scheduler"])}
+    there |= {f"worker {address}": _versions(worker) for address, worker in found["workers"].items()}
+    phrases = []
+    for name in _SAME:
+        others: dict[str, list[str]] = {}
+        for who, versions in there.items():
+            if versions[name] != here[name]:
+                others.setdefault(versions[name], []).append(who)
+        phrases += [
+            f"{name} {version} on {whose[0]}{f' and {len(whose) - 1} more' if whose[1:] else ''}, {here[name]} here"
+            for version, whose in others.items()
+        ]
+    return phrases
+
+
+def _versions(said: dict) -> dict[str, str]:
+    """By package; of Python the minor one, because what is pickled differs from one to the next."""
+    packages = said["packages"]
+    short = {"python": ".".join(packages["python"].split(".")[:2])}
+    return {name: short.get(name) or packages.get(name) or "missing" for name in _SAME}
 
 
 def dashboard(client: Client) -> str:

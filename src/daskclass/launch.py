@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
@@ -18,9 +17,10 @@ from pathlib import Path
 
 from daskclass import clusters, sales, sizes
 from daskclass.errors import Problem, UsageProblem
+from daskclass.labs import FIRST_LAB, checkout
+from daskclass.signals import held_back, until_terminated
 
 DASHBOARD_PORT, JUPYTER_PORT = 8787, 8888
-FIRST_LAB = "labs/00-start-here.ipynb"
 _START_SECONDS = 120
 
 
@@ -46,13 +46,13 @@ def lab(size: sizes.Size, *, port: int | None = None, browser: bool = True) -> N
     if port is not None and not _free(port):
         raise UsageProblem(f"port {port} is taken: choose another --port, or none for a free one")
     os.environ["DASKCLASS_SIZE"] = size.name
-    with _until_terminated():
+    with until_terminated():
         data = sales.open_sales(size.name)
         print(f"Sales data: {data.rows:,} orders in {data.folder}", flush=True)
         dashboard_port = _port_near(DASHBOARD_PORT, "the dashboard", besides=port)
         port = port or _port_near(JUPYTER_PORT, "JupyterLab")
         with contextlib.ExitStack() as stack:
-            with _held_back(deaf_children=True):
+            with held_back(deaf_children=True):
                 cluster = stack.enter_context(clusters.start(f"127.0.0.1:{dashboard_port}"))
             print(
                 f"Cluster:    {clusters.WORKERS} workers, scheduler at {cluster.scheduler_address}",
@@ -72,70 +72,6 @@ def lab(size: sizes.Size, *, port: int | None = None, browser: bool = True) -> N
                             f"JupyterLab ended by itself with exit status {status}; see build/jupyterlab-{port}.log"
                         )
     print("The class has ended: JupyterLab, its kernels and the cluster are gone.", flush=True)
-
-
-def checkout() -> Path:
-    """The checkout of the class around the working directory, or the one this package is installed from.
-
-    Raises
-    ------
-    Problem
-        If there is none.
-    """
-    here = Path.cwd()
-    for folder in (here, *here.parents, Path(__file__).resolve().parents[2]):
-        if (folder / FIRST_LAB).is_file():
-            return folder
-    raise Problem(f"there are no labs around {here}: go to the folder that you cloned the class into")
-
-
-_ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-
-
-@contextlib.contextmanager
-def _handled(handler) -> Iterator[None]:
-    """Have `handler` for every signal to end while the block runs."""
-    before = {number: signal.signal(number, handler) for number in _ENDING}
-    try:
-        yield
-    finally:
-        for number, earlier in before.items():
-            signal.signal(number, earlier)
-
-
-@contextlib.contextmanager
-def _until_terminated() -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and a closed terminal end the block the same way, in good order, and only once."""
-
-    def stop(_signal, _frame):
-        for number in _ENDING:  # whoever is impatient now waits until all has ended
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    with _handled(stop):
-        yield
-
-
-@contextlib.contextmanager
-def _held_back(*, deaf_children: bool = False) -> Iterator[None]:
-    """Hold a signal to end back until the block is done, so that nothing is started and then lost sight of.
-
-    With `deaf_children`, processes that the block starts never hear of Ctrl-C (where the system has signal masks,
-    which they inherit): this process ends them, in order.
-    """
-    held: list[int] = []
-    real = signal.getsignal(signal.SIGINT)
-    masked = deaf_children and hasattr(signal, "pthread_sigmask")
-    if masked:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        with _handled(lambda number, _frame: held.append(number)):
-            yield
-    finally:
-        if masked:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    if held and callable(real):
-        real(held[0], None)
 
 
 def _free(port: int) -> bool:
@@ -194,7 +130,7 @@ def _jupyter(root: Path, cluster, port: int, browser: bool) -> Iterator[tuple[su
     address = f"http://127.0.0.1:{port}"
     server = None
     try:
-        with _held_back():
+        with held_back():
             try:
                 log.parent.mkdir(exist_ok=True)
                 with log.open("wb") as output:

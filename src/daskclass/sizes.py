@@ -41,7 +41,7 @@ class Size:
 
 
 CLASS = Size("class", 3 * 2**30)
-SMOKE = Size("smoke", 200 * 10**6, worker_memory="500 MB", blocksize="16 MB", pandas_memory="400 MiB")
+SMOKE = Size("smoke", 200 * 10**6, worker_memory="500 MiB", blocksize="10 MB", pandas_memory="350 MiB")
 NAMED = {size.name: size for size in (CLASS, SMOKE)}
 
 _SHAPE = re.compile(r"\d+(\.\d+)?(e\d{1,2})?([kmgtp]i?)?b?", re.IGNORECASE)

@@ -213,6 +213,7 @@ class _NannyTeller(NannyPlugin):
 
     def setup(self, nanny) -> None:
         self.nanny = nanny
+        self.known: dict[str, int] = {}  # by address, because a new process has none for its first second
         self.callback = PeriodicCallback(self.tell, _INTERVAL)
         self.callback.start()
 
@@ -225,7 +226,7 @@ class _NannyTeller(NannyPlugin):
             held = psutil.Process(pid).memory_info().rss
         except (AttributeError, psutil.Error):  # the worker is about to be started, or has just died
             return
-        if address is not None:
+        if address is not None and self.known.setdefault(address, pid) == pid:
             self.nanny.log_event(self.topic, {"worker": address, "process": held})
 
 

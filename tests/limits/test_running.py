@@ -90,6 +90,19 @@ def test_without_a_limit_it_is_only_watched():
     assert run.peak > 60 * MIB
 
 
+def test_what_a_nanny_left_in_the_environment_is_not_handed_on(monkeypatch):
+    import dask
+    import distributed  # noqa: F401 (reads its settings)
+
+    left = dask.config.get("distributed.nanny.pre-spawn-environ")
+    assert "MALLOC_TRIM_THRESHOLD_" in left
+    for name, value in left.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("MY_OWN", "1")
+    run = limits.run("import os; print(sorted(NAMES & set(os.environ)))", None, NAMES={*left, "MY_OWN"})
+    assert run.output == "['MY_OWN']\n"
+
+
 def test_a_function_with_arguments():
     def greet(name, *, loud):
         print(f"hello {name}{'!' * loud}")

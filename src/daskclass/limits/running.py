@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import cloudpickle
+import dask
 import pandas as pd
 import psutil
 from dask.utils import format_bytes, parse_bytes
@@ -149,7 +150,7 @@ def _run(orders: dict, folder: Path, limit: int | None, way: str | None, fence: 
     output = folder / "output.txt"
     apart = {"start_new_session": True} if os.name == "posix" else {}
     command = [sys.executable, str(Path(__file__).with_name("child.py")), str(report)]
-    environment = dict(os.environ)
+    environment = _environment()
     if way == "rlimit":  # Arrow's own allocator reserves a gigabyte at its first array, and reserved counts as used
         environment["ARROW_DEFAULT_MEMORY_POOL"] = "system"
     started = time.perf_counter()
@@ -183,6 +184,15 @@ def _run(orders: dict, folder: Path, limit: int | None, way: str | None, fence: 
     )
 
 
+def _environment() -> dict[str, str]:
+    """This process's own, without what the first nanny that it started left there for workers.
+
+    With that, memory is given back to the system sooner, and the same code would need less after a cluster was started.
+    """
+    for_workers = dask.config.get("distributed.nanny.pre-spawn-environ", {})
+    return {name: value for name, value in os.environ.items() if str(for_workers.get(name)) != value}
+
+
 def _watch(process: subprocess.Popen, family: set[psutil.Process], started: float, limit: int | None) -> _Watched:
     """Look at the family until its head has ended; kill them all if together they hold more than `limit`."""
     seen = _Watched()
@@ -192,11 +202,11 @@ def _watch(process: subprocess.Popen, family: set[psutil.Process], started: floa
         if look % 10 == 0:  # finding children means going through all processes of the machine
             with contextlib.suppress(psutil.Error):
                 family |= set(head.children(recursive=True))
-        held = sum(map(_held, family))
-        if held:
-            seen.samples.append((time.perf_counter() - started, held))
-        seen.peak = max(seen.peak, held)
-        if limit is not None and held > limit:
+        together = sum(map(held, family))
+        if together:
+            seen.samples.append((time.perf_counter() - started, together))
+        seen.peak = max(seen.peak, together)
+        if limit is not None and together > limit:
             seen.killed_by_us = True
             _kill(family)
         look += 1
@@ -207,8 +217,8 @@ def _watch(process: subprocess.Popen, family: set[psutil.Process], started: floa
             continue
 
 
-def _held(process: psutil.Process) -> int:
-    """Resident memory that only this process accounts for, where the system tells it apart; see `Run.growth`."""
+def held(process: psutil.Process) -> int:
+    """Resident memory of `process` in bytes, counted as in `Run.growth`; 0 if it has ended."""
     try:
         if sys.platform == "linux":
             lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
