@@ -5,6 +5,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from daskclass import clusters
+
 ROOT = Path(__file__).parents[2]
 LABS = sorted((ROOT / "labs").glob("*.ipynb"))
 
@@ -25,6 +27,21 @@ def test_run_all_shows_nothing_red_and_leaves_nothing(lab, kernel, tmp_path, for
                 assert not [text for text in cell.outputs if text.get("name") == "stderr" and "Traceback" in text.text]
     assert status() == before
     assert left_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.name[:2])
+def test_on_a_cluster_that_the_environment_names(lab, kernel, monkeypatch):
+    """As ``daskclass lab`` does: every Client that is not given a cluster then goes there, or fails."""
+    notebook = nbformat.read(lab, as_version=4)
+    monkeypatch.setenv("DASKCLASS_SIZE", "smoke")
+    with clusters.start() as cluster:
+        workers = {worker.server_id for worker in cluster.scheduler.workers.values()}
+        monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", cluster.scheduler_address)
+        with kernel(notebook) as run:
+            for cell in notebook.cells:
+                if cell.cell_type == "code":
+                    run(cell)
+        assert {worker.server_id for worker in cluster.scheduler.workers.values()} == workers
 
 
 def left_in(folder: Path) -> list[Path]:

@@ -16,7 +16,7 @@ def _number(answer) -> float:
     return float(answer)
 
 
-def _judge_needed(answer, parts) -> str:
+def _judge_needed(answer, parts, sales) -> str:
     answer = _number(answer)
     fewer, more = sorted(parts, reverse=True)
     low, high = parts[fewer].peak, parts[more].peak
@@ -29,10 +29,11 @@ def _judge_needed(answer, parts) -> str:
         raise TryNext("That is what the rows cost. pandas itself comes on top.")
     if not math.isclose(answer, right, rel_tol=0.02):
         raise TryNext("What the larger part needed more was for the rows it had more. How often do those go into all?")
-    return f"About {right / 1e9:.1f} GB. Keep the factor: it comes back when you choose a blocksize."
+    times = right / sales.bytes
+    return f"About {right / 1e9:.1f} GB, {times:.1f} times the file. Keep that factor for when you choose a blocksize."
 
 
-def _solve_needed(parts):
+def _solve_needed(parts, sales):
     return parts[max(parts)].peak + (parts[min(parts)].peak - parts[max(parts)].peak) * (max(parts) - 1)
 
 
@@ -67,7 +68,9 @@ def _judge_busy(answer, recording) -> str:
     if near(computing.groupby("worker").size()):
         raise TryNext("These are counts of tasks. How long did each take?")
     if near(right):
-        return f"{right.max() / recording.seconds:.0%} of the time on the busiest worker: the cluster had enough to do."
+        share = right.max() / recording.seconds
+        rest = "hardly any waiting" if share > 0.8 else "the rest went into the start, the scheduling and the end"
+        return f"The busiest one computed for {share:.0%} of the time; {rest}."
     if near(everything):
         raise TryNext("That is everything they did, also fetching. Keep the rows whose `action` is `compute`.")
     raise TryNext("For each row, `stop - start`; add these up for each worker.")
