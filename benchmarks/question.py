@@ -1,0 +1,201 @@
+"""How fast is lab 02's question answered, and in how much memory? One table, in one run.
+
+The question: the mean price by category. The ways to ask it: the recipe that the class grew from; the same, tuned;
+blocks of CSV that Arrow parses and adds up inside the task; Parquet; all of these on a cluster of two workers with one
+thread each. Beside them, on as many threads as there are cores: DuckDB, Polars, and pandas, on one.
+
+Every way runs in a process of its own, in turn, several rounds, and its answer is compared with the exact one. What
+counts is the ratio to the recipe within a round. Time is from the question to the answer: neither imports nor the
+start of the cluster count. Memory is the most that the process and its workers held together.
+
+    python benchmarks/question.py [--size class] [--rounds 3] [--only WAY …]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+
+import psutil
+from dask.utils import format_bytes
+
+from daskclass import limits, sizes
+from daskclass.sales import Sales, open_sales
+
+CLUSTER = """
+import logging
+
+import dask
+import dask.dataframe as dd
+import pyarrow
+import pyarrow.csv
+from dask.distributed import Client, LocalCluster
+
+logging.getLogger("distributed.shuffle").setLevel(logging.ERROR)
+workers = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": WORKER_MEMORY}
+with LocalCluster(**workers, dashboard_address="127.0.0.1:0") as cluster, Client(cluster) as client:
+    for module in ("dask.dataframe", "pandas", "pyarrow.csv"):
+        client.run(__import__, module)
+"""
+
+RECIPE = """
+def ask():
+    return dd.read_csv(CSV).groupby("category")["price"].mean().compute()
+"""
+
+TUNED = """
+def ask():
+    orders = dd.read_csv(CSV, blocksize=BLOCKSIZE)[["category", "price"]]
+    return orders.groupby("category")["price"].mean(split_out=1).compute()
+"""
+
+ARROW = """
+from dask.bytes import read_bytes
+
+
+@dask.delayed
+def added_up(block, names):
+    table = pyarrow.csv.read_csv(
+        pyarrow.BufferReader(block),
+        read_options=pyarrow.csv.ReadOptions(column_names=names, use_threads=False),
+        convert_options=pyarrow.csv.ConvertOptions(include_columns=["category", "price"]),
+    )
+    return table.group_by("category", use_threads=False).aggregate([("price", "sum"), ("price", "count")])
+
+
+def ask():
+    with open(CSV) as lines:
+        names = next(lines).rstrip().split(",")
+    _sample, (blocks,) = read_bytes(CSV, delimiter=b"\\n", not_zero=True, blocksize=BLOCKSIZE)
+    parts = dask.compute(*(added_up(block, names) for block in blocks))
+    sums = pyarrow.concat_tables(parts).to_pandas().groupby("category").sum()
+    return sums.price_sum / sums.price_count
+"""
+
+DASK_PARQUET = """
+def ask():
+    return dd.read_parquet(PARQUET).groupby("category")["price"].mean(split_out=1).compute()
+"""
+
+DUCKDB = """
+import duckdb
+
+
+def ask():
+    rows = duckdb.sql(f"select category, avg(price) from {{FROM}} group by category").fetchall()
+    return dict(rows)
+"""
+
+POLARS = """
+import polars as pl
+
+
+def ask():
+    rows = {SCAN}.group_by("category").agg(pl.col("price").mean()).collect()
+    return dict(rows.iter_rows())
+"""
+
+PANDAS = """
+import pandas as pd
+
+
+def ask():
+    return pd.read_csv(CSV).groupby("category")["price"].mean()
+"""
+
+TIMED = """
+import json
+import time
+
+started = time.perf_counter()
+answer = ask()
+seconds = time.perf_counter() - started
+print(json.dumps({"seconds": seconds, "answer": {str(name): float(mean) for name, mean in answer.items()}}))
+"""
+
+
+def _on_cluster(ask: str) -> str:
+    body = "".join(f"    {line}" if line.strip() else line for line in (ask + TIMED).splitlines(keepends=True))
+    return CLUSTER + body
+
+
+WAYS = {
+    "Dask, CSV: the recipe": _on_cluster(RECIPE),
+    "Dask, CSV: tuned": _on_cluster(TUNED),
+    "Dask, CSV: Arrow in the task": _on_cluster(ARROW),
+    "Dask, Parquet": _on_cluster(DASK_PARQUET),
+    "DuckDB, CSV": DUCKDB.replace("{{FROM}}", "'{CSV}'") + TIMED,
+    "DuckDB, Parquet": DUCKDB.replace("{{FROM}}", "'{PARQUET}/*.parquet'") + TIMED,
+    "Polars, CSV": POLARS.replace("{SCAN}", "pl.scan_csv(CSV)") + TIMED,
+    "Polars, Parquet": POLARS.replace("{SCAN}", "pl.scan_parquet(PARQUET)") + TIMED,
+    "pandas, CSV": PANDAS + TIMED,
+}
+RECIPE_NAME = next(iter(WAYS))
+
+
+def ask(way: str, size: sizes.Size, sales: Sales) -> tuple[limits.Run, float | None]:
+    """How `way` went, and its seconds; None if it ran out of memory.
+
+    Raises
+    ------
+    SystemExit
+        If it failed otherwise, or its answer is wrong.
+    """
+    most = int(0.9 * psutil.virtual_memory().available)  # so that a way that is too large takes nobody else along
+    run = limits.run(
+        WAYS[way],
+        most,
+        CSV=sales.csv,
+        PARQUET=sales.parquet,
+        BLOCKSIZE=size.blocksize,
+        WORKER_MEMORY=size.worker_memory,
+    )
+    if run.out_of_memory:
+        return run, None
+    if run.ended != "finished":
+        raise SystemExit(f"{way}: {run.ended}, {run.how}\n{run.output}")
+    said = json.loads(run.output.strip().splitlines()[-1])
+    exact = {name: answer["price_cents"] / answer["rows"] / 100 for name, answer in sales.answers.items()}
+    if set(said["answer"]) != set(exact) or any(abs(said["answer"][name] / exact[name] - 1) > 1e-9 for name in exact):
+        raise SystemExit(f"{way}: {said['answer']} is not {exact}")
+    return run, said["seconds"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", default="class")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", choices=WAYS, default=list(WAYS))
+    arguments = parser.parse_args()
+    size = sizes.parse(arguments.size)
+    sales = open_sales(size.name)
+    ways = list(dict.fromkeys([RECIPE_NAME, *arguments.only]))
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    peaks = dict.fromkeys(ways, 0)
+    for number in range(arguments.rounds):
+        for way in ways:
+            run, took = ask(way, size, sales)
+            peaks[way] = max(peaks[way], run.peak)
+            if took is not None:
+                seconds[way].append(took)
+            told = f"{took:.1f} s" if took is not None else run.how
+            print(f"round {number + 1}: {way}: {told}", file=sys.stderr, flush=True)
+    print(f"{sales.rows:,} rows, {format_bytes(sales.bytes)} of CSV, {os.cpu_count()} cores; every answer is exact\n")
+    print(f"{'':30} {'seconds':>8}  {'times as fast as the recipe':30} {'memory at most':>14}")
+    for way in ways:
+        took = seconds[way]
+        if took:
+            ratios = [recipe / own for recipe, own in zip(seconds[RECIPE_NAME], took, strict=True)]
+            spread = f"{statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
+            told = f"{statistics.median(took):8.1f}  {spread:30}"
+        else:
+            told = f"{'–':>8}  {'out of memory':30}"
+        print(f"{way:30} {told} {format_bytes(peaks[way]):>14}")
+    print(json.dumps({"seconds": seconds, "peak_bytes": peaks}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""The benchmark of lab 02's question checks every answer, and says how a way ended."""
+
+import dataclasses
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from daskclass import sizes
+
+
+@pytest.fixture(scope="module")
+def question():
+    path = Path(__file__).parents[1] / "benchmarks" / "question.py"
+    spec = importlib.util.spec_from_file_location("question", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+OURS = ["Dask, CSV: the recipe", "Dask, CSV: tuned", "Dask, CSV: Arrow in the task", "Dask, Parquet", "pandas, CSV"]
+
+
+@pytest.mark.parametrize("way", OURS)
+def test_a_way_answers_exactly(question, way, large_sales):
+    small_blocks = dataclasses.replace(sizes.SMOKE, blocksize="5 MB")
+    run, seconds = question.ask(way, small_blocks, large_sales)
+    assert run.ended == "finished"
+    assert 0 < seconds < run.seconds
+    assert run.peak > 30_000_000
+
+
+def test_all_ways_are_programs(question):
+    assert set(OURS) < set(question.WAYS)
+    for source in question.WAYS.values():
+        compile(source, "way", "exec")
+
+
+def test_a_wrong_answer_is_no_row(question, small_sales):
+    answers = {name: dict(exact) for name, exact in small_sales.answers.items()}
+    answers["Books"]["price_cents"] += 1
+    wrong = dataclasses.replace(small_sales, answers=answers)
+    with pytest.raises(SystemExit, match=r"pandas, CSV: .* is not "):
+        question.ask("pandas, CSV", sizes.SMOKE, wrong)
+
+
+def test_a_way_that_fails_is_no_row(question, small_sales):
+    gone = dataclasses.replace(small_sales, csv=small_sales.csv + ".gone")
+    with pytest.raises(SystemExit, match="pandas, CSV: failed, FileNotFoundError"):
+        question.ask("pandas, CSV", sizes.SMOKE, gone)
+
+
+def test_a_way_that_does_not_fit_has_no_time(question, small_sales, monkeypatch):
+    memory = question.psutil.virtual_memory()
+    monkeypatch.setattr(question.psutil, "virtual_memory", lambda: memory._replace(available=45_000_000))
+    run, seconds = question.ask("pandas, CSV", sizes.SMOKE, small_sales)
+    assert run.out_of_memory
+    assert seconds is None
