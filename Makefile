@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help lab test test-labs test-controls bench lock clean
+.PHONY: help lab test test-labs test-controls test-compose rehearse pictures bench up down lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +13,10 @@ help:
 	@echo 'make test           units, exercises, format, labs 00 to 02'
 	@echo 'make test-labs      every lab, at smoke size'
 	@echo 'make test-controls  every claim must turn false when its cause is taken away'
+	@echo 'make test-compose   the cluster of containers, on a running Docker engine'
+	@echo 'make up, make down  that cluster for you: scheduler, WORKERS=2 workers, notebook of 2 GB'
+	@echo 'make rehearse       the whole class at size class, with a report in build/rehearsal'
+	@echo 'make pictures       the pictures of the README, from that report'
 	@echo 'make bench          ratios against named other ways, in one run'
 	@echo 'make lock           resolve requirements.lock anew'
 	@echo 'Other Python:       make PYTHON=python3.13 lab'
@@ -34,7 +38,7 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python tools/format_labs.py
-	$(BIN)/pytest -m 'not controls and not slow'
+	$(BIN)/pytest -m 'not controls and not slow and not compose'
 	$(BIN)/pytest --nbval-lax $(wildcard labs/00-*.ipynb labs/01-*.ipynb labs/02-*.ipynb)
 
 test-labs: $(READY)
@@ -43,9 +47,35 @@ test-labs: $(READY)
 test-controls: $(READY)
 	$(BIN)/pytest -m controls tests/labs
 
+# Docker is never installed from here, and no setting of its engine is touched.
+.PHONY: engine
+engine:
+	@docker info >/dev/null 2>&1 || { \
+		echo 'A running Docker engine is missing, or this user may not use it.'; \
+		echo 'Linux: https://docs.docker.com/engine/install and add yourself to the group docker; macOS, Windows: Docker Desktop.'; \
+		exit 1; }
+	@docker compose version >/dev/null 2>&1 || { \
+		echo 'docker compose is missing: https://docs.docker.com/compose/install (on Debian and Ubuntu: apt install docker-compose)'; exit 1; }
+
+up: engine
+	@WORKERS=$(or $(WORKERS),2) sh tools/compose_up.sh
+
+down: engine
+	@docker compose down
+
+test-compose: engine $(READY)
+	$(BIN)/pytest -m compose tests/compose
+
+rehearse: $(READY)
+	@$(BIN)/daskclass rehearse
+
+pictures: $(READY)
+	@$(BIN)/python tools/pictures.py
+
 bench: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-peers.lock
 	$(BIN)/python benchmarks/generator.py
+	$(BIN)/python benchmarks/question.py
 
 # uv is the one resolver that writes a single file for every Python and system at once.
 lock:

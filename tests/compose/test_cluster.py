@@ -1,0 +1,387 @@
+"""The cluster of containers: what a reader types, what an instructor relies on, and what goes wrong on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import time
+
+import psutil
+import pytest
+import yaml
+
+# As a reader of the text that the class grew from would paste them, in front of sales_data.csv.
+PANDAS = """
+import pandas as pd
+df_pandas = pd.read_csv('./sales_data.csv')
+print(df_pandas.groupby('category')['price'].mean())
+"""
+DASK = """
+import dask.dataframe as dd
+from dask.distributed import Client
+client = Client('tcp://scheduler:8786')
+ddf = dd.read_csv('./sales_data.csv')
+result = ddf.groupby('category')['price'].mean().compute()
+print(result.to_json())
+"""
+
+# A computation of some seconds, which says when it has begun and what came out.
+WORK = """
+import time
+from dask.distributed import Client
+
+def square(number):
+    time.sleep(0.2)
+    return number * number
+
+client = Client("tcp://scheduler:8786")
+futures = client.map(square, range(COUNT), pure=False)
+while not any(future.done() for future in futures):
+    time.sleep(0.05)
+print("begun")
+print("sum", sum(client.gather(futures)))
+"""
+
+
+def begun(stack, count: int) -> subprocess.Popen:
+    process = stack.start(WORK.replace("COUNT", str(count)))
+    for line in process.stdout:
+        if line.strip() == "begun":
+            return process
+    pytest.fail(f"the work did not begin: {process.wait()}")
+
+
+def ended(process: subprocess.Popen, seconds=240) -> str:
+    out, _ = process.communicate(timeout=seconds)
+    return out.strip().splitlines()[-1] if out.strip() else ""
+
+
+def right(count: int) -> str:
+    return f"sum {sum(number * number for number in range(count))}"
+
+
+@pytest.fixture(scope="module")
+def large_csv(copy):
+    """3 GiB of CSV where the two recipes look for it."""
+    owner = ["-u", "1000:1000"] if os.geteuid() == 0 else ["-u", f"{os.getuid()}:{os.getgid()}"]
+    made = subprocess.run(
+        [
+            "docker",
+            "run",
+            "--rm",
+            *owner,
+            "-v",
+            f"{copy}/data:/class/data",
+            "daskclass",
+            "daskclass",
+            "data",
+            "--size",
+            "class",
+            "--format",
+            "csv",
+            "--out",
+            "/class/data",
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert made.returncode == 0, made.stderr
+    return json.loads((copy / "data" / "manifest.json").read_text())
+
+
+def test_pandas_is_killed_and_the_container_lives(stack, large_csv):
+    (before,) = stack.containers("notebook")
+    run = stack.run(PANDAS, cwd="/class/data", check=False)
+    assert run.returncode == 137
+    (after,) = stack.containers("notebook")
+    assert after["Id"] == before["Id"]
+    assert after["State"]["StartedAt"] == before["State"]["StartedAt"]
+    assert stack.jupyter("/api/status")[0] == 200
+
+
+def test_dask_answers_the_same_question_exactly(stack, large_csv):
+    said = json.loads(stack.run(DASK, cwd="/class/data").stdout.strip().splitlines()[-1])
+    exact = {name: one["price_cents"] / one["rows"] / 100 for name, one in large_csv["answers"].items()}
+    assert said == pytest.approx(exact, rel=1e-9)
+
+
+def test_the_labs_pass_on_this_cluster(stack):
+    run = stack.compose("exec", "-T", "notebook", "daskclass", "rehearse", check=False, timeout=900)
+    assert run.returncode == 0, run.stdout + run.stderr
+    report = json.loads(stack.compose("exec", "-T", "notebook", "cat", "/class/build/rehearsal/report.json").stdout)
+    assert report["size"] == "smoke"
+    assert report["cluster"].startswith("tcp://scheduler:8786, 2 workers with 2 threads and 2.00 GiB in all")
+    assert len(report["labs"]) >= 3
+    assert {lab["status"] for lab in report["labs"]} == {"passed"}
+    assert all(claim["holds"] is True for lab in report["labs"] for claim in lab["claims"])
+
+
+def test_scaling_during_work_loses_nothing(stack):
+    stack.compose("up", "-d", "--no-recreate", "--scale", "worker=1")
+    stack.wait_for_workers(1)
+    work = begun(stack, 120)
+    stack.up(4)
+    stack.compose("up", "-d", "--no-recreate", "--scale", "worker=2")
+    assert ended(work) == right(120)
+    stack.wait_for_workers(2)
+
+
+def test_a_worker_killed_in_the_middle_comes_back(stack):
+    victim = stack.containers("worker")[0]
+    work = begun(stack, 100)
+    os.kill(victim["State"]["Pid"], 9)  # by its pid: the engine takes `docker kill` for a wish
+    assert ended(work) == right(100)
+    stack.wait_for_workers(2)
+    (again,) = [one for one in stack.containers("worker") if one["Id"] == victim["Id"]]
+    assert again["RestartCount"] == victim["RestartCount"] + 1
+
+
+def test_a_worker_that_loses_the_network_comes_back(stack):
+    victim = stack.containers("worker")[0]
+    (network,) = victim["NetworkSettings"]["Networks"]
+    work = begun(stack, 100)
+    subprocess.run(["docker", "network", "disconnect", network, victim["Id"]], check=True)
+    try:
+        assert ended(work) == right(100)
+    finally:
+        subprocess.run(["docker", "network", "connect", network, victim["Id"]], check=True)
+    stack.wait_for_workers(2, seconds=240)
+    assert ended(begun(stack, 10)) == right(10)
+
+
+def test_after_a_restart_of_the_scheduler_the_next_run_works(stack):
+    work = begun(stack, 300)
+    stack.compose("restart", "-t", "2", "scheduler")
+    lost = work.communicate(timeout=120)[0]
+    assert work.returncode == 1
+    assert "scheduler-connection-lost" in lost
+    stack.wait_for_workers(2)
+    assert ended(begun(stack, 10)) == right(10)
+
+
+OVERDRAW = """
+import subprocess, sys
+from dask.distributed import Client
+
+def overdraw(mine, the_childs):
+    '''The nanny weighs this process alone, the kernel everything in the container; it kills the heaviest: this process.'''
+    held = b"1" * mine
+    take = f"import sys; held = b'1' * {the_childs}; sys.stdin.read()"  # until this process is gone
+    subprocess.Popen([sys.executable, "-c", take], stdin=subprocess.PIPE).wait()
+    return len(held)
+
+client = Client("tcp://scheduler:8786")
+error = client.submit(overdraw, 700 * 2**20, 550 * 2**20, pure=False).exception()
+print(type(error).__name__, client.submit(pow, 2, 10).result())
+"""
+
+
+def kernel_kills(container: dict) -> int:
+    read = "cat /sys/fs/cgroup/memory/memory.oom_control 2>/dev/null || cat /sys/fs/cgroup/memory.events"
+    said = subprocess.run(
+        ["docker", "exec", container["Id"], "sh", "-c", read], check=True, capture_output=True, text=True
+    )
+    return next(int(line.split()[1]) for line in said.stdout.splitlines() if line.startswith("oom_kill "))
+
+
+def test_a_worker_that_the_kernel_kills_comes_back(stack):
+    before = sum(map(kernel_kills, stack.containers("worker")))
+    said = stack.run(OVERDRAW).stdout.strip().splitlines()[-1]
+    assert said == "KilledWorker 1024"
+    stack.wait_for_workers(2)
+    assert sum(map(kernel_kills, stack.containers("worker"))) > before
+
+
+HOARD = """
+import os, time
+from dask.distributed import Client
+
+def hold(number):
+    return os.urandom(100_000_000)
+
+client = Client("tcp://scheduler:8786")
+futures = client.map(hold, range(30), pure=False)
+try:
+    client.gather([client.submit(len, future) for future in futures])
+except Exception as error:
+    print(type(error).__name__, error)
+client.cancel(futures)
+time.sleep(1)
+print(client.submit(pow, 2, 10).result())
+"""
+
+
+def test_a_full_spill_volume_is_said(full_stack):
+    began = time.monotonic()
+    *_more, said, afterwards = full_stack.run(HOARD, timeout=180).stdout.strip().splitlines()
+    assert said.startswith("SpillVolumeIsFull worker tcp://")
+    assert "its spill volume at /spill/" in said
+    assert afterwards == "1024"
+    assert time.monotonic() - began < 120
+
+
+def test_jupyterlab_survives_a_kernel_that_is_killed_for_memory(stack):
+    from jupyter_client.session import Session
+    from websocket import create_connection
+
+    (before,) = stack.containers("notebook")
+    address = f"127.0.0.1:{stack.settings['DASKCLASS_JUPYTER_PORT']}"
+    authorization = [f"Authorization: token {stack.settings['DASKCLASS_TOKEN']}"]
+    session, kernels = Session(key=b""), []
+
+    def in_a_new_kernel(code: str, until) -> dict:
+        status, said = stack.jupyter("/api/kernels", method="POST", body=b"{}")
+        assert status == 201
+        kernel = json.loads(said)["id"]
+        kernels.append(kernel)
+        connection = create_connection(
+            f"ws://{address}/api/kernels/{kernel}/channels", header=authorization, timeout=120
+        )
+        try:
+            content = {
+                "code": code,
+                "silent": False,
+                "allow_stdin": False,
+                "user_expressions": {},
+                "store_history": False,
+            }
+            message = session.msg("execute_request", content) | {"channel": "shell"}
+            connection.send(json.dumps(message, default=str))
+            deadline = time.monotonic() + 120
+            while time.monotonic() < deadline:
+                heard = json.loads(connection.recv())
+                if until(heard):
+                    return heard
+            return pytest.fail(f"not heard; last: {heard}")
+        finally:
+            connection.close()
+
+    in_a_new_kernel(
+        "hoard = bytearray(b'x') * (4 * 2**30)",
+        lambda heard: heard["content"].get("execution_state") == "restarting",
+    )
+    stream = in_a_new_kernel("print(6 * 7)", lambda heard: heard["content"].get("name") == "stdout")
+    assert stream["content"]["text"] == "42\n"
+    assert [stack.jupyter(f"/api/kernels/{kernel}", method="DELETE")[0] for kernel in kernels] == [204, 204]
+    (after,) = stack.containers("notebook")
+    assert after["State"]["StartedAt"] == before["State"]["StartedAt"]
+
+
+OLDER = """
+import pathlib, subprocess, sys, os
+older = pathlib.Path("/tmp/older/pandas-1.5.0.dist-info")
+older.mkdir(parents=True, exist_ok=True)
+(older / "METADATA").write_text("Metadata-Version: 2.1\\nName: pandas\\nVersion: 1.5.0\\n")
+command = ["dask", "worker", "tcp://scheduler:8786", "--no-nanny", "--no-dashboard", "--local-directory", "/tmp"]
+worker = subprocess.Popen(
+    command, env={**os.environ, "PYTHONPATH": "/tmp/older"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+)
+try:
+    from dask.distributed import Client
+    from daskclass import clusters
+    from daskclass.errors import Problem
+    Client("tcp://scheduler:8786").wait_for_workers(3, timeout=60)
+    try:
+        clusters.connect()
+    except Problem as problem:
+        print(problem)
+finally:
+    worker.terminate()
+    worker.wait()
+"""
+
+
+def test_a_worker_of_another_version_is_refused(stack):
+    said = stack.run(OLDER).stdout.strip().splitlines()[-1]
+    assert "pandas 1.5.0 on worker tcp://" in said
+    assert "Rebuild it from this checkout (`docker compose up --build`" in said
+    stack.wait_for_workers(2)
+
+
+def test_nothing_listens_beyond_this_machine(stack):
+    ports = {int(value) for name, value in stack.settings.items() if name.endswith("_PORT")}
+    listening = {
+        (one.laddr.ip, one.laddr.port)
+        for one in psutil.net_connections("tcp")
+        if one.status == psutil.CONN_LISTEN and one.laddr.port in ports
+    }
+    assert listening == {("127.0.0.1", port) for port in ports}
+    published = [
+        binding
+        for container in stack.containers()
+        for bindings in container["NetworkSettings"]["Ports"].values()
+        for binding in bindings or ()
+    ]
+    assert {binding["HostIp"] for binding in published} == {"127.0.0.1"}
+    assert {int(binding["HostPort"]) for binding in published} == ports
+
+
+def test_no_container_runs_as_root_or_may_become_so(stack):
+    containers = stack.containers()
+    assert len(containers) == 4
+    for container in containers:
+        table = subprocess.run(
+            ["docker", "top", container["Id"], "-eo", "pid,uid"], check=True, capture_output=True, text=True
+        ).stdout
+        assert all(line.split()[1] != "0" for line in table.splitlines()[1:])
+        assert container["HostConfig"]["CapDrop"] == ["ALL"]
+        assert "no-new-privileges:true" in container["HostConfig"]["SecurityOpt"]
+        assert not container["HostConfig"]["Privileged"]
+
+
+def test_limits_are_as_said_and_there_is_no_swap(stack):
+    expected = {"notebook": 2 * 2**30, "worker": 1280 * 2**20, "scheduler": 2**30}
+    for service, limit in expected.items():
+        for container in stack.containers(service):
+            assert container["HostConfig"]["Memory"] == limit
+            assert container["HostConfig"]["MemorySwap"] == limit
+            assert container["HostConfig"]["RestartPolicy"]["Name"] == "unless-stopped"
+    said = stack.run(
+        "from dask.distributed import Client; print(sorted({w['memory_limit'] for w in "
+        "Client('tcp://scheduler:8786').scheduler_info()['workers'].values()}))"
+    ).stdout.strip()
+    assert said == str([int(0.8 * 1280 * 2**20)])
+
+
+@pytest.mark.parametrize("path", ["/api/contents", "/proxy/scheduler:8787/status", "/lab"])
+def test_a_wrong_token_gets_nothing(stack, path):
+    for token in ("wrong", ""):
+        status, said = stack.jupyter(path, token=token)
+        assert status == 403 or b'name="password"' in said  # the page that asks for the token
+        assert b"labs" not in said or b'name="password"' in said
+
+
+def test_the_dashboard_comes_through_the_notebooks_port(stack):
+    status, page = stack.jupyter("/proxy/scheduler:8787/status")
+    assert status == 200
+    assert b"Dask" in page
+    assert json.loads(stack.jupyter("/proxy/scheduler:8787/individual-plots.json")[1])
+    assert stack.jupyter("/proxy/elsewhere:8787/status")[0] == 403
+    link = stack.run("from dask.distributed import Client; print(Client('tcp://scheduler:8786').dashboard_link)").stdout
+    assert link.strip() == "/proxy/scheduler:8787/status"
+
+
+def test_what_a_container_writes_belongs_to_the_person_outside(stack):
+    stack.run("open('/class/data/note.txt', 'w').write('mine')")
+    note = stack.folder / "data" / "note.txt"
+    assert note.stat().st_uid == (1000 if os.geteuid() == 0 else os.getuid())
+    for service in ("scheduler", "worker", "notebook"):
+        assert stack.compose("exec", "-T", service, "cat", "/class/data/note.txt").stdout == "mine"
+    note.unlink()
+
+
+def test_one_image_for_all_and_nothing_unpinned(stack):
+    assert len({container["Image"] for container in stack.containers()}) == 1
+    text = (stack.folder / "docker-compose.yml").read_text()
+    assert "latest" not in text
+    described = yaml.safe_load(text)
+    assert "version" not in described
+    documented = (stack.folder / ".env.example").read_text()
+    assert set(re.findall(r"\$\{(\w+)", text)) == set(re.findall(r"^#(\w+)=", documented, re.MULTILINE))
+
+
+def test_nothing_is_lost_from_the_data(stack):
+    """Runs wherever it runs: whatever the tests before did, the data is what was made."""
+    stack.compose("exec", "-T", "notebook", "daskclass", "data", "--size", "smoke", "--verify")
