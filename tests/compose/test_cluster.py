@@ -166,7 +166,7 @@ import subprocess, sys
 from dask.distributed import Client
 
 def overdraw(mine, the_childs):
-    '''The nanny weighs this process alone, the kernel everything in the container; it kills the heaviest: this process.'''
+    '''The nanny weighs this process, the kernel the whole container, of which it kills the heaviest: this one.'''
     held = b"1" * mine
     take = f"import sys; held = b'1' * {the_childs}; sys.stdin.read()"  # until this process is gone
     subprocess.Popen([sys.executable, "-c", take], stdin=subprocess.PIPE).wait()
@@ -195,7 +195,7 @@ def test_a_worker_that_the_kernel_kills_comes_back(stack):
 
 
 HOARD = """
-import os, time
+import os
 from dask.distributed import Client
 
 def hold(number):
@@ -208,7 +208,6 @@ try:
 except Exception as error:
     print(type(error).__name__, error)
 client.cancel(futures)
-time.sleep(1)
 print(client.submit(pow, 2, 10).result())
 """
 
