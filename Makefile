@@ -38,11 +38,12 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python tools/format_labs.py
-	$(BIN)/pytest -m 'not controls and not slow and not compose'
+	$(BIN)/pytest -m 'not controls and not slow and not labs and not compose'
 	$(BIN)/pytest --nbval-lax $(wildcard labs/00-*.ipynb labs/01-*.ipynb labs/02-*.ipynb)
 
 test-labs: $(READY)
 	$(BIN)/pytest --nbval-lax labs
+	$(BIN)/pytest -m labs tests/labs
 
 test-controls: $(READY)
 	$(BIN)/pytest -m controls tests/labs

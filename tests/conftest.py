@@ -107,6 +107,55 @@ def client(cluster):
         yield connected
 
 
+@pytest.fixture(scope="session")
+def by_hand(tmp_path_factory):
+    """The client of the cluster of lab 03: typed workers east and west, which have different copies of a module."""
+    from distributed import Client
+
+    from daskclass.terminals import Terminals
+
+    with Terminals() as terminals:
+        with contextlib.redirect_stdout(io.StringIO()):
+            scheduler = terminals.type(
+                "hall", "dask scheduler --host 127.0.0.1 --port 0 --dashboard-address 127.0.0.1:0"
+            )
+            address = scheduler.wait_for(r"Scheduler at: +(\S+)", 60)
+            command = f"dask worker {address} --host 127.0.0.1 --nthreads 1 --memory-limit 500MiB --local-directory ."
+            for version, name in enumerate(("west", "east"), start=1):
+                packages = tmp_path_factory.mktemp("packages")
+                (packages / "bonus.py").write_text(f"VERSION = {version}\n")
+                worker = terminals.type(name, f"{command} --name {name}", PYTHONPATH=str(packages))
+                worker.wait_for("Registered to", 60)
+        with Client(address, set_as_default=False) as client:
+            yield client
+
+
+@pytest.fixture
+def url():
+    """Where lab 03 serves its office."""
+    from daskclass.terminals import Terminals
+
+    with Terminals() as terminals:
+        office = terminals.folder / "office"
+        office.mkdir()
+        (office / "stores.csv").write_text("one line per store\n" * 40)
+        (office / "other.csv").write_text("one line per store\n" * 41)
+        with contextlib.redirect_stdout(io.StringIO()):
+            server = terminals.type("office", "python -m http.server 0 --bind 127.0.0.1")
+            address = server.wait_for(r"\((http://[^/]+)/\)")
+        yield address
+
+
+@pytest.fixture
+def rounding(tmp_path, monkeypatch):
+    """The module of lab 03 that lies in the notebook's folder and nowhere else."""
+    (tmp_path / "rounding.py").write_text("def to_cents(text):\n    return round(float(text) * 100)\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield importlib.import_module("rounding")
+    sys.modules.pop("rounding")
+
+
 @pytest.fixture
 def environment(tmp_path):
     """For subprocesses: nothing of the person's settings, and nothing written to their home."""
@@ -271,8 +320,12 @@ def recording():
 def live(request):
     """The things that a notebook hands to an exercise, by the parameter's name."""
 
+    exercise = getattr(request.node, "callspec", None) and request.node.callspec.params.get("exercise")
+    lab = exercise.judge.__module__.rpartition(".")[2] if exercise else None
+
     def resource(name: str):
-        return request.getfixturevalue({"sales": "small_sales"}.get(name, name))
+        fixture = {("lab03", "client"): "by_hand"}.get((lab, name), {"sales": "small_sales"}.get(name, name))
+        return request.getfixturevalue(fixture)
 
     return resource
 

@@ -5,7 +5,7 @@ import pytest
 from daskclass.exercises import exercise as exercises
 from daskclass.exercises.exercise import Exercise, TryNext
 
-RESOURCES = ("sales", "client", "plan", "parts", "recording", "needed")
+RESOURCES = ("sales", "client", "plan", "parts", "recording", "needed", "url", "rounding")
 
 
 def judge(answer) -> str:
@@ -71,7 +71,7 @@ def test_the_solution_shown_is_the_one_that_was_run(exercise, capsys):
         exec(code, pasted)
         assert exercise.verdict(pasted[exercise.variable]).state == "right"
     else:
-        assert code.startswith(f"{exercise.variable} = ")
+        assert f"\n{exercise.variable} = " in f"\n{code}"
         assert "return " + code.partition(" = ")[2] in source
         compile(code, "solution", "exec")
 

@@ -85,8 +85,10 @@ class Exercise:
         if self.is_function:
             source = source.replace(f"def {self.solve.__name__}(", f"def {self.variable}(", 1)
         else:
-            answer = ast.parse(source).body[0].body[-1].value
-            source = f"{self.variable} = {ast.get_source_segment(source, answer)}"
+            first, last = (ast.parse(source).body[0].body[place] for place in (0, -1))
+            before = source.splitlines(keepends=True)[first.lineno - 1 : last.lineno - 1]
+            answer = ast.get_source_segment(source, last.value)
+            source = f"{textwrap.dedent(''.join(before))}{self.variable} = {answer}"
         _say(f"```python\n{source}\n```")
 
 

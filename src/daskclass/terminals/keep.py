@@ -1,0 +1,81 @@
+"""Stands between a notebook and what it started: ends that, and removes its folder, as soon as the notebook is gone.
+
+Run as a script: ``python keep.py FOLDER`` or ``python keep.py "" COMMAND …``. As long as standard input is open,
+somebody is there. However the notebook's process ended, also if it was killed, the system closes its end of the pipe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+
+_INTERVAL = 0.05  # seconds between two looks at the command
+_MERCY = 5.0  # seconds between asking a process to end and killing it
+
+
+def main(arguments: list[str]) -> int:
+    """Wait for the end of standard input or of the command; its exit status, negative for a signal."""
+    folder, *command = arguments
+    # Whoever is asked to end here ends what is kept first; Ctrl-C in a terminal is meant for somebody else.
+    alone = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: alone.set())
+    threading.Thread(target=_wait_for_the_end_of_input, args=(alone,), daemon=True).start()
+    if not command:
+        alone.wait()
+        _remove(Path(folder))
+        return 0
+    own = {} if os.name == "nt" else {"start_new_session": True}
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **own)
+    while process.poll() is None and not alone.wait(_INTERVAL):
+        pass
+    _end(process)
+    return process.returncode
+
+
+def _wait_for_the_end_of_input(alone: threading.Event) -> None:
+    sys.stdin.buffer.read()
+    alone.set()
+
+
+def _remove(folder: Path) -> None:
+    """Remove it as soon as those who stand in it are gone, whose keepers began to end them at the same time."""
+    deadline = time.monotonic() + 3 * _MERCY
+    while folder.exists() and time.monotonic() < deadline:
+        shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(_INTERVAL)
+
+
+def _end(process: subprocess.Popen) -> None:
+    """Ask the command to end, as a person would; then end what is left of it."""
+    family = []
+    if process.poll() is None:
+        with contextlib.suppress(psutil.Error):
+            family = psutil.Process(process.pid).children(recursive=True)
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_MERCY)
+        process.kill()
+        process.wait()
+    _gone, left = psutil.wait_procs(family, timeout=_MERCY)
+    for one in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+    if os.name != "nt":
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # who came later than that look
+
+
+if __name__ == "__main__":
+    status = main(sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(status & 0xFF if status >= 0 else 128 - status)  # without waiting for the thread that reads

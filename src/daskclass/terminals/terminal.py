@@ -1,0 +1,203 @@
+"""Terminals: what was typed, what it said, and the end of all of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+from pathlib import Path
+
+from daskclass.errors import Problem
+
+_KEEPER = Path(__file__).with_name("keep.py")
+_MERCY = 30.0  # seconds; the keeper kills long before
+_STAMP = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ - ")
+_ERROR = re.compile(r"^(?:Error: .|[\w.]*(?:Error|Exception|Exit)\b: ?.|No such)")
+
+
+class Terminal:
+    """A command that runs beside this process, in a folder of its own, as if typed in a terminal there.
+
+    It ends when it is closed, or when this process ends, however that happens.
+
+    Parameters
+    ----------
+    folder : path
+        Where it runs; made if it is not there. Its name is what the prompt shows.
+    command : str
+        The command and its arguments, as one types them. Commands of this Python's environment are found first.
+    **environment : str
+        Variables that it gets besides those of this process.
+
+    Raises
+    ------
+    Problem
+        If there is no such command, or the folder cannot be made.
+    """
+
+    def __init__(self, folder: str | os.PathLike, command: str, **environment: str) -> None:
+        self.folder, self.command = Path(folder), command
+        variables = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
+        variables["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), variables.get("PATH", os.defpath)])
+        words = shlex.split(command, posix=os.name != "nt")
+        found = shutil.which(words[0], path=variables["PATH"]) if words else None
+        if found is None:
+            raise Problem(f"there is no command {words[0] if words else ''!r} here; is it spelled as in the text?")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Problem(f"{self.folder} cannot be the folder of a terminal: {error}") from error
+        settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
+        print(f"{self.folder.name}$ {settings + ' ' if settings else ''}{command}")
+        self._lines: list[str] = []
+        self._shown = 0
+        self._news = threading.Condition()
+        self._keeper = subprocess.Popen(
+            [sys.executable, "-I", _KEEPER, "", found, *words[1:]],
+            cwd=self.folder,
+            env=variables,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+        self._ended = False
+        self._reader = threading.Thread(target=self._read, name=f"terminal {self.folder.name}", daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self._keeper.stdout:
+            with self._news:
+                self._lines.append(_STAMP.sub("", line.rstrip()))
+                self._news.notify_all()
+        with self._news:
+            self._ended = True
+            self._news.notify_all()
+
+    @property
+    def output(self) -> str:
+        """What it said until now, without the times of day."""
+        with self._news:
+            return "\n".join(self._lines)
+
+    @property
+    def status(self) -> int | None:
+        """Exit status; None while it runs. 128 and more is 128 and the number of a signal."""
+        return self._keeper.poll()
+
+    def wait_for(self, pattern: str, seconds: float = 30) -> str:
+        """Wait until a line of its output matches, print what it said until then, and return what matched.
+
+        Parameters
+        ----------
+        pattern : str
+            A regular expression. Its first group is returned if it has one, else all of the match.
+        seconds : float
+            How long to wait.
+
+        Raises
+        ------
+        Problem
+            If the command ends before, or does not say it in time.
+        """
+        looked = 0
+        match = None
+
+        def found() -> bool:
+            nonlocal looked, match
+            while match is None and looked < len(self._lines):
+                match = re.search(pattern, self._lines[looked])
+                looked += 1
+            return match is not None or self._ended
+
+        with self._news:
+            self._news.wait_for(found, timeout=seconds)
+            said = self._lines[self._shown : looked]
+            self._shown = max(self._shown, looked)
+        if match is not None:
+            print("\n".join(said))
+            return match[1] if match.re.groups else match[0]
+        if self._ended:
+            status = self._keeper.wait()
+            errors = [line for line in said if _ERROR.match(line)]
+            words = errors[0] if errors else said[-1] if said else "nothing"
+            raise Problem(
+                f"`{self.command}` ended with exit status {status} before it said {pattern!r}. It said: {words}"
+            )
+        last = self._lines[-1] if self._lines else "nothing"
+        raise Problem(f"`{self.command}` has not said {pattern!r} in {seconds:g} s. It said last: {last}")
+
+    def wait(self, seconds: float = 30) -> int:
+        """Wait until the command ends by itself; its exit status.
+
+        Raises
+        ------
+        Problem
+            If it still runs after so many seconds.
+        """
+        try:
+            status = self._keeper.wait(seconds)
+        except subprocess.TimeoutExpired as error:
+            raise Problem(f"`{self.command}` still runs after {seconds:g} s") from error
+        self._reader.join(_MERCY)
+        return status
+
+    def end(self) -> None:
+        """Ask it to end, as Ctrl-C does, and do not wait."""
+        with contextlib.suppress(OSError):
+            self._keeper.stdin.close()
+
+    def close(self) -> None:
+        """End it and wait until it is gone. What it said stays."""
+        self.end()
+        self.wait(_MERCY)
+        self._keeper.stdout.close()
+
+
+class Terminals:
+    """Terminals that stand in folders of their own, below one folder that goes away with them.
+
+    Attributes
+    ----------
+    folder : Path
+        The folder below which theirs are.
+
+    They end when closed, and also when this process ends, however that happens.
+    """
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="daskclass-")).resolve()
+        self._open: list[Terminal] = []
+        self._keeper = subprocess.Popen(
+            [sys.executable, "-I", _KEEPER, self.folder], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+        )
+
+    def type(self, folder: str, command: str, **environment: str) -> Terminal:
+        """Type a command into a new terminal; see `Terminal`. Its folder is `folder` below all of theirs."""
+        self._open.append(Terminal(self.folder / folder, command, **environment))
+        return self._open[-1]
+
+    def close(self) -> None:
+        """End what runs and remove the folder."""
+        for terminal in self._open:
+            terminal.end()
+        for terminal in self._open:
+            terminal.close()
+        self._open.clear()
+        self._keeper.stdin.close()
+        self._keeper.wait(_MERCY)
+
+    def __enter__(self) -> Terminals:
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        self.close()

@@ -1,0 +1,155 @@
+"""What makes each claim of lab 03 false."""
+
+CONTROLS = [
+    {
+        "claim": "the cluster made by hand gives the exact answer",
+        "cell": "answer",
+        # one price, one cent too high
+        "source": """
+import dask.dataframe as dd
+
+
+def overcharge(orders, partition_info=None):
+    if partition_info is not None and partition_info["number"] == 0:
+        orders = orders.assign(price=orders.price.where(orders.index != orders.index[0], orders.price + 0.01))
+    return orders
+
+
+client = Client(address)
+orders = dd.read_parquet(sales.parquet)
+charged = orders.map_partitions(overcharge, meta=orders._meta)
+answer = charged.groupby("category")["price"].agg(["sum", "count"], split_out=1)
+result = client.compute(answer).result()
+counted = {worker["name"] for worker in client.scheduler_info()["workers"].values()}
+""",
+    },
+    {
+        "claim": "a path relative to the notebook does not exist for a task",
+        "cell": "office",
+        # the workers' folders have such a file, too
+        "source": """
+before = Path.cwd()
+office = terminals.folder / "office"
+office.mkdir()
+os.chdir(office)
+for folder in (office, terminals.folder / "east", terminals.folder / "west"):
+    (folder / "stores.csv").write_text("one line per store\\n" * 40)
+
+
+def count_lines(path):
+    with Path(path).open() as file:
+        return sum(1 for _line in file)
+""",
+    },
+    {
+        "claim": "an absolute path, a URL and sending the file each let a task find it",
+        "cell": "remedies",
+        # nothing is sent
+        "source": """
+import fsspec
+from dask.distributed import get_worker
+
+found = {"absolute path": ask_both(count_lines, str(office / "stores.csv"))}
+server = terminals.type("office", "python -m http.server 0 --bind 127.0.0.1")
+url = server.wait_for(r"\\((http://[^/]+)/\\)")
+
+
+def count_lines_of(url):
+    with fsspec.open(url, "rt") as file:
+        return sum(1 for _line in file)
+
+
+found["URL"] = ask_both(count_lines_of, f"{url}/stores.csv")
+
+
+def count_lines_here(name):
+    return count_lines(Path(get_worker().local_directory) / name)
+
+
+found["sent"] = ask_both(count_lines_here, "stores.csv")
+""",
+    },
+    {
+        "claim": "what a task changes is a copy, and the notebook's object stays as it was",
+        "cell": "copy",
+        # threads of this process instead of workers
+        "source": """
+from concurrent.futures import ThreadPoolExecutor
+
+basket = {"apples": 1}
+
+
+def add(basket):
+    basket["apples"] += 1
+    return basket
+
+
+add(basket)
+with ThreadPoolExecutor() as pool:
+    returned = {name: pool.submit(add, basket).result() for name in workers}
+""",
+    },
+    {
+        "claim": "a module that only the client has is refused, and works once it is shipped",
+        "cell": "ship-module",
+        # it is not shipped
+        "source": "shipped = ask_both(prices.discounted, 1000)",
+    },
+    {
+        "claim": "workers that lack a module end, and the task waits for one that has it",
+        "cell": "half-installed",
+        # the workers find it, too
+        "source": """
+packages = terminals.folder / "packages"
+packages.mkdir()
+(packages / "bonus.py").write_text("VERSION = 2\\n\\n\\ndef points(cents):\\n    return cents // 100\\n")
+sys.path.append(str(packages))
+client.run_on_scheduler(lambda: sys.path.append(str(packages)))
+client.run(lambda: sys.path.append(str(packages)))
+
+import bonus
+
+points = client.submit(bonus.points, 1000)
+wait(points, timeout=60)
+ends = {name: worker.status for name, worker in workers.items()}
+waiting = points.status
+workers["east"].close()  # whose name the next one takes
+""",
+    },
+    {
+        "claim": "an older copy of a module on one worker gives a second answer to the same call",
+        "cell": "older",
+        # the label alone is old
+        "source": """
+older = terminals.folder / "older"
+(older / "pandas-1.5.0.dist-info").mkdir(parents=True)
+(older / "pandas-1.5.0.dist-info" / "METADATA").write_text(
+    "Metadata-Version: 2.1\\nName: pandas\\nVersion: 1.5.0\\n"
+)
+workers["west"] = terminals.type(
+    "west",
+    f"dask worker {address} --name west --host 127.0.0.1 --nthreads 1 --memory-limit 500MiB --local-directory .",
+    PYTHONPATH=os.pathsep.join([str(older), str(packages)]),
+)
+workers["west"].wait_for("Registered to")
+two_answers = ask_both(bonus.points, 1000)
+""",
+    },
+    {
+        "claim": "get_versions finds a package whose version differs on one worker",
+        "cell": "older",
+        # no label
+        "source": """
+older = terminals.folder / "older"
+older.mkdir()
+(older / "bonus.py").write_text("VERSION = 1\\n\\n\\ndef points(cents):\\n    return cents // 200\\n")
+workers["west"] = terminals.type(
+    "west",
+    f"dask worker {address} --name west --host 127.0.0.1 --nthreads 1 --memory-limit 500MiB --local-directory .",
+    PYTHONPATH=os.pathsep.join([str(older), str(packages)]),
+)
+workers["west"].wait_for("Registered to")
+two_answers = ask_both(bonus.points, 1000)
+""",
+    },
+]
