@@ -120,11 +120,11 @@ def by_hand(tmp_path_factory):
                 "hall", "dask scheduler --host 127.0.0.1 --port 0 --dashboard-address 127.0.0.1:0"
             )
             address = scheduler.wait_for(r"Scheduler at: +(\S+)", 60)
-            command = f"dask worker {address} --host 127.0.0.1 --nthreads 1 --memory-limit 500MiB --local-directory ."
+            own = "--host 127.0.0.1 --no-dashboard --nthreads 1 --memory-limit 500MiB --local-directory ."
             for version, name in enumerate(("west", "east"), start=1):
                 packages = tmp_path_factory.mktemp("packages")
                 (packages / "bonus.py").write_text(f"VERSION = {version}\n")
-                worker = terminals.type(name, f"{command} --name {name}", PYTHONPATH=str(packages))
+                worker = terminals.type(name, f"dask worker {address} --name {name} {own}", PYTHONPATH=str(packages))
                 worker.wait_for("Registered to", 60)
         with Client(address, set_as_default=False) as client:
             yield client

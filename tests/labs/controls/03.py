@@ -128,7 +128,8 @@ older = terminals.folder / "older"
 )
 workers["west"] = terminals.type(
     "west",
-    f"dask worker {address} --name west --host 127.0.0.1 --nthreads 1 --memory-limit 500MiB --local-directory .",
+    f"dask worker {address} --name west --host 127.0.0.1 --no-dashboard "
+    "--nthreads 1 --memory-limit 500MiB --local-directory .",
     PYTHONPATH=os.pathsep.join([str(older), str(packages)]),
 )
 workers["west"].wait_for("Registered to")
@@ -145,7 +146,8 @@ older.mkdir()
 (older / "bonus.py").write_text("VERSION = 1\\n\\n\\ndef points(cents):\\n    return cents // 200\\n")
 workers["west"] = terminals.type(
     "west",
-    f"dask worker {address} --name west --host 127.0.0.1 --nthreads 1 --memory-limit 500MiB --local-directory .",
+    f"dask worker {address} --name west --host 127.0.0.1 --no-dashboard "
+    "--nthreads 1 --memory-limit 500MiB --local-directory .",
     PYTHONPATH=os.pathsep.join([str(older), str(packages)]),
 )
 workers["west"].wait_for("Registered to")
