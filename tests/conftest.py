@@ -120,7 +120,7 @@ def by_hand(tmp_path_factory):
                 "hall", "dask scheduler --host 127.0.0.1 --port 0 --dashboard-address 127.0.0.1:0"
             )
             address = scheduler.wait_for(r"Scheduler at: +(\S+)", 60)
-            own = "--host 127.0.0.1 --no-dashboard --nthreads 1 --memory-limit 500MiB --local-directory ."
+            own = "--host 127.0.0.1 --dashboard-address 127.0.0.1:0 --nthreads 1 --memory-limit 500MiB"
             for version, name in enumerate(("west", "east"), start=1):
                 packages = tmp_path_factory.mktemp("packages")
                 (packages / "bonus.py").write_text(f"VERSION = {version}\n")

@@ -126,12 +126,8 @@ older = terminals.folder / "older"
 (older / "pandas-1.5.0.dist-info" / "METADATA").write_text(
     "Metadata-Version: 2.1\\nName: pandas\\nVersion: 1.5.0\\n"
 )
-workers["west"] = terminals.type(
-    "west",
-    f"dask worker {address} --name west --host 127.0.0.1 --no-dashboard "
-    "--nthreads 1 --memory-limit 500MiB --local-directory .",
-    PYTHONPATH=os.pathsep.join([str(older), str(packages)]),
-)
+both = os.pathsep.join([str(older), str(packages)])
+workers["west"] = terminals.type("west", command("west"), PYTHONPATH=both)
 workers["west"].wait_for("Registered to")
 two_answers = ask_both(bonus.points, 1000)
 """,
@@ -144,12 +140,8 @@ two_answers = ask_both(bonus.points, 1000)
 older = terminals.folder / "older"
 older.mkdir()
 (older / "bonus.py").write_text("VERSION = 1\\n\\n\\ndef points(cents):\\n    return cents // 200\\n")
-workers["west"] = terminals.type(
-    "west",
-    f"dask worker {address} --name west --host 127.0.0.1 --no-dashboard "
-    "--nthreads 1 --memory-limit 500MiB --local-directory .",
-    PYTHONPATH=os.pathsep.join([str(older), str(packages)]),
-)
+both = os.pathsep.join([str(older), str(packages)])
+workers["west"] = terminals.type("west", command("west"), PYTHONPATH=both)
 workers["west"].wait_for("Registered to")
 two_answers = ask_both(bonus.points, 1000)
 """,
