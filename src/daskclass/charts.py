@@ -10,11 +10,14 @@ import html
 import json
 from dataclasses import dataclass
 
+import pandas as pd
 from bokeh.embed import file_html, json_item
-from bokeh.models import ColumnDataSource, FactorRange, Label, Range1d, Span
+from bokeh.models import Arrow as BokehArrow
+from bokeh.models import ColumnDataSource, FactorRange, Label, NormalHead, Range1d, Span
 from bokeh.plotting import figure
 from bokeh.resources import Resources
 
+from daskclass.cast import Cast
 from daskclass.labs import METADATA
 from daskclass.limits import Run
 from daskclass.watch import Recording
@@ -162,3 +165,75 @@ def tasks(recording: Recording) -> Chart:
     return Chart(
         plot, f"{count} tasks on {frame.row.nunique()} threads, which were busy {share:.0%} of the time{longest}."
     )
+
+
+def cast(seen: Cast) -> Chart:
+    """The processes of a cluster, and arrows from who called to who was called.
+
+    Parameters
+    ----------
+    seen : cast.Cast
+    """
+    columns = ("client", "scheduler", "nanny", "worker")
+    places: dict[str, tuple[float, float]] = {}
+    for column, role in enumerate(columns):
+        those = [who for who in seen.processes.who if who.split(" ")[0] == role]
+        for row, who in enumerate(sorted(those)):
+            places[who] = (column, (len(those) - 1) / 2 - row)
+    tallest = max(abs(y) for _x, y in places.values())
+    plot = _plot(x_range=Range1d(-0.5, len(columns) - 0.3), y_range=Range1d(-tallest - 0.7, tallest + 0.7))
+    plot.axis.visible, plot.grid.visible = False, False
+    for talk in seen.connections.itertuples():
+        (x0, y0), (x1, y1) = places[talk.caller], places[talk.called]
+        if talk.caller == talk.called:
+            continue
+        bend = 0.12 if x0 == x1 else 0.0  # two in one column would draw through what is between them
+        head = NormalHead(size=9, fill_color=_SHADES[0], line_color=_SHADES[0])
+        plot.add_layout(
+            BokehArrow(
+                x_start=x0 + bend,
+                y_start=y0,
+                x_end=x1 + bend,
+                y_end=y1,
+                end=head,
+                line_color=_SHADES[0],
+                line_alpha=0.6,
+            )
+        )
+    rows = seen.processes.assign(
+        x=seen.processes.who.map(lambda who: places[who][0]),
+        y=seen.processes.who.map(lambda who: places[who][1]),
+        text=seen.processes.who + "\n" + seen.processes.pid.map("process {}".format),
+    )
+    source = ColumnDataSource(rows[["x", "y", "text"]])
+    plot.rect("x", "y", width=0.5, height=0.5, source=source, fill_color="white", line_color="black")
+    plot.text("x", "y", "text", source=source, text_align="center", text_baseline="middle", text_font_size="11px")
+    called = seen.connections.groupby("called").caller.nunique().sort_values(ascending=False)
+    most = f"; {called.index[0]} is called by the most, {called.iloc[0]} of them" if len(called) else ""
+    return Chart(plot, f"{len(seen.processes)} processes, {seen.connections['count'].sum()} connections{most}.")
+
+
+def journey(steps: pd.DataFrame) -> Chart:
+    """What happened to a task: a lane for each of those who had to do with it, the steps from left to right.
+
+    Parameters
+    ----------
+    steps : DataFrame
+        As `journey.journey` returns it.
+    """
+    lanes = list(dict.fromkeys(sorted(steps.who, key=_lane)))
+    plot = _plot(y_range=FactorRange(*reversed(lanes)), x_range=Range1d(0.4, len(steps) + 0.8), x_axis_label="step")
+    rows = steps.assign(
+        step=range(1, len(steps) + 1),
+        text=steps.finish + "\n" + (steps.seconds * 1000).map("{:.1f} ms".format),
+    )
+    plot.line(rows.step, rows.who, color=_SHADES[-1], line_width=2)
+    source = ColumnDataSource(rows[["step", "who", "text"]])
+    plot.scatter("step", "who", source=source, size=9, color=_SHADES[0])
+    plot.text("step", "who", "text", source=source, text_font_size="11px", y_offset=-8, text_align="center")
+    path = " → ".join(f"{row.finish} ({row.who})" for row in rows.itertuples())
+    return Chart(plot, f"{len(rows)} steps in {steps.seconds.max() * 1000:.0f} ms: {path}.")
+
+
+def _lane(who: str) -> tuple[int, str]:
+    return ({"client": 0, "scheduler": 1}.get(who, 2), who)

@@ -68,10 +68,15 @@ def test_what_matched_is_returned_and_each_line_shown_once(type_in, tmp_path, ca
     assert capsys.readouterr().out == "a 1\nb 2\n"
     assert terminal.wait_for("c") == "c"
     assert capsys.readouterr().out == "c 3\n"
-    assert terminal.wait_for("a") == "a"  # said long ago, and not shown again
-    assert capsys.readouterr().out.strip() == ""
     assert terminal.wait() == 0
     assert terminal.output == "a 1\nb 2\nc 3"
+
+
+def test_the_same_words_are_waited_for_anew(type_in, tmp_path):
+    terminal = type_in(script(tmp_path, "print('up 1'); print('down'); print('up 2')"))
+    assert [terminal.wait_for(r"up (\d)") for _ in range(2)] == ["1", "2"]
+    with pytest.raises(Problem, match="ended with exit status 0"):
+        terminal.wait_for("up")
 
 
 def test_times_of_day_are_left_out(type_in, tmp_path):

@@ -57,7 +57,7 @@ class Terminal:
         settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
         print(f"{self.folder.name}$ {settings + ' ' if settings else ''}{command}")
         self._lines: list[str] = []
-        self._shown = 0
+        self._heard = 0  # lines up to the last match
         self._news = threading.Condition()
         self._keeper = subprocess.Popen(
             [sys.executable, "-I", _KEEPER, "", found, *words[1:]],
@@ -97,6 +97,8 @@ class Terminal:
     def wait_for(self, pattern: str, seconds: float = 30) -> str:
         """Wait until a line of its output matches, print what it said until then, and return what matched.
 
+        Only what comes after the line of the last match is looked at, so that the same words can be waited for again.
+
         Parameters
         ----------
         pattern : str
@@ -109,7 +111,7 @@ class Terminal:
         Problem
             If the command ends before, or does not say it in time.
         """
-        looked = 0
+        looked = self._heard
         match = None
 
         def found() -> bool:
@@ -121,9 +123,9 @@ class Terminal:
 
         with self._news:
             self._news.wait_for(found, timeout=seconds)
-            said = self._lines[self._shown : looked]
-            self._shown = max(self._shown, looked)
+            said = self._lines[self._heard : looked]
         if match is not None:
+            self._heard = looked
             print("\n".join(said))
             return match[1] if match.re.groups else match[0]
         if self._ended:

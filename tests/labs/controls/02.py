@@ -21,17 +21,17 @@ print(pd.read_csv(CSV, nrows=ROWS).groupby("category")["price"].mean())
     {
         "claim": "building the Dask expression read almost nothing of the file",
         "cell": "ask-dask",
-        # built and, in this process, computed
+        # built and computed
         "source": """
 import dask.dataframe as dd
 
 from daskclass import clusters
 
 client = clusters.connect()
-with watch.file_reads() as reads:
+with watch.record(client) as building, watch.file_reads() as reads:
     orders = dd.read_csv(sales.csv, blocksize=size.blocksize)
     answer = orders.groupby("category")["price"].agg(["mean", "sum", "count"], split_out=1)
-    answer.compute(scheduler="synchronous")
+    answer.compute()
 """,
     },
     {
@@ -51,7 +51,7 @@ def overcharge(orders, partition_info=None):
 
 
 client = clusters.connect()
-with watch.file_reads() as reads:
+with watch.record(client) as building, watch.file_reads() as reads:
     orders = dd.read_csv(sales.csv, blocksize=size.blocksize)
     meta = orders._meta
     answer = orders.map_partitions(overcharge, meta=meta).groupby("category")["price"].agg(
@@ -81,7 +81,7 @@ with watch.record(client) as recording:
         "source": 'large_ended, large = try_blocks("10MB", 2)',
     },
     {
-        "claim": "pandas kept one core busy and Dask more than one worker",
+        "claim": "pandas kept one core busy, and Dask had more than one worker at work at once",
         "cell": "compute",
         # one worker does it all
         "source": """
