@@ -23,6 +23,7 @@ import psutil
 from dask.utils import format_bytes
 
 from daskclass import limits, sizes
+from daskclass.errors import Problem
 from daskclass.sales import Sales, open_sales
 
 CLUSTER = """
@@ -167,29 +168,32 @@ def ask(way: str, size: sizes.Size, sales: Sales) -> tuple[limits.Run, float | N
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", default="class")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, choices=range(1, 100), metavar="N")
     parser.add_argument("--only", nargs="+", choices=WAYS, default=list(WAYS))
     arguments = parser.parse_args()
-    size = sizes.parse(arguments.size)
-    sales = open_sales(size.name)
+    try:
+        size = sizes.parse(arguments.size)
+        sales = open_sales(size.name)
+    except Problem as problem:
+        parser.error(str(problem))
     ways = list(dict.fromkeys([RECIPE_NAME, *arguments.only]))
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    seconds: dict[str, list[float | None]] = {way: [] for way in ways}  # None where memory ran out
     peaks = dict.fromkeys(ways, 0)
     for number in range(arguments.rounds):
         for way in ways:
             run, took = ask(way, size, sales)
             peaks[way] = max(peaks[way], run.peak)
-            if took is not None:
-                seconds[way].append(took)
+            seconds[way].append(took)
             told = f"{took:.1f} s" if took is not None else run.how
             print(f"round {number + 1}: {way}: {told}", file=sys.stderr, flush=True)
     print(f"{sales.rows:,} rows, {format_bytes(sales.bytes)} of CSV, {os.cpu_count()} cores; every answer is exact\n")
     print(f"{'':30} {'seconds':>8}  {'times as fast as the recipe':30} {'memory at most':>14}")
     for way in ways:
-        took = seconds[way]
+        took = [one for one in seconds[way] if one is not None]
         if took:
-            ratios = [recipe / own for recipe, own in zip(seconds[RECIPE_NAME], took, strict=True)]
-            spread = f"{statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
+            pairs = zip(seconds[RECIPE_NAME], seconds[way], strict=True)
+            ratios = [recipe / own for recipe, own in pairs if recipe is not None and own is not None]
+            spread = f"{statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})" if ratios else "–"
             told = f"{statistics.median(took):8.1f}  {spread:30}"
         else:
             told = f"{'–':>8}  {'out of memory':30}"

@@ -1,7 +1,9 @@
+import http.server
 import os
 import socket
 import subprocess
 import sys
+import threading
 import urllib.request
 from types import SimpleNamespace
 
@@ -96,6 +98,23 @@ def test_an_address_where_nobody_listens_is_named(monkeypatch):
 def test_an_address_that_is_none_is_named(address):
     with dask.config.set({"scheduler-address": address}), pytest.raises(Problem, match=address):
         clusters.connect()
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "ws", "tls"])
+def test_somebody_else_at_the_address_is_said(scheme):
+    """A dashboard takes the connection and never greets as Dask does."""
+
+    class Silent(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_arguments):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Silent) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            with pytest.raises(Problem, match="no Dask scheduler answers at"):
+                clusters.reach(f"{scheme}://127.0.0.1:{server.server_port}")
+        finally:
+            server.shutdown()
 
 
 def test_a_cluster_of_another_version_is_refused(cluster, tmp_path):

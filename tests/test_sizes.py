@@ -1,4 +1,5 @@
 import pytest
+from dask.utils import parse_bytes
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -79,6 +80,20 @@ def test_less_than_a_megabyte_is_refused(number):
     message = refused(str(number))
     assert f"{number:,} bytes" in message
     assert "1MB" in message
+
+
+@given(st.integers(200 * 10**6, 10**12))
+def test_pandas_would_need_one_and_a_half_times_its_limit(number):
+    """Measured: two and a half times the CSV, and 112 MiB to begin with."""
+    size = sizes.parse(str(number))
+    assert 112 * 2**20 + 2.5 * number >= 1.5 * parse_bytes(size.pandas_memory)
+
+
+@given(st.integers(200 * 10**6, 10**12))
+def test_a_block_is_a_small_part_of_the_file_and_of_a_worker(number):
+    size = sizes.parse(str(number))
+    assert parse_bytes(size.blocksize) * 12 <= number
+    assert parse_bytes(size.blocksize) * 16 <= parse_bytes(size.worker_memory)
 
 
 def test_a_megabyte_is_enough():

@@ -58,7 +58,10 @@ def draw(figure: str, picture: Path, browser: str) -> None:
             f"--screenshot={folder / 'picture.png'}",
             (folder / "page.html").as_uri(),
         ]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
+        run = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=120)
+        if run.returncode or not (folder / "picture.png").is_file():
+            raise SystemExit(f"{browser} drew nothing (exit status {run.returncode}): {run.stderr.strip()[-500:]}")
+        picture.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / "picture.png", picture)
 
 

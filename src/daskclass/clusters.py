@@ -6,11 +6,15 @@ The class cluster is two workers of one thread each. A lab connects to the clust
 
 from __future__ import annotations
 
+import asyncio
 import gc
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import dask
 from distributed import Client, LocalCluster
+from distributed.comm import connect as connect_comm
+from distributed.security import Security
 
 from daskclass import sizes
 from daskclass.errors import Problem
@@ -74,9 +78,10 @@ def reach(address: str) -> Client:
     """
     refusal = None
     try:
+        _greet(address)
         client = Client(address, timeout=10)
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
-        refusal = str(error)
+    except Exception as error:  # each kind of address has errors of its own, down to a websocket's
+        refusal = str(error) or type(error).__name__
     if refusal is not None:
         # A client that failed to start stops its event loop when it is collected; if that happens while another
         # client starts one, both wait for the same lock for ever. So: now.
@@ -96,6 +101,28 @@ def reach(address: str) -> Client:
         client.close()
         raise
     return client
+
+
+def _greet(address: str) -> None:
+    """Say hello to whoever listens there, and give up in time.
+
+    `Client` waits for ever for a greeting from something that takes connections and is no Dask, such as a dashboard.
+    """
+    connection = {"timeout": 5, **Security().get_connection_args("client")}
+
+    async def greet() -> None:
+        (await connect_comm(address, **connection)).abort()
+
+    async def in_time() -> None:
+        try:
+            await asyncio.wait_for(greet(), 8)
+        except TimeoutError as error:
+            raise OSError(
+                f"what listens there does not speak as Dask does ({error or 'no greeting in 8 s'})"
+            ) from error
+
+    with ThreadPoolExecutor(1) as pool:  # in a notebook, this thread has a loop that runs
+        pool.submit(asyncio.run, in_time()).result()
 
 
 def _differences(client: Client) -> list[str]:

@@ -9,6 +9,14 @@ from collections.abc import Iterator
 _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
+def name(number: int) -> str:
+    """What a signal is called; ``signal 35`` for one without a name, such as those for real time."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 @contextlib.contextmanager
 def _handled(handler) -> Iterator[None]:
     """Have `handler` for every signal to end while the block runs."""

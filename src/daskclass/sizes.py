@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from daskclass.errors import UsageProblem
 
 MINIMUM_BYTES = 1_000_000
+_SMALL = 10**9  # bytes of CSV below which the workers are those of smoke
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Size:
     blocksize : str
         Size of a block of CSV that fits such a worker with room.
     pandas_memory : str
-        A limit that pandas cannot read the whole CSV under.
+        A limit that pandas cannot read the whole CSV under, from 200 MB of it on. The labs are written for that much
+        and more; what is smaller is for trying things out.
     """
 
     name: str
@@ -69,7 +71,11 @@ def parse(text: str) -> Size:
         raise UsageProblem(f"{text!r} is more than any machine has: {wanted}") from None
     if csv_bytes < MINIMUM_BYTES:
         raise UsageProblem(f"{text!r} is {csv_bytes:,} bytes, and the smallest size is 1MB: {wanted}")
-    return Size(name, csv_bytes)
+    like = SMOKE if csv_bytes < _SMALL else CLASS
+    # Reading takes pandas two and a half times the CSV, and 100 MB more; so this is half of what it would need.
+    half = max(parse_bytes(SMOKE.pandas_memory), csv_bytes * 6 // 5)
+    limit = f"{half // 2**20} MiB" if half < parse_bytes(CLASS.pandas_memory) else CLASS.pandas_memory
+    return replace(like, name=name, csv_bytes=csv_bytes, pandas_memory=limit)
 
 
 def current() -> Size:

@@ -14,6 +14,7 @@ RIGHT = 4e9 / 2 / (NEEDED / SALES.bytes)
 CASES = {
     "needed, text": (lab02.needed, "9 GB", "a number of bytes"),
     "needed, bool": (lab02.needed, True, "a number of bytes"),
+    "needed, digits": (lab02.needed, 10**400, "a number of bytes"),
     "needed, NaN": (lab02.needed, math.nan, "a number of bytes"),
     "needed, larger times sixteen": (lab02.needed, 650_000_000 * 16, "That multiplies pandas itself, too"),
     "needed, smaller times thirty-two": (lab02.needed, 350_000_000 * 32, "That multiplies pandas itself, too"),
@@ -23,6 +24,8 @@ CASES = {
     "busy, number": (lab02.busy, 6, "a dictionary from worker to seconds"),
     "busy, other keys": (lab02.busy, {"a": 4.0}, "Its keys should be the 2 addresses"),
     "busy, texts": (lab02.busy, {"a": "4", "b": "2"}, "Its values should be seconds"),
+    "busy, digits": (lab02.busy, {"a": 10**400, "b": 2}, "Its values should be seconds"),
+    "busy, the class": (lab02.busy, pd.DataFrame, "a dictionary from worker to seconds"),
     "busy, counts": (lab02.busy, {"a": 2, "b": 1}, "These are counts of tasks"),
     "busy, everything": (lab02.busy, {"a": 4.0, "b": 3.0}, "That is everything they did, also fetching"),
     "busy, other": (lab02.busy, {"a": 1.0, "b": 9.0}, "For each row, `stop - start`"),
@@ -39,6 +42,11 @@ def live_sales():
     return {"sales": SALES}
 
 
+@pytest.fixture
+def needed():
+    return NEEDED
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_wrong_answer_has_advice_of_its_own(name, judged, live_sales):
     exercise, answer, advice = CASES[name]
@@ -52,9 +60,15 @@ def test_largest_needs_the_first_exercise(judged, live_sales):
     assert (verdict.state, "do that one before" in verdict.message) == ("not yet", True)
 
 
+@pytest.mark.parametrize("needed", [NEEDED / 1e6, 0, -1.0, NEEDED * 100], ids=["MB", "nothing", "less", "too much"])
+def test_largest_needs_the_first_exercise_to_be_right(judged, live_sales, needed):
+    verdict = judged(lab02.largest, 4e9 / 2 / (needed / SALES.bytes) if needed else 1.0, needed=needed, **live_sales)
+    assert (verdict.state, "is not right yet" in verdict.message) == ("not yet", True)
+
+
 def test_every_advice_is_reached(unreached, live_sales):
     rows = [(exercise, answer, live_sales) for exercise, answer, _advice in CASES.values()]
-    rows.append((lab02.largest, 600e6, {**live_sales, "needed": ...}))
+    rows += [(lab02.largest, 600e6, {**live_sales, "needed": needed}) for needed in (..., 594)]
     assert unreached(lab02, rows) == []
 
 

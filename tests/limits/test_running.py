@@ -120,6 +120,8 @@ def test_a_function_with_arguments():
         ("this is no Python", "SyntaxError: invalid syntax (<cell>, line 1)"),
         ("raise KeyboardInterrupt", "KeyboardInterrupt"),
         ("import os; os._exit(4)", "exit status 4: without a word"),
+        ("import os; print('about a MemoryError', flush=True); os._exit(4)", "exit status 4: about a MemoryError"),
+        ("raise ValueError('I cannot allocate memory')", "ValueError: I cannot allocate memory"),
     ],
 )
 def test_other_ends_are_failures(code, how):
@@ -140,6 +142,7 @@ def test_leaving_with_status_zero_is_no_failure():
         "import pandas; raise pandas.errors.ParserError('Error tokenizing data. C error: out of memory')",
         "import pyarrow; raise pyarrow.lib.ArrowMemoryError('malloc of size 64 failed')",
         "import numpy; numpy.ones(2**50)",
+        "import os; print('MemoryError: no room for a report', flush=True); os._exit(1)",
         "try:\n    raise MemoryError\nexcept MemoryError as error:\n    raise RuntimeError('reading') from error",
     ],
 )
@@ -163,6 +166,12 @@ def test_a_signal_that_no_limit_accounts_for_is_killed(way, number):
     assert number.name in run.how
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="signals without a name are Linux's")
+def test_a_signal_without_a_name_has_its_number():
+    run = limits.run("import os, signal; os.kill(os.getpid(), signal.SIGRTMIN + 1)", "100MiB")
+    assert (run.ended, run.how) == ("killed", f"killed by signal {signal.SIGRTMIN + 1} (exit status {run.status})")
+
+
 def still_there(pid):
     """The process, if it is there; one that was killed may be gone a moment after the signal."""
     try:
@@ -175,6 +184,29 @@ def still_there(pid):
 def test_children_that_outlive_their_parent_are_gone(way):
     code = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']).pid)"
     run = limits.run(code, "200MiB", way=way)  # the parent leaves at once, before anybody could look
+    assert run.ended == "finished"
+    _gone, alive = psutil.wait_procs(still_there(int(run.output)), timeout=30)
+    assert alive == []
+
+
+DAEMON = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    daemon = os.fork()
+    if daemon == 0:
+        time.sleep(600)
+    print(daemon, flush=True)
+    os._exit(0)
+os.wait()
+time.sleep(PAUSE)
+"""
+
+
+@POSIX
+@pytest.mark.parametrize("pause", [0.0, 0.5])
+def test_a_daemon_is_gone_as_well(way, pause):
+    run = limits.run(DAEMON, "200MiB", way=way, PAUSE=pause)
     assert run.ended == "finished"
     _gone, alive = psutil.wait_procs(still_there(int(run.output)), timeout=30)
     assert alive == []
@@ -220,10 +252,15 @@ def test_when_the_caller_is_killed_the_child_dies_too(tmp_path):
     assert alive == []
 
 
-@pytest.mark.parametrize("memory", ["plenty", "", "1QB", float("nan"), float("inf"), object(), "-2GiB"])
+@pytest.mark.parametrize("memory", ["plenty", "", " ", "1QB", float("nan"), float("inf"), object(), "-2GiB"])
 def test_what_is_no_size_is_said(memory):
-    with pytest.raises(UsageProblem, match=r"is not a size|too small"):
+    with pytest.raises(UsageProblem, match=r"is not a size|too small for Python itself"):
         limits.run("", memory)
+
+
+def test_a_number_with_thousands_of_digits_is_said():
+    with pytest.raises(UsageProblem, match="a number with thousands of digits is more than this machine"):
+        limits.run("", 10**5000)
 
 
 @given(st.integers(max_value=32 * MIB - 1))

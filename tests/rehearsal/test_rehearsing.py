@@ -46,7 +46,7 @@ def test_a_rehearsal_leaves_a_report(say, inside, tmp_path):
     made, *lines = said.out.splitlines()
     assert made == "Making the sales data of size 1MB, once."
     assert lines[0].startswith("Size 1MB: ")
-    assert lines[1] == "Cluster: each lab's own, of 2 workers with one thread and 1 GiB each"
+    assert lines[1] == "Cluster: each lab's own, of 2 workers with one thread and 500 MiB each"
     assert lines[2:5] == ["00-start-here", "  ✔ two and two are four", "  ✔ and one <b>more</b> is five"]
     assert lines[5].startswith("  passed: 2 of 2 claims hold in ")
     assert lines[-1] == f"The report is {out / 'report.html'}"

@@ -131,6 +131,40 @@ def test_a_lab_that_cannot_be_read(outcomes):
     assert outcome.notebook is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "[" * 100_000,
+        '{"nbformat": 4, "nbformat_minor": 5, "cells": [], "metadata": {}}',
+        '{"nbformat": 4, "cells": [], "metadata": {"daskclass": {"teaching": "3", "exercises": 1}}}',
+    ],
+    ids=["list", "deep", "no minutes", "minutes in words"],
+)
+def test_nothing_in_a_lab_breaks_the_rehearsal(text, tmp_path):
+    (tmp_path / "00-odd.ipynb").write_text(text)
+    outcome = running.run(labs.Lab(tmp_path / "00-odd.ipynb"), dict(os.environ), None, Heard())
+    assert outcome.status == "failed"
+    assert outcome.error.startswith("00-odd.ipynb is not a lab that can be read: ")
+
+
+def test_a_kernel_that_is_not_there_is_said(troubled_checkout, tmp_path):
+    lab = labs.find(troubled_checkout)[0]
+    notebook = nbformat.read(lab.path, as_version=4)
+    notebook.metadata["kernelspec"] = {"name": "nosuch", "display_name": "none", "language": "python"}
+    nbformat.write(notebook, tmp_path / "00-none.ipynb")
+    outcome = running.run(labs.Lab(tmp_path / "00-none.ipynb"), dict(os.environ), None, Heard())
+    assert outcome.error.startswith("its kernel did not start: ")
+    assert "nosuch" in outcome.error
+
+
+@pytest.mark.parametrize(
+    ("status", "said"), [(-9, "SIGKILL"), (-35, "signal 35"), (3, "exit status 3"), (None, "does not")]
+)
+def test_every_end_of_a_kernel_has_words(status, said):
+    assert said in running._how(status)
+
+
 def test_no_process_of_any_lab_is_there(outcomes):
     assert len(outcomes["marks"]) == 6  # one lab cannot be read
     alive = []

@@ -73,7 +73,7 @@ class Exercise:
 
     def hint(self, number: int = 1) -> None:
         """Show hint `number`, from 1."""
-        if not 1 <= number <= len(self.hints):
+        if number not in range(1, len(self.hints) + 1):
             _say(f"There is no hint {number}: this exercise has {len(self.hints)}.")
             return
         more = f" (`.hint({number + 1})` says more.)" if number < len(self.hints) else ""
@@ -114,7 +114,10 @@ def _shown(answer: Any) -> str:
     """The answer in a few words; nothing for a function, whose text says nothing."""
     if inspect.isroutine(answer):
         return ""
-    text = " ".join(repr(answer).split())
+    try:
+        text = " ".join(repr(answer).split())
+    except Exception:  # an answer that cannot show itself is still an answer
+        return f"`{type(answer).__name__}`"
     return f"`{text if len(text) <= 80 else text[:77] + '…'}`"
 
 

@@ -5,13 +5,22 @@ from __future__ import annotations
 import math
 from numbers import Real
 
+import pandas as pd
+
 from daskclass.exercises.exercise import Exercise, TryNext
 
 WORKER = 4_000_000_000
 
 
+def _is_number(answer) -> bool:
+    try:
+        return isinstance(answer, Real) and not isinstance(answer, bool) and math.isfinite(answer)
+    except OverflowError:  # more digits than a float has room for
+        return False
+
+
 def _number(answer) -> float:
-    if isinstance(answer, bool) or not isinstance(answer, Real) or not math.isfinite(answer):
+    if not _is_number(answer):
         raise TryNext("It should be a number of bytes.")
     return float(answer)
 
@@ -30,7 +39,10 @@ def _judge_needed(answer, parts, sales) -> str:
     if not math.isclose(answer, right, rel_tol=0.02):
         raise TryNext("What the larger part needed more was for the rows it had more. How often do those go into all?")
     times = right / sales.bytes
-    return f"About {right / 1e9:.1f} GB, {times:.1f} times the file. Keep that factor for when you choose a blocksize."
+    return (
+        f"About {right / 1e9:.1f} GB, {times:.1f} times the file, and all at once rather more than less. "
+        "Keep that factor for when you choose a blocksize."
+    )
 
 
 def _solve_needed(parts, sales):
@@ -53,13 +65,13 @@ def _judge_busy(answer, recording) -> str:
     computing = recording.tasks[recording.tasks.action == "compute"]
     right = (computing.stop - computing.start).groupby(computing.worker).sum()
     everything = (recording.tasks.stop - recording.tasks.start).groupby(recording.tasks.worker).sum()
-    if hasattr(answer, "to_dict"):
+    if isinstance(answer, pd.Series):
         answer = answer.to_dict()
     if not isinstance(answer, dict):
         raise TryNext("It should be a dictionary from worker to seconds.")
     if set(answer) != set(right.index):
         raise TryNext(f"Its keys should be the {len(right)} addresses in the column `worker`.")
-    if not all(isinstance(seconds, Real) for seconds in answer.values()):
+    if not all(_is_number(seconds) for seconds in answer.values()):
         raise TryNext("Its values should be seconds.")
 
     def near(other):
@@ -98,6 +110,8 @@ def _judge_largest(answer, needed, sales) -> str:
     if needed is ...:
         raise TryNext("This one needs `needed` from the first exercise; do that one before.")
     factor = _number(needed) / sales.bytes
+    if not 1 <= factor <= 20:
+        raise TryNext("`needed` from the first exercise is not right yet; mend that one before.")
     answer = _number(answer)
     right = WORKER / 2 / factor
     if math.isclose(answer, WORKER / factor, rel_tol=0.02):

@@ -61,7 +61,9 @@ def out_of_memory(error: BaseException) -> bool:
         text = str(error).lower()
         if "out of memory" in text and type(error).__name__ == "ParserError":
             return True
-        if "cannot allocate memory" in text or "bad_alloc" in text:
+        if isinstance(error, OSError | RuntimeError | ImportError) and (
+            "cannot allocate memory" in text or "bad_alloc" in text
+        ):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import pickle
+import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -22,6 +24,7 @@ import pandas as pd
 import psutil
 from dask.utils import format_bytes, parse_bytes
 
+from daskclass import signals
 from daskclass.errors import UsageProblem
 from daskclass.limits import ways
 from daskclass.limits.ways import Fence
@@ -30,6 +33,7 @@ SMALLEST = 32 * 2**20
 """Python alone, with nothing imported, needs about half of this."""
 
 _INTERVAL = 0.01  # seconds between looks
+_MARK = "DASKCLASS_LIMITS"  # variable that everything inherits that comes of the code
 _OUTPUT = 20_000  # last characters that are kept
 
 
@@ -124,15 +128,27 @@ def _limit(memory: str | int | None) -> int | None:
     if memory is None:
         return None
     try:
+        if isinstance(memory, str) and not memory.strip():
+            raise ValueError
         limit = parse_bytes(memory) if isinstance(memory, str) else int(memory)
     except (ValueError, TypeError, OverflowError):
-        raise UsageProblem(f"{memory!r} is not a size: say bytes such as 400MiB or 2GiB") from None
+        raise UsageProblem(f"{_short(memory)} is not a size: say bytes such as 400MiB or 2GiB") from None
     if limit < SMALLEST:
-        raise UsageProblem(f"{memory!r} is too small for Python itself: say at least {format_bytes(SMALLEST)}")
+        raise UsageProblem(f"{_short(memory)} is too small for Python itself: say at least {format_bytes(SMALLEST)}")
     machine = psutil.virtual_memory().total
     if limit > machine:
-        raise UsageProblem(f"{memory!r} is more than this machine's {format_bytes(machine)}: it would limit nothing")
+        raise UsageProblem(
+            f"{_short(memory)} is more than this machine's {format_bytes(machine)}: it would limit nothing"
+        )
     return limit
+
+
+def _short(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no numbers of thousands of digits
+        return "a number with thousands of digits"
+    return text if len(text) <= 60 else f"{text[:60]}…"
 
 
 @dataclass
@@ -150,7 +166,8 @@ def _run(orders: dict, folder: Path, limit: int | None, way: str | None, fence: 
     output = folder / "output.txt"
     apart = {"start_new_session": True} if os.name == "posix" else {}
     command = [sys.executable, str(Path(__file__).with_name("child.py")), str(report)]
-    environment = _environment()
+    mark = secrets.token_hex(8)
+    environment = _environment() | {_MARK: mark}
     if way == "rlimit":  # Arrow's own allocator reserves a gigabyte at its first array, and reserved counts as used
         environment["ARROW_DEFAULT_MEMORY_POOL"] = "system"
     started = time.perf_counter()
@@ -168,7 +185,7 @@ def _run(orders: dict, folder: Path, limit: int | None, way: str | None, fence: 
         seen = _watch(process, family, started, limit if way == "watching" else None)
         kernel_kills = fence.kills() if fence is not None else 0
     finally:
-        _end(process, family, fence)
+        _end(process, family, fence, mark)
     text = output.read_bytes().decode(errors="replace")
     ended, how = _verdict(process.returncode, _read(report), text, seen, kernel_kills, limit)
     return Run(
@@ -229,18 +246,30 @@ def held(process: psutil.Process) -> int:
         return 0
 
 
+def carrying(variable: str, value: str) -> list[psutil.Process]:
+    """Processes whose environment has `variable` set to `value`: what came of one, wherever it went."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):  # not ours to look into, or just gone
+            if process.environ().get(variable) == value:
+                found.append(process)
+    return found
+
+
 def _kill(family: set[psutil.Process]) -> None:
     for process in family:
         with contextlib.suppress(psutil.Error):
             process.kill()
 
 
-def _end(process: subprocess.Popen, family: set[psutil.Process], fence: Fence | None) -> None:
+def _end(process: subprocess.Popen, family: set[psutil.Process], fence: Fence | None, mark: str) -> None:
     """Make sure that the process, its children and whoever else is inside the fence are gone."""
     with contextlib.suppress(psutil.Error):
         family |= set(psutil.Process(process.pid).children(recursive=True))
     if fence is not None:
         family |= {psutil.Process(pid) for pid in fence.processes() if psutil.pid_exists(pid)}
+    else:  # also who made itself a session of its own; what started it handed the variable down
+        family |= set(carrying(_MARK, mark))
     _kill(family)
     if os.name == "posix":  # also who was orphaned between two looks: the group is the head's own, from its start
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -276,7 +305,7 @@ def _verdict(
     if report is not None and report["out_of_memory"]:
         return "out of memory", f"{report['error']}: {report['message']}".rstrip(": ")
     if status < 0:
-        name = signal.Signals(-status).name
+        name = signals.name(-status)
         if status == -signal.SIGABRT and "bad_alloc" in text:
             return "out of memory", f"a library gave up when it was refused memory (std::bad_alloc, {name})"
         return "killed", f"killed by {name} (exit status {status})"
@@ -284,7 +313,7 @@ def _verdict(
         return "finished", "it came to its end"
     if report is None:
         last = text.strip().splitlines()[-1:] or ["without a word"]
-        if "MemoryError" in last[0]:
+        if re.match(r"(\w+\.)*_?(\w*)MemoryError\b", last[0]):
             return "out of memory", last[0]
         return "failed", f"exit status {status}: {last[0]}"
     return "failed", f"{report['error']}: {report['message']}".rstrip(": ")

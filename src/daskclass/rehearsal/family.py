@@ -59,6 +59,8 @@ class Family:
         finally:
             done.set()
             watcher.join()
+            with contextlib.suppress(psutil.Error):  # who came after the last look
+                self._members |= set(head.children(recursive=True))
 
     def end(self) -> list[str]:
         """End who is still there some seconds after the head has ended, and say who it was.
@@ -79,10 +81,7 @@ class Family:
         return said
 
     def _living(self) -> list[psutil.Process]:
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error, OSError):  # not ours to look into, or just gone
-                if process.environ().get(MARK) == self.mark:
-                    self._members.add(process)
+        self._members |= set(limits.carrying(MARK, self.mark))
         return [process for process in self._members if _alive(process)]
 
 

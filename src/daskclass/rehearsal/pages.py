@@ -72,7 +72,7 @@ def figures(lab: Outcome) -> list[dict[str, Any]]:
             heading = (re.findall(r"^#+ +(.+)$", cell.source, re.MULTILINE) or [heading])[-1]
         for output in cell.get("outputs", ()):
             about = output.get("metadata", {}).get(METADATA, {})
-            if "figure" in about:
+            if {"figure", "summary"} <= about.keys():
                 found.append({"id": f"{lab.lab}-{cell.id}", "heading": heading, **about})
     return found
 

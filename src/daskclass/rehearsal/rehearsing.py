@@ -29,6 +29,7 @@ from daskclass.rehearsal.family import Family
 from daskclass.rehearsal.running import Claim, Outcome
 from daskclass.signals import until_terminated
 
+_UTF8 = {"encoding": "utf-8", "errors": "backslashreplace"}  # half a surrogate pair is no reason to lose a report
 _PACKAGES = ("daskclass", "dask", "distributed", "numpy", "pandas", "pyarrow", "bokeh", "scikit-learn", "jupyterlab")
 
 
@@ -191,16 +192,20 @@ def _write(rehearsal: Rehearsal, folder: Path) -> None:
     try:
         for lab in rehearsal.labs:
             if lab.notebook is not None:
-                (folder / f"{lab.lab}.html").write_text(pages.notebook(lab), encoding="utf-8")
-        (folder / "report.html").write_text(pages.report(rehearsal), encoding="utf-8")
-        (folder / "report.json").write_text(pages.as_json(rehearsal), encoding="utf-8")
+                (folder / f"{lab.lab}.html").write_text(pages.notebook(lab), **_UTF8)
+        (folder / "report.html").write_text(pages.report(rehearsal), **_UTF8)
+        (folder / "report.json").write_text(pages.as_json(rehearsal), **_UTF8)
     except OSError as error:
         raise Problem(f"the report could not be written ({error.strerror})") from error
 
 
 def _one(lab: labs.Lab, environment: dict[str, str], seconds: float | None) -> Outcome:
     with _Progress(lab) as progress:
-        outcome = running.run(lab, environment, seconds, progress)
+        try:
+            outcome = running.run(lab, environment, seconds, progress)
+        except Exception as error:  # what goes wrong with one lab must not cost the report of the others
+            outcome = Outcome(lab.name)
+            outcome.fail(f"the rehearsal of it broke off: {type(error).__name__}: {error}")
     told = f"  {outcome.status}: {_claims(outcome.claims)} in {outcome.seconds:.0f} s"
     print(f"{told}, {format_bytes(outcome.peak_bytes)} at most", flush=True)
     if outcome.error is not None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
-import signal
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -17,11 +17,13 @@ from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
+from daskclass import signals
 from daskclass.labs import METADATA, Lab, claims
 from daskclass.rehearsal.family import MARK, Family
 
 _START_SECONDS = 120
 _OUTPUT_SECONDS = 60  # how late a cell's last output may come on a busy machine
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 _LEAST_SECONDS = 0.001  # nbclient takes zero for no limit
 
 
@@ -117,9 +119,9 @@ def run(lab: Lab, environment: Mapping[str, str], seconds: float | None, listene
     try:
         outcome.notebook = nbformat.read(lab.path, as_version=4)
         about = outcome.notebook.metadata.get(METADATA, {})
-        outcome.minutes_planned = about["teaching"] + about["exercises"]
+        outcome.minutes_planned = sum(_minutes_of(about, kind) for kind in ("teaching", "exercises"))
         claimed = {cell: Claim(text, core) for cell, text, core in claims(outcome.notebook)}
-    except (OSError, ValueError, KeyError, TypeError, nbformat.ValidationError) as error:
+    except (*_UNREADABLE, nbformat.ValidationError) as error:
         outcome.fail(f"{lab.path.name} is not a lab that can be read: {type(error).__name__}: {error}")
         return outcome
     outcome.claims = list(claimed.values())
@@ -167,7 +169,7 @@ def _kernel(lab: Lab, outcome: Outcome, environment: dict[str, str], output) -> 
                 stack.enter_context(
                     client.setup_kernel(env={**environment, MARK: family.mark}, stdout=output, stderr=output)
                 )
-            except (RuntimeError, OSError, ValueError) as error:
+            except (RuntimeError, OSError, ValueError, KeyError) as error:  # a KeyError is a kernel that is not there
                 outcome.fail(f"its kernel did not start: {error}")
                 yield None, family
                 return
@@ -195,6 +197,10 @@ def _run_cells(
         claim = claimed.get(cell.id)
         try:
             client.execute_cell(cell, index)
+        except KeyboardInterrupt:
+            # What was waited for ends with the kernel, and nobody will ask it how.
+            logging.getLogger("asyncio").disabled = True
+            raise
         except CellTimeoutError:
             outcome.fail(f"it did not end within {_minutes(limit)}; it was in the cell `{cell.id}`", "timed out")
             run_sync(client.km.interrupt_kernel)()  # so that what is to be cleaned up `finally` is
@@ -210,6 +216,13 @@ def _run_cells(
         if claim is not None and claim.holds is not None:
             listener.claim(claim)
     return None
+
+
+def _minutes_of(about: Mapping, kind: str) -> int:
+    minutes = about[kind]
+    if not isinstance(minutes, int) or minutes < 0:
+        raise ValueError(f"its minutes of {kind} are {minutes!r}")
+    return minutes
 
 
 def _note(claim: Claim | None, cell: nbformat.NotebookNode) -> None:
@@ -235,7 +248,7 @@ def _how(status: int | None) -> str:
         return "or does not answer any more"
     if status >= 0:
         return f"with exit status {status}"
-    name = signal.Signals(-status).name
+    name = signals.name(-status)
     often = ", as the system does when memory runs out" if name == "SIGKILL" else ""
     return f"killed by {name}{often}"
 
