@@ -20,5 +20,10 @@ COPY pyproject.toml README.md LICENSE /tmp/daskclass/
 COPY src /tmp/daskclass/src
 RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation /tmp/daskclass
 
+# JupyterLab: the Dask panes know their scheduler, and no news; and its terminals, which start afresh, find our commands.
+COPY docker/overrides.json /opt/daskclass/share/jupyter/lab/settings/overrides.json
+RUN echo 'PATH=/opt/daskclass/bin:$PATH' > /etc/profile.d/daskclass.sh
+ENV SHELL=/bin/bash
+
 WORKDIR /class
 USER 1000:1000

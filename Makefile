@@ -90,4 +90,4 @@ lock:
 		--constraint requirements.lock - --output-file requirements-peers.lock
 
 clean:
-	rm -rf .venv build
+	rm -rf .venv build/*

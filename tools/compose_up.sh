@@ -5,12 +5,25 @@ set -eu
 workers=${WORKERS:-2}
 
 # What is written to data/ and labs/ shall belong to whoever calls; root stays out of containers.
-if [ -z "${DASKCLASS_UID:-}" ] && [ "$(id -u)" != 0 ]; then
+if [ -z "${DASKCLASS_UID:-}" ] && ! grep -qs '^ *DASKCLASS_UID=' .env && [ "$(id -u)" != 0 ]; then
     DASKCLASS_UID=$(id -u) DASKCLASS_GID=$(id -g)
     export DASKCLASS_UID DASKCLASS_GID
 fi
+user=${DASKCLASS_UID:-$(sed -n 's/^ *DASKCLASS_UID= *//p' .env 2>/dev/null | tail -1)}
+for folder in data labs build; do
+    # The number of its owner, third in the long listing everywhere.
+    if [ "$(ls -lnd "$folder" | awk '{print $3}')" != "${user:-1000}" ]; then
+        echo "$folder/ does not belong to user ${user:-1000}, whom the containers run as: they may not be able to write there." >&2
+        echo "If so: chown -R ${user:-1000} data labs build, or set DASKCLASS_UID and DASKCLASS_GID (see .env.example)." >&2
+        break
+    fi
+done
 
-docker compose up --build --detach --scale "worker=$workers"
+docker compose up --build --detach --scale "worker=$workers" || {
+    echo "The cluster did not start. A port in use, or a value that makes no sense: both are set in .env (see .env.example)." >&2
+    echo "A container that is not healthy: docker compose logs worker. make down ends what has started." >&2
+    exit 1
+}
 
 printf 'waiting until everything is healthy '
 tries=0

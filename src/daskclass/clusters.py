@@ -96,7 +96,9 @@ def reach(address: str) -> Client:
             )
     except TimeoutError as error:
         client.close()
-        raise Problem(f"the scheduler at {address} has no workers; start some") from error
+        raise Problem(
+            f"the scheduler at {address} has no workers; start some (of the containers: `docker compose up -d --scale worker=2`)"
+        ) from error
     except BaseException:
         client.close()
         raise

@@ -80,7 +80,7 @@ class Stack:
         """Run Python in the notebook's container."""
         return self.compose("exec", "-T", "-w", cwd, "notebook", "python", "-c", source, check=check, timeout=timeout)
 
-    def start(self, source: str) -> subprocess.Popen:
+    def start(self, source: str, stdin=subprocess.DEVNULL) -> subprocess.Popen:
         """Run Python in the notebook's container, meanwhile."""
         files = [word for name in self.files for word in ("-f", name)]
         command = [
@@ -101,7 +101,7 @@ class Stack:
             command,
             cwd=self.folder,
             env={**os.environ, **self.settings},
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -110,7 +110,7 @@ def test_dask_answers_the_same_question_exactly(stack, large_csv):
 def test_the_labs_pass_on_this_cluster(stack):
     run = stack.compose("exec", "-T", "notebook", "daskclass", "rehearse", check=False, timeout=900)
     assert run.returncode == 0, run.stdout + run.stderr
-    report = json.loads(stack.compose("exec", "-T", "notebook", "cat", "/class/build/rehearsal/report.json").stdout)
+    report = json.loads((stack.folder / "build" / "rehearsal" / "report.json").read_text())
     assert report["size"] == "smoke"
     assert report["cluster"].startswith("tcp://scheduler:8786, 2 workers with 2 threads and 2.00 GiB in all")
     assert len(report["labs"]) >= 3
@@ -358,8 +358,78 @@ def test_the_dashboard_comes_through_the_notebooks_port(stack):
     assert b"Dask" in page
     assert json.loads(stack.jupyter("/proxy/scheduler:8787/individual-plots.json")[1])
     assert stack.jupyter("/proxy/elsewhere:8787/status")[0] == 403
-    link = stack.run("from dask.distributed import Client; print(Client('tcp://scheduler:8786').dashboard_link)").stdout
-    assert link.strip() == "/proxy/scheduler:8787/status"
+    link = stack.run("from dask.distributed import Client; print(Client().dashboard_link)").stdout.strip()
+    assert link == "/proxy/scheduler:8787/status"
+
+
+def test_the_panes_know_their_scheduler_and_nothing_asks_for_news(stack):
+    status, said = stack.jupyter("/lab/api/settings/dask-labextension:plugin")
+    assert status == 200
+    assert json.loads(said)["schema"]["properties"]["defaultURL"]["default"] == "/proxy/scheduler:8787/status"
+    said = json.loads(stack.jupyter("/lab/api/settings/@jupyterlab/apputils-extension:notification")[1])
+    assert said["schema"]["properties"]["fetchNews"]["default"] == "false"
+
+
+OWN_CLUSTER = """
+from dask.distributed import Client, LocalCluster
+if __name__ == "__main__":
+    with LocalCluster(n_workers=1, dashboard_address="127.0.0.1:0") as cluster, Client(cluster) as client:
+        print(client.dashboard_link)
+        input()
+"""
+
+
+def test_the_dashboard_of_a_labs_own_cluster_comes_through_the_notebooks_port_too(stack):
+    own = stack.start(OWN_CLUSTER, stdin=subprocess.PIPE)
+    try:
+        link = next(line for line in own.stdout if "/status" in line).strip()
+        assert link.startswith("/proxy/127.0.0.1:")
+        status, page = stack.jupyter(link)
+        assert (status, b"Dask" in page) == (200, True)
+    finally:
+        own.communicate("\n", timeout=60)
+
+
+def test_a_terminal_in_jupyterlab_finds_our_commands(stack):
+    from websocket import create_connection
+
+    status, said = stack.jupyter("/api/terminals", method="POST", body=b"{}")
+    assert status == 200
+    name = json.loads(said)["name"]
+    connection = create_connection(
+        f"ws://127.0.0.1:{stack.settings['DASKCLASS_JUPYTER_PORT']}/terminals/websocket/{name}",
+        header=[f"Authorization: token {stack.settings['DASKCLASS_TOKEN']}"],
+        timeout=60,
+    )
+    try:
+        connection.send(json.dumps(["stdin", "daskclass --help; echo status $?\r"]))
+        heard = ""
+        while not (found := re.search(r"^status (\d+)", heard, re.MULTILINE)):
+            kind, *more = json.loads(connection.recv())
+            heard += more[0] if kind == "stdout" else ""
+    finally:
+        connection.close()
+        stack.jupyter(f"/api/terminals/{name}", method="DELETE")
+    assert found[1] == "0", heard
+
+
+def test_a_value_that_makes_no_sense_ends_make_up_with_words(stack):
+    project = f"daskclass-sense-{os.getpid()}"
+    environment = {**os.environ, **stack.settings, "COMPOSE_PROJECT_NAME": project, "DASKCLASS_WORKER_MEMORY": "lots"}
+    try:
+        run = subprocess.run(
+            ["sh", "tools/compose_up.sh"],
+            cwd=stack.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+    finally:
+        stack.compose("-p", project, "down", "-v", "-t", "1", check=False)
+    assert run.returncode == 1
+    assert "The cluster did not start." in run.stderr
+    assert ".env.example" in run.stderr
 
 
 def test_what_a_container_writes_belongs_to_the_person_outside(stack):
