@@ -96,9 +96,8 @@ def reach(address: str) -> Client:
             )
     except TimeoutError as error:
         client.close()
-        raise Problem(
-            f"the scheduler at {address} has no workers; start some (of the containers: `docker compose up -d --scale worker=2`)"
-        ) from error
+        hint = "start some (of the containers: `docker compose up -d --scale worker=2`)"
+        raise Problem(f"the scheduler at {address} has no workers; {hint}") from error
     except BaseException:
         client.close()
         raise
