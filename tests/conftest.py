@@ -147,6 +147,39 @@ def url():
 
 
 @pytest.fixture
+def players():
+    """What lab 04 hands out: who called whom."""
+    from daskclass.cast import Cast
+
+    calls = [
+        ("client", "scheduler", 8786, 2),
+        ("worker east", "scheduler", 8786, 2),
+        ("worker west", "scheduler", 8786, 2),
+        ("scheduler", "nanny east", 4001, 1),
+        ("worker west", "worker east", 4002, 1),
+    ]
+    whose = sorted({who for call in calls for who in call[:2]})
+    return Cast(
+        pd.DataFrame(
+            [(who, number, 1, []) for number, who in enumerate(whose, 100)], columns=["who", "pid", "parent", "listens"]
+        ),
+        pd.DataFrame(calls, columns=["caller", "called", "port", "count"]),
+    )
+
+
+@pytest.fixture
+def storyteller():
+    """As much of a client as lab 04's second exercise asks: the story of a task that failed twice."""
+    tries = [
+        ("w", "stubborn", "waiting", "ready", "ready", {"stubborn": "executing"}, "why", 1.0),
+        ("w", "stubborn", "ready", "executing", "executing", {}, "why", 2.0),
+        ("w", "stubborn", "executing", "error", "error", {}, "why", 3.0),
+    ]
+    story = [("scheduler", "stubborn", "waiting", "processing", {}, "why", 0.0), *tries * 3]
+    return SimpleNamespace(story=lambda key: story if key == "stubborn" else [])
+
+
+@pytest.fixture
 def rounding(tmp_path, monkeypatch):
     """The module of lab 03 that lies in the notebook's folder and nowhere else."""
     (tmp_path / "rounding.py").write_text("def to_cents(text):\n    return round(float(text) * 100)\n")
@@ -324,7 +357,9 @@ def live(request):
     lab = exercise.judge.__module__.rpartition(".")[2] if exercise else None
 
     def resource(name: str):
-        fixture = {("lab03", "client"): "by_hand"}.get((lab, name), {"sales": "small_sales"}.get(name, name))
+        fixture = {("lab03", "client"): "by_hand", ("lab04", "client"): "storyteller"}.get(
+            (lab, name), {"sales": "small_sales"}.get(name, name)
+        )
         return request.getfixturevalue(fixture)
 
     return resource

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from daskclass import charts, limits
+from daskclass.cast import Cast
 from daskclass.watch import Recording
 
 
@@ -77,3 +78,30 @@ def test_the_limit_is_in_the_picture(run):
     plot = charts.memory(run).figure
     assert plot.y_range.end > 200
     assert any(getattr(thing, "location", None) == 200 for thing in plot.center)
+
+
+def test_the_cast_is_drawn_with_who_called_whom(players):
+    chart = charts.cast(players)
+    assert chart.summary == "5 processes, 8 connections; scheduler is called by the most, 3 of them."
+    assert len([one for one in chart.figure.center if type(one).__name__ == "Arrow"]) == 5
+    drawn = next(one.data_source.data["text"] for one in chart.figure.renderers if type(one.glyph).__name__ == "Text")
+    assert sorted(text.partition("\n")[0] for text in drawn) == sorted(players.processes.who)
+
+
+def test_a_cast_that_shares_a_process_is_drawn_too():
+    alone = Cast(
+        pd.DataFrame([("client + scheduler + worker 0", 7, 1, [])], columns=["who", "pid", "parent", "listens"]),
+        pd.DataFrame([], columns=["caller", "called", "port", "count"]),
+    )
+    assert charts.cast(alone).summary == "1 processes, 0 connections."
+
+
+def test_a_journey_is_told_from_left_to_right():
+    rows = [
+        (0.0, "client", "", "asked"),
+        (0.001, "scheduler", "released", "waiting"),
+        (0.002, "worker east", "ready", "executing"),
+    ]
+    chart = charts.journey(pd.DataFrame(rows, columns=["seconds", "who", "start", "finish"]))
+    assert chart.summary == ("3 steps in 2 ms: asked (client) → waiting (scheduler) → executing (worker east).")
+    assert list(chart.figure.y_range.factors) == ["worker east", "scheduler", "client"]

@@ -22,7 +22,7 @@ class Cast:
         A row for each process: ``who`` (``client``, ``scheduler``, ``nanny east``, ``worker east``; several who share
         it are joined by ``+``), ``pid``, ``parent`` (its pid), ``listens`` (a list of ``address:port``).
     connections : DataFrame
-        A row for each direction in which two of them are connected: ``caller`` and ``called`` (who), ``port`` (of who
+        A row for each direction in which two processes are connected: ``caller`` and ``called`` (who), ``port`` (of who
         was called), ``count``.
     """
 
@@ -66,7 +66,7 @@ def cast(client: Client) -> Cast:
     talks: dict[tuple[str, str, int], int] = {}
     for (here, there), called in ends.items():
         caller = ends.get((there, here))
-        if caller is not None and here.port in {port for _address, port in listens[called]}:
+        if caller not in (None, called) and here.port in {port for _address, port in listens[called]}:
             talks[caller, called, here.port] = talks.get((caller, called, here.port), 0) + 1
     return Cast(
         pd.DataFrame(rows, columns=["who", "pid", "parent", "listens"]),

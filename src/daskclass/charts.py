@@ -185,8 +185,6 @@ def cast(seen: Cast) -> Chart:
     plot.axis.visible, plot.grid.visible = False, False
     for talk in seen.connections.itertuples():
         (x0, y0), (x1, y1) = places[talk.caller], places[talk.called]
-        if talk.caller == talk.called:
-            continue
         bend = 0.12 if x0 == x1 else 0.0  # two in one column would draw through what is between them
         head = NormalHead(size=9, fill_color=_SHADES[0], line_color=_SHADES[0])
         plot.add_layout(

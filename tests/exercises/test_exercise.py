@@ -5,7 +5,7 @@ import pytest
 from daskclass.exercises import exercise as exercises
 from daskclass.exercises.exercise import Exercise, TryNext
 
-RESOURCES = ("sales", "client", "plan", "parts", "recording", "needed", "url", "rounding")
+RESOURCES = ("sales", "client", "plan", "parts", "recording", "needed", "url", "rounding", "players")
 
 
 def judge(answer) -> str:

@@ -1,0 +1,42 @@
+"""Exercises of lab 04: every wrong answer that was thought of has advice of its own."""
+
+import pytest
+
+from daskclass.exercises import lab04
+
+RIGHT = {("client", "scheduler"), ("worker", "scheduler"), ("scheduler", "nanny"), ("worker", "worker")}
+CASES = {
+    "doors, text": (lab04.doors, "client scheduler", "a set of pairs"),
+    "doors, number": (lab04.doors, 5, "a set of pairs"),
+    "doors, names": (lab04.doors, {"client", "scheduler"}, "should be a pair"),
+    "doors, which worker": (lab04.doors, {("worker east", "scheduler")}, "worker east: these are not among"),
+    "doors, turned": (lab04.doors, {pair[::-1] for pair in RIGHT}, "Turn them round"),
+    "doors, one missing": (
+        lab04.doors,
+        RIGHT - {("scheduler", "nanny")},
+        "1 missing: look once more at who calls nanny",
+    ),
+    "doors, one more": (lab04.doors, RIGHT | {("nanny", "worker")}, "1 too many, such as ('nanny', 'worker')"),
+    "attempts, text": (lab04.attempts, "three", "a whole number"),
+    "attempts, bool": (lab04.attempts, True, "a whole number"),
+    "attempts, failures": (lab04.attempts, 2, "So often it failed"),
+    "attempts, lines": (lab04.attempts, 6, "a task also *leaves* that state"),
+    "attempts, other": (lab04.attempts, 9, "the lines of the worker"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_wrong_answer_has_advice_of_its_own(name, judged, players, storyteller):
+    exercise, answer, advice = CASES[name]
+    verdict = judged(exercise, answer, client=storyteller)
+    assert verdict.state == "not yet"
+    assert advice in verdict.message
+
+
+def test_every_advice_is_reached(unreached, storyteller):
+    rows = [(exercise, answer, {"client": storyteller}) for exercise, answer, _advice in CASES.values()]
+    assert unreached(lab04, rows) == []
+
+
+def test_pairs_may_come_in_a_list(judged):
+    assert judged(lab04.doors, sorted(RIGHT)).state == "right"
