@@ -26,6 +26,7 @@ _HEIGHT = 260
 _DASHES = ("solid", "dashed", "dotted", "dotdash", "dashdot")
 _SHADES = ("#1b4b72", "#e8a33d", "#5b8c5a", "#b0483b", "#7d6b91", "#9a9a9a")
 _MIB = 2**20
+_BOX = (0.25, 0.2)  # half of the width and height of a process in the picture of a cast
 
 
 @dataclass(frozen=True)
@@ -179,36 +180,37 @@ def cast(seen: Cast) -> Chart:
     for column, role in enumerate(columns):
         those = [who for who in seen.processes.who if who.split(" ")[0] == role]
         for row, who in enumerate(sorted(those)):
-            places[who] = (column, (len(those) - 1) / 2 - row)
+            apart = 1.4 if role == "nanny" else 1.0  # out of the way of the lines to the workers
+            places[who] = (column, ((len(those) - 1) / 2 - row) * apart)
     tallest = max(abs(y) for _x, y in places.values())
     plot = _plot(x_range=Range1d(-0.5, len(columns) - 0.3), y_range=Range1d(-tallest - 0.7, tallest + 0.7))
     plot.axis.visible, plot.grid.visible = False, False
     for talk in seen.connections.itertuples():
-        (x0, y0), (x1, y1) = places[talk.caller], places[talk.called]
-        bend = 0.12 if x0 == x1 else 0.0  # two in one column would draw through what is between them
+        start, end = _between_boxes(places[talk.caller], places[talk.called])
         head = NormalHead(size=9, fill_color=_SHADES[0], line_color=_SHADES[0])
-        plot.add_layout(
-            BokehArrow(
-                x_start=x0 + bend,
-                y_start=y0,
-                x_end=x1 + bend,
-                y_end=y1,
-                end=head,
-                line_color=_SHADES[0],
-                line_alpha=0.6,
-            )
-        )
+        ends = {"x_start": start[0], "y_start": start[1], "x_end": end[0], "y_end": end[1]}
+        plot.add_layout(BokehArrow(**ends, end=head, line_color=_SHADES[0]))
     rows = seen.processes.assign(
         x=seen.processes.who.map(lambda who: places[who][0]),
         y=seen.processes.who.map(lambda who: places[who][1]),
         text=seen.processes.who + "\n" + seen.processes.pid.map("process {}".format),
     )
     source = ColumnDataSource(rows[["x", "y", "text"]])
-    plot.rect("x", "y", width=0.5, height=0.5, source=source, fill_color="white", line_color="black")
+    plot.rect("x", "y", width=2 * _BOX[0], height=2 * _BOX[1], source=source, fill_color="white", line_color="black")
     plot.text("x", "y", "text", source=source, text_align="center", text_baseline="middle", text_font_size="11px")
     called = seen.connections.groupby("called").caller.nunique().sort_values(ascending=False)
     most = f"; {called.index[0]} is called by the most, {called.iloc[0]} of them" if len(called) else ""
     return Chart(plot, f"{len(seen.processes)} processes, {seen.connections['count'].sum()} connections{most}.")
+
+
+def _between_boxes(start: tuple[float, float], end: tuple[float, float]) -> tuple[tuple, tuple]:
+    """The part of a line between the middles of two boxes that is in neither."""
+    across, up = end[0] - start[0], end[1] - start[1]
+    inside = min(_BOX[0] / abs(across) if across else 1.0, _BOX[1] / abs(up) if up else 1.0)
+    return (
+        (start[0] + across * inside, start[1] + up * inside),
+        (end[0] - across * inside, end[1] - up * inside),
+    )
 
 
 def journey(steps: pd.DataFrame) -> Chart:
@@ -225,6 +227,7 @@ def journey(steps: pd.DataFrame) -> Chart:
         step=range(1, len(steps) + 1),
         text=steps.finish + "\n" + (steps.seconds * 1000).map("{:.1f} ms".format),
     )
+    plot.xaxis.ticker = list(rows.step)
     plot.line(rows.step, rows.who, color=_SHADES[-1], line_width=2)
     source = ColumnDataSource(rows[["step", "who", "text"]])
     plot.scatter("step", "who", source=source, size=9, color=_SHADES[0])
