@@ -168,9 +168,11 @@ def ask(way: str, size: sizes.Size, sales: Sales) -> tuple[limits.Run, float | N
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", default="class")
-    parser.add_argument("--rounds", type=int, default=3, choices=range(1, 100), metavar="N")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=WAYS, default=list(WAYS))
     arguments = parser.parse_args()
+    if arguments.rounds < 1:
+        parser.error("--rounds has to be 1 or more")
     try:
         size = sizes.parse(arguments.size)
         sales = open_sales(size.name)
