@@ -55,11 +55,12 @@ finally:
         # a partition that nobody asks for
         "source": """
 import dask.dataframe as dd
+from dask.utils import parse_bytes
 
 from daskclass import clusters
 
 client = clusters.connect()
-blocksize = sales.bytes // 4
+blocksize = min(parse_bytes(size.blocksize), sales.bytes // 4)
 orders = dd.read_csv(sales.csv, blocksize=blocksize).partitions[1:]
 """,
     },
