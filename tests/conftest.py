@@ -357,6 +357,8 @@ def live(request):
     lab = exercise.judge.__module__.rpartition(".")[2] if exercise else None
 
     def resource(name: str):
+        if lab == "lab03":
+            request.getfixturevalue("rounding")
         fixture = {("lab03", "client"): "by_hand", ("lab04", "client"): "storyteller"}.get(
             (lab, name), {"sales": "small_sales"}.get(name, name)
         )

@@ -19,17 +19,24 @@ def cases(client, url):
     def on(worker, function, *arguments):
         return client.submit(function, *arguments, workers=[worker], pure=False)
 
+    def in_cents(worker, value):
+        return client.submit(lambda: value, key=f"to_cents-{worker}-{value}", workers=[worker])
+
     return {
         "path, number": (lab03.path, 40, "a string that a task can open"),
         "path, relative": (lab03.path, "stores.csv", "This relative path names a file on a disk"),
         "path, absolute": (lab03.path, "/office/stores.csv", "This absolute path names a file on a disk"),
+        "path, file": (lab03.path, "file:///office/stores.csv", "This absolute path names a file on a disk"),
+        "path, drive": (lab03.path, r"C:\office\stores.csv", "path names a file on a disk"),
+        "path, bucket": (lab03.path, "s3://bucket/stores.csv", "A worker could not open it: "),
         "path, memory": (lab03.path, "memory://stores.csv", "a disk of one process"),
         "path, not there": (lab03.path, f"{url}/store.csv", "A worker could not open it: "),
         "path, other file": (lab03.path, f"{url}/other.csv", "found 41 lines, not 40"),
         "cents, value": (lab03.in_cents, 999, "That is a value and no future"),
         "cents, failed": (lab03.in_cents, on("west", operator.truediv, 1, 0), "It failed: ZeroDivisionError"),
-        "cents, other value": (lab03.in_cents, on("west", int, 99), "It is 99 and should be 999"),
-        "cents, elsewhere": (lab03.in_cents, on("east", int, 999), "It is right, and it is on east"),
+        "cents, other call": (lab03.in_cents, on("west", int, 999), "the call of `rounding.to_cents` itself"),
+        "cents, other value": (lab03.in_cents, in_cents("west", 99), "It is 99 and should be 999"),
+        "cents, elsewhere": (lab03.in_cents, in_cents("east", 999), "It is right, and it is on east"),
         "versions, number": (lab03.versions, 1, "a dictionary from address to number"),
         "versions, names": (lab03.versions, {"east": 2, "west": 1}, "Its keys are names"),
         "versions, one": (lab03.versions, {"tcp://127.0.0.1:1": 1}, "the 2 addresses of the workers"),

@@ -1,5 +1,6 @@
 """Exercises of lab 04: every wrong answer that was thought of has advice of its own."""
 
+import numpy as np
 import pytest
 
 from daskclass.exercises import lab04
@@ -36,6 +37,14 @@ def test_a_wrong_answer_has_advice_of_its_own(name, judged, players, storyteller
 def test_every_advice_is_reached(unreached, storyteller):
     rows = [(exercise, answer, {"client": storyteller}) for exercise, answer, _advice in CASES.values()]
     assert unreached(lab04, rows) == []
+
+
+def test_what_a_nanny_did_at_the_start_is_true_too(judged):
+    assert judged(lab04.doors, RIGHT | {("nanny", "scheduler")}).state == "right"
+
+
+def test_a_count_may_be_numpys(judged, storyteller):
+    assert judged(lab04.attempts, np.int64(3), client=storyteller).state == "right"
 
 
 def test_pairs_may_come_in_a_list(judged):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -187,9 +188,65 @@ def test_nothing_stays_however_the_process_ends(tmp_path, end):
         owner.send_signal(signal.SIGKILL)
     owner.wait()
     assert gone(int(pid))
+    wait_until_removed(folder)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="groups of processes")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
+def test_a_signal_to_the_whole_group_reaches_no_keeper(tmp_path, number):
+    """As Jupyter interrupts and kills a kernel: interrupted, all goes on; killed, all goes."""
+    calm = "import signal; signal.signal(signal.SIGINT, lambda *_: print('interrupted', flush=True))\n"
+    owner = subprocess.Popen(
+        [sys.executable, "-c", calm + OWNER.replace("{END}", "while True: time.sleep(1)")],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        start_new_session=True,
+    )
+    pid, folder = next(line.split()[1:] for line in owner.stdout if line.startswith("here"))
+    os.killpg(owner.pid, number)
+    if number == signal.SIGINT:
+        assert next(line for line in owner.stdout if line.startswith("interrupted"))
+        assert not gone(int(pid), seconds=1)
+        assert Path(folder).exists()
+        owner.kill()
+    owner.wait()
+    assert gone(int(pid))
+    wait_until_removed(folder)
+
+
+def wait_until_removed(folder: str) -> None:
     keepers = [one for one in psutil.process_iter(["cmdline"]) if folder in (one.info["cmdline"] or [])]
     psutil.wait_procs(keepers, timeout=15)
     assert not Path(folder).exists()
+
+
+def test_whoever_lets_go_of_terminals_ends_them(capsys):
+    terminals = Terminals()
+    server = terminals.type("office", "python -m http.server 0 --bind 127.0.0.1")
+    server.wait_for("Serving")
+    keeper, folder = psutil.Process(server._keeper.pid), str(terminals.folder)
+    del terminals, server
+    gc.collect()
+    assert gone(keeper.pid)
+    wait_until_removed(folder)
+
+
+def test_a_terminal_runs_one_command_at_a_time(capsys):
+    with Terminals() as terminals:
+        first = terminals.type("office", "python -m http.server 0 --bind 127.0.0.1")
+        first.wait_for("Serving")
+        second = terminals.type("office", "python -m http.server 0 --bind 127.0.0.1")
+        second.wait_for("Serving", quiet=True)
+        assert first.status is not None
+        assert second.status is None
+
+
+def test_quiet_prints_the_line_alone(type_in, tmp_path, capsys):
+    terminal = type_in(script(tmp_path, "print('a 1'); print('b 2')"))
+    capsys.readouterr()
+    terminal.wait_for("b", quiet=True)
+    assert capsys.readouterr().out == "b 2\n"
 
 
 def test_closing_all_of_them_removes_the_folder(capsys):

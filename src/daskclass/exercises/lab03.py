@@ -12,6 +12,7 @@ from distributed import Client, Future
 from daskclass.exercises.exercise import Exercise, TryNext
 
 LINES = 40
+REMEMBERED = "(If that is mended already: Dask remembers the earlier call. With `pure=False` it is a new one.)"
 _PATIENCE = 30.0  # seconds
 
 
@@ -31,8 +32,8 @@ def _judge_path(answer, client: Client) -> str:
     scheme = urlsplit(answer).scheme
     if scheme == "memory":
         raise TryNext("memory:// is a disk of one process. Another process has another one, and it is empty.")
-    if scheme not in ("http", "https"):
-        kind = "absolute" if Path(answer).is_absolute() else "relative"
+    if scheme in ("", "file") or len(scheme) == 1:  # a single letter is a disk of Windows
+        kind = "absolute" if scheme or Path(answer).is_absolute() else "relative"
         raise TryNext(
             f"This {kind} path names a file on a disk. On a machine that does not have this disk, it names nothing. "
             "What else did the remedies open?"
@@ -76,23 +77,30 @@ def _judge_in_cents(answer, client: Client) -> str:
         raise TryNext(f"It is still pending after {_PATIENCE:g} seconds. Is there a worker of that name?") from None
     if error is not None:
         cause = error.__cause__ or error
-        raise TryNext(f"It failed: {type(cause).__name__}: {cause}. Who has to have the module, besides you?")
+        raise TryNext(
+            f"It failed: {type(cause).__name__}: {cause}. Who has to have the module, besides you? {REMEMBERED}"
+        )
+    if not answer.key.startswith("to_cents"):
+        raise TryNext("It should be the future of the call of `rounding.to_cents` itself.")
     if answer.result() != 999:
         raise TryNext(f'It is {answer.result()!r} and should be 999: call `rounding.to_cents` with the string "9.99".')
     names = {address: worker["name"] for address, worker in client.scheduler_info()["workers"].items()}
     ran = {names.get(address, address) for address in client.who_has([answer])[answer.key]}
     if ran != {"west"}:
         raise TryNext(
-            f"It is right, and it is on {', '.join(sorted(map(str, ran)))}. `submit` takes the worker's name."
+            f"It is right, and it is on {', '.join(sorted(map(str, ran)))}. `submit` takes the worker's name. "
+            f"{REMEMBERED}"
         )
     return (
         "999, on west. `workers=` takes names and addresses; use it sparingly, because it ties the scheduler's hands."
     )
 
 
-def _solve_in_cents(client, rounding):
+def _solve_in_cents(client):
+    import rounding
+
     client.upload_file("rounding.py")
-    return client.submit(rounding.to_cents, "9.99", workers=["west"])
+    return client.submit(rounding.to_cents, "9.99", workers=["west"], pure=False)
 
 
 in_cents = Exercise(
@@ -101,7 +109,7 @@ in_cents = Exercise(
     solve=_solve_in_cents,
     hints=(
         "First `import rounding` here, and give the module to everybody else, as with `prices`.",
-        '`client.submit(rounding.to_cents, "9.99", workers=["west"])`, after `client.upload_file("rounding.py")`.',
+        'Then `client.submit(rounding.to_cents, "9.99", workers=["west"], pure=False)`.',
     ),
 )
 

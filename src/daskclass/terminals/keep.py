@@ -25,10 +25,9 @@ _MERCY = 5.0  # seconds between asking a process to end and killing it
 def main(arguments: list[str]) -> int:
     """Wait for the end of standard input or of the command; its exit status, negative for a signal."""
     folder, *command = arguments
-    # Whoever is asked to end here ends what is kept first; Ctrl-C in a terminal is meant for somebody else.
     alone = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: alone.set())
+    signal.signal(signal.SIGTERM, lambda *_: alone.set())  # whoever is asked to end here ends what is kept first
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for somebody else
     threading.Thread(target=_wait_for_the_end_of_input, args=(alone,), daemon=True).start()
     if not command:
         alone.wait()

@@ -12,20 +12,42 @@ import sys
 import sysconfig
 import tempfile
 import threading
+import weakref
 from pathlib import Path
+from typing import TextIO
 
 from daskclass.errors import Problem
 
 _KEEPER = Path(__file__).with_name("keep.py")
+# Jupyter interrupts and kills a kernel together with its group; whoever ends what the kernel started is not in it.
+_APART = {} if os.name == "nt" else {"start_new_session": True}
 _MERCY = 30.0  # seconds; the keeper kills long before
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ - ")
 _ERROR = re.compile(r"^(?:Error: .|[\w.]*(?:Error|Exception|Exit)\b: ?.|No such)")
 
 
+class _Said:
+    """What a command said. Apart from the terminal, so that the thread that reads does not hold on to that."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.ended = False
+        self.news = threading.Condition()
+
+    def read(self, stream: TextIO) -> None:
+        for line in stream:
+            with self.news:
+                self.lines.append(_STAMP.sub("", line.rstrip()))
+                self.news.notify_all()
+        with self.news:
+            self.ended = True
+            self.news.notify_all()
+
+
 class Terminal:
     """A command that runs beside this process, in a folder of its own, as if typed in a terminal there.
 
-    It ends when it is closed, or when this process ends, however that happens.
+    It ends when it is closed or let go of, or when this process ends, however that happens.
 
     Parameters
     ----------
@@ -56,9 +78,8 @@ class Terminal:
             raise Problem(f"{self.folder} cannot be the folder of a terminal: {error}") from error
         settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
         print(f"{self.folder.name}$ {settings + ' ' if settings else ''}{command}")
-        self._lines: list[str] = []
         self._heard = 0  # lines up to the last match
-        self._news = threading.Condition()
+        self._said = _Said()
         self._keeper = subprocess.Popen(
             [sys.executable, "-I", _KEEPER, "", found, *words[1:]],
             cwd=self.folder,
@@ -69,33 +90,26 @@ class Terminal:
             text=True,
             encoding="utf-8",
             errors="replace",
+            **_APART,
         )
-        self._ended = False
-        self._reader = threading.Thread(target=self._read, name=f"terminal {self.folder.name}", daemon=True)
+        reader = {"target": self._said.read, "args": (self._keeper.stdout,), "daemon": True}
+        self._reader = threading.Thread(name=f"terminal {self.folder.name}", **reader)
         self._reader.start()
-
-    def _read(self) -> None:
-        for line in self._keeper.stdout:
-            with self._news:
-                self._lines.append(_STAMP.sub("", line.rstrip()))
-                self._news.notify_all()
-        with self._news:
-            self._ended = True
-            self._news.notify_all()
+        weakref.finalize(self, self._keeper.stdin.close)  # whoever lets go of it ends it
 
     @property
     def output(self) -> str:
         """What it said until now, without the times of day."""
-        with self._news:
-            return "\n".join(self._lines)
+        with self._said.news:
+            return "\n".join(self._said.lines)
 
     @property
     def status(self) -> int | None:
         """Exit status; None while it runs. 128 and more is 128 and the number of a signal."""
         return self._keeper.poll()
 
-    def wait_for(self, pattern: str, seconds: float = 30) -> str:
-        """Wait until a line of its output matches, print what it said until then, and return what matched.
+    def wait_for(self, pattern: str, seconds: float = 30, *, quiet: bool = False) -> str:
+        """Wait until a line of its output matches, print it and what came before it, and return what matched.
 
         Only what comes after the line of the last match is looked at, so that the same words can be waited for again.
 
@@ -105,37 +119,40 @@ class Terminal:
             A regular expression. Its first group is returned if it has one, else all of the match.
         seconds : float
             How long to wait.
+        quiet : bool
+            Print the line that matched, and nothing of what came before it.
 
         Raises
         ------
         Problem
             If the command ends before, or does not say it in time.
         """
+        lines = self._said.lines
         looked = self._heard
         match = None
 
         def found() -> bool:
             nonlocal looked, match
-            while match is None and looked < len(self._lines):
-                match = re.search(pattern, self._lines[looked])
+            while match is None and looked < len(lines):
+                match = re.search(pattern, lines[looked])
                 looked += 1
-            return match is not None or self._ended
+            return match is not None or self._said.ended
 
-        with self._news:
-            self._news.wait_for(found, timeout=seconds)
-            said = self._lines[self._heard : looked]
+        with self._said.news:
+            self._said.news.wait_for(found, timeout=seconds)
+            said = lines[self._heard : looked]
         if match is not None:
             self._heard = looked
-            print("\n".join(said))
+            print("\n".join(said[-1:] if quiet else said))
             return match[1] if match.re.groups else match[0]
-        if self._ended:
+        if self._said.ended:
             status = self._keeper.wait()
             errors = [line for line in said if _ERROR.match(line)]
             words = errors[0] if errors else said[-1] if said else "nothing"
             raise Problem(
                 f"`{self.command}` ended with exit status {status} before it said {pattern!r}. It said: {words}"
             )
-        last = self._lines[-1] if self._lines else "nothing"
+        last = lines[-1] if lines else "nothing"
         raise Problem(f"`{self.command}` has not said {pattern!r} in {seconds:g} s. It said last: {last}")
 
     def wait(self, seconds: float = 30) -> int:
@@ -173,26 +190,32 @@ class Terminals:
     folder : Path
         The folder below which theirs are.
 
-    They end when closed, and also when this process ends, however that happens.
+    They end when closed or let go of, and also when this process ends, however that happens.
     """
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="daskclass-")).resolve()
-        self._open: list[Terminal] = []
+        self._open: dict[str, Terminal] = {}
         self._keeper = subprocess.Popen(
-            [sys.executable, "-I", _KEEPER, self.folder], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+            [sys.executable, "-I", _KEEPER, self.folder], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, **_APART
         )
+        weakref.finalize(self, self._keeper.stdin.close)
 
     def type(self, folder: str, command: str, **environment: str) -> Terminal:
-        """Type a command into a new terminal; see `Terminal`. Its folder is `folder` below all of theirs."""
-        self._open.append(Terminal(self.folder / folder, command, **environment))
-        return self._open[-1]
+        """Type a command into the terminal of `folder`, which is below all of theirs; see `Terminal`.
+
+        A terminal runs one command at a time: what still runs in this one is ended first.
+        """
+        if folder in self._open:
+            self._open[folder].close()
+        self._open[folder] = Terminal(self.folder / folder, command, **environment)
+        return self._open[folder]
 
     def close(self) -> None:
         """End what runs and remove the folder."""
-        for terminal in self._open:
+        for terminal in self._open.values():
             terminal.end()
-        for terminal in self._open:
+        for terminal in self._open.values():
             terminal.close()
         self._open.clear()
         self._keeper.stdin.close()

@@ -28,7 +28,6 @@ counted = {worker["name"] for worker in client.scheduler_info()["workers"].value
         "cell": "office",
         # the workers' folders have such a file, too
         "source": """
-before = Path.cwd()
 office = terminals.folder / "office"
 office.mkdir()
 os.chdir(office)
@@ -43,23 +42,10 @@ def count_lines(path):
     },
     {
         "claim": "an absolute path, a URL and sending the file each let a task find it",
-        "cell": "remedies",
+        "cell": "sent-remedy",
         # nothing is sent
         "source": """
-import fsspec
 from dask.distributed import get_worker
-
-found = {"absolute path": ask_both(count_lines, str(office / "stores.csv"))}
-server = terminals.type("office", "python -m http.server 0 --bind 127.0.0.1")
-url = server.wait_for(r"\\((http://[^/]+)/\\)")
-
-
-def count_lines_of(url):
-    with fsspec.open(url, "rt") as file:
-        return sum(1 for _line in file)
-
-
-found["URL"] = ask_both(count_lines_of, f"{url}/stores.csv")
 
 
 def count_lines_here(name):
@@ -90,7 +76,7 @@ with ThreadPoolExecutor() as pool:
 """,
     },
     {
-        "claim": "a module that only the client has is refused, and works once it is shipped",
+        "claim": "a module that only the client has is refused by the scheduler; shipped, it works",
         "cell": "ship-module",
         # it is not shipped
         "source": "shipped = ask_both(prices.discounted, 1000)",
@@ -117,7 +103,7 @@ workers["east"].close()  # whose name the next one takes
 """,
     },
     {
-        "claim": "an older copy of a module on one worker gives a second answer to the same call",
+        "claim": "an older copy of a module gives a second answer to the same call, and no warning",
         "cell": "older",
         # the label alone is old
         "source": """

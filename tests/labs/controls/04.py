@@ -18,7 +18,7 @@ def start_worker(name, nanny="--no-nanny"):
         f"dask worker {address} --name {name} {nanny} --nthreads 1 --memory-limit 300MiB "
         "--local-directory . --host 127.0.0.1 --dashboard-address 127.0.0.1:0",
     )
-    worker.wait_for("Registered to")
+    worker.wait_for("Registered to", quiet=True)
     return worker
 
 
@@ -32,7 +32,7 @@ client = Client(address)
         # it fails on the worker
         "source": """
 asked = time.time()
-future = client.submit(divmod, 7, 0, key="seven")
+future = client.submit(divmod, 7, 0, pure=False)
 future.exception()
 received = time.time()
 """,
@@ -43,7 +43,7 @@ received = time.time()
         # somebody asks at once
         "source": """
 with traffic.through_scheduler(client) as computing:
-    block = client.submit(make, SIZE, workers=["east"], key="block")
+    block = client.submit(make, SIZE, workers=["east"], pure=False)
     block.result()
 
 lies_on = list(client.who_has(block)[block.key])
@@ -77,11 +77,11 @@ def sent_and_received(dask_worker):
     return {"sent": dask_worker.transfer_outgoing_bytes_total, "received": sum(fetched)}
 
 
-block = client.submit(make, SIZE, workers=["east"], key="another block")
+block = client.submit(make, SIZE, workers=["east"], pure=False)
 wait(block)
 before = client.run(sent_and_received)
 with traffic.through_scheduler(client) as meanwhile:
-    length = client.submit(len, block.result(), workers=["west"], key="its length").result()
+    length = client.submit(len, block.result(), workers=["west"], pure=False).result()
 after = client.run(sent_and_received)
 
 names = {who: worker["name"] for who, worker in client.scheduler_info()["workers"].items()}
