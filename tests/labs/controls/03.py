@@ -82,6 +82,18 @@ with ThreadPoolExecutor() as pool:
         "source": "shipped = ask_both(prices.discounted, 1000)",
     },
     {
+        "claim": "read_csv makes a path absolute in the client, and fails where that is not there",
+        "cell": "readers",
+        # computed in the one process that has the file
+        "source": """
+lines = len(dd.read_csv("stores.csv", header=None))
+with fsspec.open("memory://stores.csv", "w") as file:
+    file.write("store,name\\n0,the first\\n1,the second\\n")
+only_here = dd.read_csv("memory://stores.csv")
+outcome = only_here.compute(scheduler="synchronous")
+""",
+    },
+    {
         "claim": "workers that lack a module end, and the task waits for one that has it",
         "cell": "half-installed",
         # the workers find it, too
