@@ -195,7 +195,7 @@ def test_nothing_stays_however_the_process_ends(tmp_path, end):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
 def test_a_signal_to_the_whole_group_reaches_no_keeper(tmp_path, number):
     """As Jupyter interrupts and kills a kernel: interrupted, all goes on; killed, all goes."""
-    calm = "import signal; signal.signal(signal.SIGINT, lambda *_: print('interrupted', flush=True))\n"
+    calm = "import os, signal; signal.signal(signal.SIGINT, lambda *_: os.write(1, b'interrupted\\n'))\n"
     owner = subprocess.Popen(
         [sys.executable, "-c", calm + OWNER.replace("{END}", "while True: time.sleep(1)")],
         stdout=subprocess.PIPE,
