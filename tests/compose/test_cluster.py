@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -43,6 +44,9 @@ while not any(future.done() for future in futures):
 print("begun")
 print("sum", sum(client.gather(futures)))
 """
+
+
+PORTS = ("DASKCLASS_JUPYTER_PORT", "DASKCLASS_DASHBOARD_PORT", "DASKCLASS_SCHEDULER_PORT")
 
 
 def begun(stack, count: int) -> subprocess.Popen:
@@ -414,8 +418,9 @@ def test_a_terminal_in_jupyterlab_finds_our_commands(stack):
 
 
 def test_a_value_that_makes_no_sense_ends_make_up_with_words(stack):
-    project = f"daskclass-sense-{os.getpid()}"
-    environment = {**os.environ, **stack.settings, "COMPOSE_PROJECT_NAME": project, "DASKCLASS_WORKER_MEMORY": "lots"}
+    settings = {**stack.settings, **dict.fromkeys(PORTS, "0"), "DASKCLASS_WORKER_MEMORY": "lots"}
+    other = replace(stack, project=f"daskclass-sense-{os.getpid()}", settings=settings)
+    environment = {**os.environ, **settings, "COMPOSE_PROJECT_NAME": other.project}
     try:
         run = subprocess.run(
             ["sh", "tools/compose_up.sh"],
@@ -426,10 +431,13 @@ def test_a_value_that_makes_no_sense_ends_make_up_with_words(stack):
             timeout=300,
         )
     finally:
-        stack.compose("-p", project, "down", "-v", "-t", "1", check=False)
+        other.settings["DASKCLASS_WORKER_MEMORY"] = "1g"  # else Compose would not even take it down
+        other.compose("down", "-v", "-t", "1")
     assert run.returncode == 1
     assert "The cluster did not start." in run.stderr
     assert ".env.example" in run.stderr
+    found = ["docker", "ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={other.project}"]
+    assert subprocess.run(found, check=True, capture_output=True, text=True).stdout == ""
 
 
 def test_what_a_container_writes_belongs_to_the_person_outside(stack):
