@@ -47,7 +47,10 @@ def _wait_for_the_end_of_input(alone: threading.Event) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove it as soon as those who stand in it are gone, whose keepers began to end them at the same time."""
+    """Remove it. On Windows who stands in it may not be gone yet: pipes are not handed on there, so it has to wait."""
+    if os.name != "nt":
+        shutil.rmtree(folder, ignore_errors=True)
+        return
     deadline = time.monotonic() + 3 * _MERCY
     while folder.exists() and time.monotonic() < deadline:
         shutil.rmtree(folder, ignore_errors=True)

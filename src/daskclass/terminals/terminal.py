@@ -64,7 +64,9 @@ class Terminal:
         If there is no such command, or the folder cannot be made.
     """
 
-    def __init__(self, folder: str | os.PathLike, command: str, **environment: str) -> None:
+    def __init__(
+        self, folder: str | os.PathLike, command: str, *, _held: tuple[int, ...] = (), **environment: str
+    ) -> None:
         self.folder, self.command = Path(folder), command
         variables = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
         variables["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), variables.get("PATH", os.defpath)])
@@ -90,6 +92,7 @@ class Terminal:
             text=True,
             encoding="utf-8",
             errors="replace",
+            pass_fds=_held,
             **_APART,
         )
         reader = {"target": self._said.read, "args": (self._keeper.stdout,), "daemon": True}
@@ -208,7 +211,9 @@ class Terminals:
         """
         if folder in self._open:
             self._open[folder].close()
-        self._open[folder] = Terminal(self.folder / folder, command, **environment)
+        # Each keeper holds the folder's pipe, too: it is removed when the last of them has ended what stands in it.
+        held = () if os.name == "nt" else (self._keeper.stdin.fileno(),)
+        self._open[folder] = Terminal(self.folder / folder, command, _held=held, **environment)
         return self._open[folder]
 
     def close(self) -> None:
