@@ -77,6 +77,7 @@ bench: $(READY)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-peers.lock
 	$(BIN)/python benchmarks/generator.py
 	$(BIN)/python benchmarks/question.py
+	$(BIN)/python benchmarks/scheduler.py
 
 # uv is the one resolver that writes a single file for every Python and system at once.
 lock:

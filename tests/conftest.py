@@ -167,6 +167,30 @@ def players():
     )
 
 
+@pytest.fixture(scope="session")
+def offers():
+    """What lab 05 gives with its second exercise, from the lab itself: `machines` and `colleagues`."""
+    import nbformat
+
+    from daskclass import sizing
+
+    [lab] = (HERE.parent / "labs").glob("05-*.ipynb")
+    [cell] = (cell for cell in nbformat.read(lab, as_version=4).cells if cell.id == "job")
+    given = {"sizing": sizing}
+    exec(cell.source.partition("job = ...")[0], given)
+    return given
+
+
+@pytest.fixture(scope="session")
+def machines(offers):
+    return offers["machines"]
+
+
+@pytest.fixture(scope="session")
+def colleagues(offers):
+    return offers["colleagues"]
+
+
 @pytest.fixture
 def storyteller():
     """As much of a client as lab 04's second exercise asks: the story of a task that failed twice."""

@@ -1,4 +1,4 @@
-"""The benchmark of lab 02's question checks every answer, and says how a way ended."""
+"""Benchmarks check their answers: lab 02's question, and what one scheduler can do."""
 
 import dataclasses
 import importlib.util
@@ -9,13 +9,17 @@ import pytest
 from daskclass import sizes
 
 
-@pytest.fixture(scope="module")
-def question():
-    path = Path(__file__).parents[1] / "benchmarks" / "question.py"
-    spec = importlib.util.spec_from_file_location("question", path)
+def benchmark(name):
+    path = Path(__file__).parents[1] / "benchmarks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def question():
+    return benchmark("question")
 
 
 OURS = ["Dask, CSV: the recipe", "Dask, CSV: tuned", "Dask, CSV: Arrow in the task", "Dask, Parquet", "pandas, CSV"]
@@ -56,3 +60,12 @@ def test_a_way_that_does_not_fit_has_no_time(question, small_sales, monkeypatch)
     run, seconds = question.ask("pandas, CSV", sizes.SMOKE, small_sales)
     assert run.out_of_memory
     assert seconds is None
+
+
+def test_one_schedulers_capacity_is_measured():
+    capacity = benchmark("scheduler")
+    row = capacity.scheduler(tasks=200, workers=3)
+    assert row["seconds"] > row["cpu"] > 0
+    assert row["received"] > 200
+    assert row["sent"] > 500
+    assert 0 < capacity.pool(200) < 1

@@ -80,6 +80,17 @@ def test_the_limit_is_in_the_picture(run):
     assert any(getattr(thing, "location", None) == 200 for thing in plot.center)
 
 
+def test_workers_that_come_and_go_are_steps(cluster):
+    cluster.workers = pd.DataFrame([(0.0, 1), (0.3, 2), (0.6, 3), (1.5, 1)], columns=["seconds", "workers"])
+    chart = charts.workers(cluster)
+    assert chart.summary == "Workers: 1 → 2 → 3 → 1, in 1.2 seconds; the last task was done after 1.2."
+    [steps] = [renderer for renderer in chart.figure.renderers if type(renderer.glyph).__name__ == "Step"]
+    assert list(steps.data_source.data["y"]) == [1, 2, 3, 1, 1]
+    assert list(steps.data_source.data["x"]) == [0, 0.3, 0.6, 1.5, 1.5]
+    cluster.tasks = cluster.tasks.head(0)
+    assert charts.workers(cluster).summary == "Workers: 1 → 2 → 3 → 1, in 1.2 seconds."
+
+
 def test_the_cast_is_drawn_with_who_called_whom(players):
     chart = charts.cast(players)
     assert chart.summary == "5 processes, 8 connections; scheduler is called by the most, 3 of them."

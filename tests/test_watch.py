@@ -2,14 +2,17 @@
 
 import io
 import os
+import subprocess
+import sys
+import time
 
 import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
-from distributed import Client
+from distributed import Client, LocalCluster
 
-from daskclass import charts, limits, watch
+from daskclass import charts, clusters, limits, watch
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +70,72 @@ def test_memory_is_told_by_every_worker(recorded):
     # Linux keeps a thread's latest pages out of the one number and not out of the other.
     assert all(most[worker] <= peak + 2**20 for worker, peak in recording.peaks.items())
     assert recording.restarts == 0
+
+
+def test_workers_are_counted_when_they_come_and_go():
+    cluster = LocalCluster(
+        n_workers=1, threads_per_worker=1, memory_limit="300 MB", dashboard_address="127.0.0.1:0", processes=False
+    )
+    with cluster, Client(cluster, set_as_default=False) as client:
+        with watch.record(client) as recording:
+            for number in (2, 3):
+                cluster.scale(number)
+                assert clusters.until(client, workers=number) == number
+            cluster.scale(2)
+            assert clusters.until(client, workers=2) == 2
+        cluster.scale(1)
+        assert clusters.until(client, workers=1) == 1
+        assert clusters.until(client, workers=2, seconds=0.2) == 1
+    assert recording.workers.workers.tolist() == [1, 2, 3, 2]
+    assert recording.workers.seconds.is_monotonic_increasing
+    assert recording.workers.seconds.iloc[0] >= 0
+    assert recording.workers.seconds.iloc[-1] <= recording.seconds
+
+
+def _burn(seconds):
+    """Keep a core busy for so many seconds of CPU of this thread."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        sum(range(1000))
+
+
+def test_core_seconds_are_what_was_used_and_no_less():
+    before = watch.core_seconds()
+    _burn(0.3)
+    assert watch.core_seconds() - before >= 0.3
+
+
+def test_core_seconds_of_a_sleeper_are_none():
+    before = watch.core_seconds()
+    time.sleep(0.3)
+    assert watch.core_seconds() - before < 0.1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody tells who waited for a core")
+def test_who_waits_for_a_core_could_use_it():
+    """Two processes on one core: each has half of it, and could use all of it."""
+    program = (
+        "import os, sys, time; from daskclass import watch\n"
+        "os.sched_setaffinity(0, {int(sys.argv[1])}); print('up', flush=True); input()\n"
+        "a, c, t = watch.core_seconds(), time.process_time(), time.monotonic()\n"
+        "while time.monotonic() < t + 1: pass\n"
+        "print(watch.core_seconds() - a, time.process_time() - c)"
+    )
+    core = str(min(os.sched_getaffinity(0)))
+    pair = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, core], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    assert [process.stdout.readline() for process in pair] == ["up\n"] * 2
+    for process in pair:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    for process in pair:
+        could, had = map(float, process.communicate()[0].split())
+        assert could > 0.85
+        assert had < 0.8
 
 
 def test_nothing_of_the_recorder_stays(recorded):

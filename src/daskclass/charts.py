@@ -168,6 +168,24 @@ def tasks(recording: Recording) -> Chart:
     )
 
 
+def workers(recording: Recording) -> Chart:
+    """How many workers there were over time, and when the last task was done."""
+    there, done = recording.workers, recording.tasks.stop.max()
+    last = max(recording.seconds, there.seconds.max()) or 1
+    plot = _plot(x_axis_label="seconds", y_axis_label="workers", x_range=Range1d(0, last))
+    numbers = there.workers.tolist()
+    plot.step([*there.seconds, last], [*numbers, numbers[-1]], mode="after", color=_SHADES[0], line_width=3)
+    plot.y_range.start, plot.y_range.end = 0, max(numbers) + 1
+    plot.yaxis.ticker = list(range(max(numbers) + 1))
+    text = f"Workers: {' → '.join(map(str, numbers))}, in {recording.seconds:.1f} seconds"
+    if len(recording.tasks):
+        plot.add_layout(Span(location=done, dimension="height", line_color="black", line_dash="dashed"))
+        label = Label(x=done, y=max(numbers) + 0.5, text="last task done", text_font_size="12px", x_offset=4)
+        plot.add_layout(label)
+        text += f"; the last task was done after {done:.1f}"
+    return Chart(plot, f"{text}.")
+
+
 def cast(seen: Cast) -> Chart:
     """The processes of a cluster, and arrows from who called to who was called.
 

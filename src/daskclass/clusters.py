@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -150,6 +151,22 @@ def _versions(said: dict) -> dict[str, str]:
     packages = said["packages"]
     short = {"python": ".".join(packages["python"].split(".")[:2])}
     return {name: short.get(name) or packages.get(name) or "missing" for name in _SAME}
+
+
+def until(client: Client, workers: int, seconds: float = 60) -> int:
+    """Wait until the cluster has so many workers, fewer or more than now; say how many it has in the end.
+
+    Parameters
+    ----------
+    workers : int
+        How many there should be.
+    seconds : float
+        After which what there is counts.
+    """
+    end = time.monotonic() + seconds
+    while (there := len(client.scheduler_info(n_workers=-1)["workers"])) != workers and time.monotonic() < end:
+        time.sleep(0.05)
+    return there
 
 
 def dashboard(client: Client) -> str:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pandas as pd
@@ -36,6 +37,7 @@ _TASKS = {
     "bytes": int,
     "outcome": str,
 }
+_WORKERS = {"seconds": float, "workers": int}
 _TRANSFERS = {"start": float, "stop": float, "source": str, "destination": str, "bytes": int, "keys": int}
 
 
@@ -88,6 +90,8 @@ class Recording:
     transfers : pandas.DataFrame
         A row for each message with data from worker to worker: ``start``, ``stop``, ``source``, ``destination``,
         ``bytes``, ``keys`` (how many). Those into a worker that died meanwhile died with it.
+    workers : pandas.DataFrame
+        A row for the beginning and for each change: ``seconds``, ``workers`` (how many there were from then on).
     limits : dict
         Memory limit of each worker in bytes; 0 where it has none.
     peaks : dict
@@ -101,6 +105,7 @@ class Recording:
     memory: pd.DataFrame = field(default_factory=lambda: _frame([], _MEMORY), repr=False)
     tasks: pd.DataFrame = field(default_factory=lambda: _frame([], _TASKS), repr=False)
     transfers: pd.DataFrame = field(default_factory=lambda: _frame([], _TRANSFERS), repr=False)
+    workers: pd.DataFrame = field(default_factory=lambda: _frame([], _WORKERS), repr=False)
     limits: dict[str, int] = field(default_factory=dict)
     peaks: dict[str, int] = field(default_factory=dict)
     restarts: int = 0
@@ -132,6 +137,7 @@ def record(client: Client) -> Iterator[Recording]:
         recording.limits = found["limits"]
         recording.memory = _memory([row for row in told if row["seconds"] <= recording.seconds])
         recording.tasks = _frame(found["tasks"], _TASKS)
+        recording.workers = _frame(found["workers"], _WORKERS)
         recording.restarts = len(client.get_events("worker-restart-memory")) - restarts_before
         on_workers = client.run(_of_worker, since=found["started"], on_error="ignore")
         recording.peaks = {address: worker["peak"] for address, worker in on_workers.items()}
@@ -144,15 +150,26 @@ class _Recorder(SchedulerPlugin):
 
     def __init__(self) -> None:
         self.tasks: list[dict[str, Any]] = []
+        self.workers: list[dict[str, float]] = []
         self.limits: dict[str, int] = {}
         self.threads: dict[str, dict[int, int]] = {}
 
     async def start(self, scheduler) -> None:
         self.started = time()
         self.limits = {address: worker.memory_limit for address, worker in scheduler.workers.items()}
+        self.count(scheduler)
 
     async def add_worker(self, scheduler, worker: str) -> None:
         self.limits[worker] = scheduler.workers[worker].memory_limit
+        self.count(scheduler)
+
+    def remove_worker(self, scheduler, worker: str, **kwargs) -> None:
+        self.count(scheduler)
+
+    def count(self, scheduler) -> None:
+        there = len(scheduler.workers)
+        if not self.workers or self.workers[-1]["workers"] != there:  # two that come at once are both there at once
+            self.workers.append({"seconds": time() - self.started, "workers": there})
 
     def transition(self, key, start, finish, *args, startstops=(), worker=None, thread=None, nbytes=None, **kwargs):
         if start != "processing" or finish not in ("memory", "erred") or worker is None:
@@ -244,6 +261,7 @@ def _collect(dask_scheduler, name: str) -> dict[str, Any]:
         "started": recorder.started,
         "stopped": time(),
         "tasks": recorder.tasks,
+        "workers": recorder.workers,
         "limits": recorder.limits,
     }
 
@@ -277,6 +295,22 @@ def peak_bytes() -> int:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def core_seconds() -> float:
+    """Seconds in which threads of this process had a core or, where the system tells (Linux), waited for a free one.
+
+    So the number says what the process could use, also on a machine that others keep busy. Elsewhere it is the
+    seconds of CPU alone.
+    """
+    if sys.platform != "linux":
+        return process_time()
+    spans = 0
+    for status in Path("/proc/self/task").glob("*/schedstat"):
+        with contextlib.suppress(FileNotFoundError):  # a thread that has just ended
+            had, waited, _turns = status.read_text().split()
+            spans += int(had) + int(waited)
+    return spans / 1e9
 
 
 def _frame(rows: list[dict[str, Any]], columns: dict[str, type]) -> pd.DataFrame:

@@ -5,7 +5,7 @@ import pytest
 from daskclass.exercises import exercise as exercises
 from daskclass.exercises.exercise import Exercise, TryNext
 
-RESOURCES = ("sales", "client", "plan", "parts", "recording", "needed", "url", "players")
+RESOURCES = ("sales", "client", "plan", "parts", "recording", "needed", "url", "players", "machines", "colleagues")
 
 
 def judge(answer) -> str:

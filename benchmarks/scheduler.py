@@ -1,0 +1,154 @@
+"""How much can one scheduler do? Tasks a second and bytes a task, up to 100,000 tasks and 64 workers, in one run.
+
+Tasks that do nothing are sent and their futures held. Client, scheduler and workers have a process each; all workers
+live in one, because two cores have no room for 64. So the tasks a second are of a machine on which three
+processes share the cores; the scheduler's own CPU time is what bounds any cluster: a second of it for each `1 /
+cpu` tasks, however many workers there are. Measured beside it: the same calls through the standard library's process
+pool, which keeps no results, no graph and no record of who did what.
+
+Each row runs in processes of its own, in turn, several rounds; what counts is the ratio within a round.
+
+    python benchmarks/scheduler.py [--rounds 3] [--tasks 1000 10000 100000] [--workers 2 8 64]
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+POOL = """
+import sys, time
+from concurrent.futures import ProcessPoolExecutor
+
+def nothing(number):
+    return number
+
+if __name__ == "__main__":
+    tasks = int(sys.argv[1])
+    with ProcessPoolExecutor(2) as pool:
+        sum(pool.map(nothing, range(100)))
+        start = time.perf_counter()
+        total = sum(pool.map(nothing, range(tasks)))
+        print((time.perf_counter() - start) / tasks)
+        assert total == tasks * (tasks - 1) // 2
+"""
+
+WORKERS = """
+import asyncio, sys
+from distributed import Worker
+
+async def main(address, count):
+    own = {"nthreads": 1, "memory_limit": 0, "dashboard": False, "host": "127.0.0.1"}
+    workers = await asyncio.gather(*(Worker(address, **own) for _ in range(count)))
+    await asyncio.gather(*(worker.finished() for worker in workers))
+
+asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+"""
+
+DASK = """
+import json, subprocess, sys, time
+import dask, psutil
+from distributed import Client, wait
+from daskclass import traffic
+
+def nothing(number):
+    return number
+
+def scheduler_is(dask_scheduler):
+    me = psutil.Process()
+    return {"cpu": sum(me.cpu_times()[:2]), "memory": me.memory_info().rss}
+
+tasks, count = int(sys.argv[1]), int(sys.argv[2])
+here = {"scheduler_file": sys.argv[3] + "/scheduler.json"}
+scheduler = subprocess.Popen([
+    sys.executable, "-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", "0",
+    "--dashboard-address", "127.0.0.1:0", "--scheduler-file", here["scheduler_file"],
+], stderr=subprocess.DEVNULL)
+workers = None
+try:
+    with Client(**here, timeout=60) as client:
+        workers = subprocess.Popen([sys.executable, "-c", sys.argv[4], client.scheduler.address, str(count)],
+                                   stderr=subprocess.DEVNULL)
+        client.wait_for_workers(count, timeout=120)
+        wait(client.map(nothing, range(-500, 0), pure=False))
+        before, me = client.run_on_scheduler(scheduler_is), psutil.Process()
+        own = sum(me.cpu_times()[:2])
+        with traffic.through_scheduler(client) as passed:
+            start = time.perf_counter()
+            futures = client.map(nothing, range(tasks), pure=False)
+            wait(futures)
+            seconds = time.perf_counter() - start
+        after = client.run_on_scheduler(scheduler_is)
+        client_cpu = sum(me.cpu_times()[:2]) - own
+        assert {future.status for future in futures} == {"finished"}
+        print(json.dumps({
+            "seconds": seconds / tasks,
+            "cpu": (after["cpu"] - before["cpu"]) / tasks,
+            "client_cpu": client_cpu / tasks,
+            "memory": (after["memory"] - before["memory"]) / tasks,
+            "received": passed.received / tasks,
+            "sent": passed.sent / tasks,
+        }))
+finally:
+    for process in filter(None, (scheduler, workers)):
+        process.terminate()
+        process.wait()
+"""
+
+
+def run(source: str, *arguments: object) -> str:
+    command = [sys.executable, "-c", source, *map(str, arguments)]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def pool(tasks: int) -> float:
+    """Seconds a task in the standard library's pool of two processes."""
+    with tempfile.TemporaryDirectory() as folder:  # the pool's processes import the program that started them
+        program = Path(folder) / "pool.py"
+        program.write_text(POOL)
+        command = [sys.executable, str(program), str(tasks)]
+        return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def scheduler(tasks: int, workers: int) -> dict[str, float]:
+    """What a task cost: ``seconds``; seconds of CPU of scheduler and client; bytes in memory and on the way."""
+    with tempfile.TemporaryDirectory() as folder:
+        return json.loads(run(DASK, tasks, workers, folder, WORKERS))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--tasks", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--workers", type=int, nargs="+", default=[2, 8, 64])
+    asked = parser.parse_args()
+    figures: dict[str, list[dict[str, float]]] = {}
+    for number in range(asked.rounds):
+        print(f"round {number + 1}", flush=True)
+        for tasks in asked.tasks:
+            other = pool(tasks)
+            print(f"  {tasks:>7,} tasks, process pool: {1 / other:>7,.0f} a second", flush=True)
+            for workers in asked.workers:
+                row = scheduler(tasks, workers) | {"pool": other}
+                figures.setdefault(f"{tasks} tasks, {workers} workers", []).append(row)
+                print(
+                    f"  {tasks:>7,} tasks, {workers:>2} workers: {1 / row['seconds']:>7,.0f} a second; "
+                    f"CPU of the scheduler {row['cpu'] * 1000:.2f} ms, client {row['client_cpu'] * 1000:.2f} ms; "
+                    f"{row['memory']:,.0f} bytes held; {row['received']:,.0f} in, {row['sent']:,.0f} out",
+                    flush=True,
+                )
+    for name, rows in figures.items():
+        ratios = [row["seconds"] / row["pool"] for row in rows]
+        print(
+            f"{name}: {statistics.median(ratios):.0f} times the process pool's time ({min(ratios):.0f} to "
+            f"{max(ratios):.0f}); at most {1 / statistics.median(row['cpu'] for row in rows):,.0f} tasks a second on "
+            f"a core of its own, {statistics.median(row['memory'] for row in rows):,.0f} bytes a task"
+        )
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Exercises of lab 05: the shape of a cluster, and the size of a job."""
+
+from __future__ import annotations
+
+from numbers import Integral
+
+from dask.utils import format_bytes, parse_bytes
+
+from daskclass import sizing
+from daskclass.exercises.exercise import Exercise, TryNext
+from daskclass.sizing import Plan
+
+CORES, MEMORY, TASK, SPILLS_FROM = 8, 32_000_000_000, 3_000_000_000, 0.6
+ARGUMENTS = ("n_workers", "threads_per_worker", "memory_limit")
+
+
+def _judge_shape(answer) -> str:
+    if not isinstance(answer, dict) or set(answer) != set(ARGUMENTS):
+        raise TryNext(f"It should be a dictionary with {', '.join(ARGUMENTS)}.")
+    workers, threads = (answer[name] for name in ARGUMENTS[:2])
+    if not all(isinstance(number, Integral) and number > 0 for number in (workers, threads)):
+        raise TryNext("`n_workers` and `threads_per_worker` should be whole numbers above 0.")
+    try:
+        limit = parse_bytes(answer["memory_limit"])
+    except (AttributeError, TypeError, ValueError):
+        raise TryNext('`memory_limit` should be bytes as Dask reads them, such as "1 GB".') from None
+    if threads > 1:
+        raise TryNext("Parsing in Python holds the GIL: how many threads of one process can do that at once?")
+    if limit * SPILLS_FROM < TASK:
+        raise TryNext(f"Dask spills from {format_bytes(int(limit * SPILLS_FROM))} on, and a task needs more.")
+    if workers * limit > MEMORY:
+        raise TryNext(f"Together they may take {format_bytes(workers * limit)}, and the machine has 32 GB.")
+    most = int(MEMORY * SPILLS_FROM // TASK)
+    if workers < most:
+        raise TryNext("It works, and there is room for more workers: how little memory is enough for one?")
+    return (
+        f"{most} processes with a thread each. Two of the {CORES} cores stay idle: memory is the limit here. Smaller "
+        "partitions would free them."
+    )
+
+
+def _solve_shape():
+    return {"n_workers": 6, "threads_per_worker": 1, "memory_limit": "5 GB"}
+
+
+shape = Exercise(
+    variable="shape",
+    judge=_judge_shape,
+    solve=_solve_shape,
+    hints=(
+        "Three questions, in this order: may threads of one process parse at once? How large a limit does a worker "
+        "need, so that 60 % of it hold what its task holds? How many such limits fit into 32 GB?",
+        "One thread a worker. 3 GB should be at most 60 % of the limit: 5 GB. Divide.",
+    ),
+)
+
+BYTES, DEADLINE, BUDGET = 40 * 10**12, 7200, 4.20
+
+
+def _judge_job(answer) -> str:
+    if not isinstance(answer, Plan):
+        raise TryNext("It should be what `sizing.plan` returns: take away the `...` and the `#` in front of it.")
+    if answer.bytes != BYTES:
+        raise TryNext(f"It is a plan for {format_bytes(answer.bytes)}; the job has 40 TB.")
+    if not answer.in_time or answer.seconds > DEADLINE:
+        raise TryNext("It takes longer than two hours.")
+    if answer.schedulers > 1:
+        raise TryNext("It needs more than one scheduler. `job.why` says what would help.")
+    if answer.money > BUDGET:
+        advice = {
+            "cores": "Which machine has the cheapest thread? And while the scheduler hands out tasks, every machine is "
+            "paid for: fewer tasks cost less.",
+            "network": "Waiting for the network is paid for, too. Which machine has the most network for each thread?",
+        }
+        raise TryNext(f"It costs {answer.money:.2f}. {advice[answer.bottleneck]}")
+    return (
+        f"{answer.machines} machines, {answer.seconds / 3600:.1f} hours, {answer.money:.2f}. Small machines, because "
+        "the cores decide and theirs cost least; and partitions as large as their memory allows without spilling, or "
+        "nearly."
+    )
+
+
+def _solve_job(machines, colleagues):
+    return sizing.plan("40 TB", machines["small"], "2 hours", colleagues, partition="256 MiB")
+
+
+job = Exercise(
+    variable="job",
+    judge=_judge_job,
+    solve=_solve_job,
+    hints=(
+        "Try each machine with the default partition, and look at `bottleneck` and `money`.",
+        "What does an hour of one *thread* cost on each of the three?",
+        'The small machine, with partitions larger than the default: "128 MiB" is cheap enough, "300 MiB" still fits.',
+    ),
+)

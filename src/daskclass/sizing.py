@@ -1,0 +1,299 @@
+"""How many workers, how long, how much money?
+
+A model that adds up: starting, the scheduler's work for each task, and the workers' for each task and each byte, which
+they share; for the bytes, the network's, where that is slower. It knows nothing of skew, shuffles, spilling or
+failures: it is for jobs that read their data once, in partitions of one size. A scheduler that has cores of its own
+works while the workers do; then adding up says too much, at most twice.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from dask.utils import format_bytes, format_time, parse_bytes, parse_timedelta
+from scipy.optimize import nnls
+
+from daskclass.errors import Problem
+
+MARGIN = 0.3  # the same run differs by that much from one minute to the next on a laptop
+RUNS = ("bytes", "tasks", "workers", "seconds")
+_SPILLS_FROM = 0.6  # `distributed.worker.memory.target`
+_TAKES_MOST = {
+    "start": "starting takes most of the time: nothing here needs a cluster",
+    "scheduler": "the scheduler's work for each task takes most of the time: larger partitions make fewer tasks",
+    "cores": "computing takes most of the time: more or faster cores, or less to compute",
+    "network": "reading takes most of the time: more or faster network, or fewer bytes (columns, Parquet)",
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a job costs in time: ``start + per_task · tasks + (handling · tasks + per_byte · bytes) / workers``.
+
+    Attributes
+    ----------
+    start : float
+        Seconds before anything happens.
+    per_task : float
+        Seconds that each task costs the scheduler, which no further worker makes shorter.
+    handling : float
+        Seconds of a worker's thread for each task, whatever is in it.
+    per_byte : float
+        Seconds of a worker's thread for each byte.
+    """
+
+    start: float
+    per_task: float
+    handling: float
+    per_byte: float
+
+    def seconds(self, nbytes: float, tasks: float, workers: float) -> float:
+        """How long a job of so many bytes in so many tasks takes on so many threads of workers."""
+        return self.start + self.per_task * tasks + (self.handling * tasks + self.per_byte * nbytes) / workers
+
+    def interval(self, nbytes: float, tasks: float, workers: float) -> tuple[float, float]:
+        """From how many to how many seconds: the prediction, and 30 % either way."""
+        seconds = self.seconds(nbytes, tasks, workers)
+        return seconds * (1 - MARGIN), seconds * (1 + MARGIN)
+
+
+def fit(runs: pd.DataFrame, overhead: bool = True) -> Model:
+    """Fit the model to measured runs, by least squares of the relative errors; no term is negative.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        A row for each run: ``bytes``, ``tasks``, ``workers`` (threads of workers) and ``seconds``. Of equal runs,
+        the fastest counts, because whatever disturbs a run makes it slower.
+    overhead : bool
+        Whether starting and tasks cost something; without, time is in proportion to the bytes of a worker.
+
+    Raises
+    ------
+    Problem
+        If the runs are too few or too much alike to tell the terms apart, or hold something that is not positive.
+    """
+    if missing := [name for name in RUNS if name not in runs]:
+        raise Problem(f"the runs have no column {', '.join(missing)}; they need {', '.join(RUNS)}")
+    best = runs.groupby(list(RUNS[:3]), as_index=False).seconds.min().astype(float)
+    if not (np.isfinite(best) & (best > 0)).all(axis=None):
+        raise Problem("each run needs bytes, tasks, workers and seconds above 0")
+    columns = [best.bytes / best.workers]
+    if overhead:
+        columns = [np.ones(len(best)), best.tasks, best.tasks / best.workers, *columns]
+    terms = np.column_stack(columns)
+    weighted = terms / best.seconds.to_numpy()[:, None]
+    scale = weighted.max(axis=0, initial=0)
+    if len(best) < terms.shape[1] or np.linalg.matrix_rank(weighted / scale, tol=1e-3) < terms.shape[1]:
+        raise Problem(
+            f"{len(best)} different runs do not tell the terms apart: measure two sizes, each in few and in "
+            "many tasks, on one worker and on more"
+        )
+    found = nnls(weighted / scale, np.ones(len(best)))[0] / scale
+    return Model(*map(float, found)) if overhead else Model(0.0, 0.0, 0.0, float(found[0]))
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A type of machine that can be had by the hour.
+
+    Attributes
+    ----------
+    threads : int
+        Threads of workers on it.
+    memory : str or int
+        For the workers on it, in bytes or as Dask writes them (``"16 GiB"``).
+    hourly : float
+        What an hour costs, in any currency.
+    network : str or int
+        Bytes a second that it reads from where the data is.
+    """
+
+    threads: int
+    memory: str | int
+    hourly: float
+    network: str | int = "1 GB"
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """What one scheduler bears.
+
+    Attributes
+    ----------
+    memory : str or int
+        Bytes of its machine that may be used.
+    task_bytes : int
+        Bytes of it that a task takes up, from ``benchmarks/scheduler.py``; tasks with dependencies take more.
+    """
+
+    memory: str | int = "16 GiB"
+    task_bytes: int = 4_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An answer, or why there is none.
+
+    Attributes
+    ----------
+    bytes : int
+        Of the data.
+    tasks : int
+        Partitions, each a task.
+    machines : int
+        For the workers: the fewest that meet the deadline; where no number does, as many as there are tasks for.
+    seconds : float
+        How long the job takes on machines that are there already.
+    money : float
+        By the second, for these machines and one of their kind for each scheduler.
+    bottleneck : str
+        What takes most of the time: ``start``, ``scheduler``, ``cores`` or ``network``; ``scheduler`` also where one
+        does not suffice.
+    schedulers : int
+        Clusters of their own among which the data must be split; 1 where one scheduler suffices.
+    in_time : bool
+        Whether the deadline is met.
+    why : str
+        What decided, in a sentence.
+    """
+
+    bytes: int
+    tasks: int
+    machines: int
+    seconds: float
+    money: float
+    bottleneck: Literal["start", "scheduler", "cores", "network"]
+    schedulers: int
+    in_time: bool
+    why: str
+
+
+def plan(
+    nbytes: str | int,
+    machine: Machine,
+    deadline: str | float,
+    model: Model,
+    partition: str | int = "128 MiB",
+    in_memory: float = 4.0,
+    scheduler: Scheduler = Scheduler(),
+) -> Plan:
+    """The fewest machines that read and work through so many bytes in time.
+
+    Parameters
+    ----------
+    nbytes : str or int
+        Of the data, in the format that the model was fitted to.
+    machine : Machine
+    deadline : str or float
+        Seconds, or as Dask writes them (``"1 hour"``).
+    model : Model
+    partition : str or int
+        Bytes of a partition; each is a task.
+    in_memory : float
+        Bytes that a worker holds at most for each byte of the partition that it works on.
+    scheduler : Scheduler
+
+    Raises
+    ------
+    Problem
+        If something is not above 0, or a partition does not fit into the memory of a thread.
+    """
+    size, piece = _bytes("the data", nbytes), _bytes("a partition", partition)
+    threads = int(_above_zero("the machine's threads", machine.threads))
+    share, network = _bytes("the machine's memory", machine.memory) / threads, _bytes("its network", machine.network)
+    limit = _read("the deadline", deadline, parse_timedelta, '"10 minutes"')
+    hourly = _above_zero("the price of an hour", machine.hourly)
+    fitting = int(share * _SPILLS_FROM / _above_zero("in_memory", in_memory))
+    if piece > fitting:
+        raise Problem(
+            f"a partition of {format_bytes(piece)} takes {format_bytes(int(piece * in_memory))} to work on, and a "
+            f"thread of this machine has {format_bytes(int(share))}, of which Dask spills from {_SPILLS_FROM:.0%} on: "
+            f"partitions of {format_bytes(fitting)} would fit"
+        )
+    tasks = math.ceil(size / piece)
+    bound = "network" if threads / network > model.per_byte else "cores"
+    one_task = model.handling + max(model.per_byte, threads / network) * size / tasks
+
+    def terms(machines: int, schedulers: int) -> dict[str, float]:
+        """Seconds of each kind, if each of so many clusters has so many machines."""
+        own = math.ceil(tasks / schedulers)
+        rounds = math.ceil(own / (machines * threads))
+        return {"start": model.start, "scheduler": model.per_task * own, bound: rounds * one_task}
+
+    def seconds(machines: int, schedulers: int) -> float:
+        return sum(terms(machines, schedulers).values())
+
+    # More threads finish tasks faster than one scheduler hands them out.
+    kept_busy = max(1, int(one_task / model.per_task / threads)) if model.per_task else tasks
+
+    def most(schedulers: int) -> int:
+        """Machines of each of so many clusters beyond which another one has nothing to do."""
+        return min(kept_busy, math.ceil(math.ceil(tasks / schedulers) / threads))
+
+    remembered = math.ceil(tasks * scheduler.task_bytes / _bytes("the scheduler's memory", scheduler.memory))
+    in_time = seconds(most(tasks), tasks) <= limit
+    schedulers = _fewest(tasks, lambda n: seconds(most(n), n) <= limit) if in_time else 1
+    schedulers = max(schedulers, remembered)
+    each = most(schedulers)
+    if in_time:
+        each = _fewest(each, lambda n: seconds(n, schedulers) <= limit)
+    parts = terms(each, schedulers)
+    total = sum(parts.values())
+    bottleneck = "scheduler" if schedulers > 1 else max(parts, key=parts.__getitem__)
+    machines = each * schedulers
+    return Plan(
+        bytes=size,
+        tasks=tasks,
+        machines=machines,
+        seconds=total,
+        money=(machines + schedulers) * hourly * total / 3600,
+        bottleneck=bottleneck,
+        schedulers=schedulers,
+        in_time=in_time,
+        why=_why(in_time, schedulers, remembered, bottleneck, model, tasks, one_task),
+    )
+
+
+def _why(in_time, schedulers, remembered, bottleneck, model, tasks, one_task) -> str:
+    if not in_time:
+        return (
+            f"no number of machines is in time: starting takes {format_time(model.start)}, and a single task "
+            f"{format_time(one_task + model.per_task)}; smaller partitions or a later deadline"
+        )
+    if schedulers == 1:
+        return _TAKES_MOST[bottleneck]
+    if schedulers == remembered:
+        return f"one scheduler no longer suffices: it has no room for {tasks:,} tasks; larger partitions make fewer"
+    return (
+        f"one scheduler no longer suffices: {tasks:,} tasks take it {format_time(model.per_task * tasks)}, and it "
+        f"keeps {math.ceil(one_task / model.per_task):,} threads busy, however many there are; larger partitions help"
+    )
+
+
+def _fewest(most: int, enough: Callable[[int], bool]) -> int:
+    """The smallest number up to `most` that is enough; from it on, all are."""
+    return bisect.bisect_left(range(1, most), True, key=enough) + 1
+
+
+def _bytes(what: str, said: str | float) -> int:
+    return int(_read(what, said, parse_bytes, '"128 MiB"'))
+
+
+def _read(what: str, said: str | float, parse: Callable[[str | float], float], such_as: str) -> float:
+    try:
+        return _above_zero(what, parse(said))
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise Problem(f"{what} should be something such as {such_as}, and is {said!r}") from error
+
+
+def _above_zero(what: str, number: float) -> float:
+    if not 0 < number < math.inf:
+        raise Problem(f"{what} should be above 0, and is {number}")
+    return number

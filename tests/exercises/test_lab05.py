@@ -1,0 +1,72 @@
+"""Exercises of lab 05: every wrong answer that was thought of has advice of its own."""
+
+import numpy as np
+import pytest
+
+from daskclass import sizing
+from daskclass.exercises import lab05
+
+
+def shape(workers, threads, limit):
+    return {"n_workers": workers, "threads_per_worker": threads, "memory_limit": limit}
+
+
+@pytest.fixture(scope="module")
+def job(machines, colleagues):
+    """The plan of a learner who chose so."""
+
+    def plan(machine="small", nbytes="40 TB", deadline="2 hours", **options):
+        return sizing.plan(nbytes, machines[machine], deadline, colleagues, **options)
+
+    return plan
+
+
+CASES = {
+    "shape, number": (lab05.shape, 6, "should be a dictionary with n_workers"),
+    "shape, one missing": (lab05.shape, {"n_workers": 6, "memory_limit": "5 GB"}, "should be a dictionary with"),
+    "shape, dots": (lab05.shape, shape(..., 1, "5 GB"), "whole numbers above 0"),
+    "shape, none": (lab05.shape, shape(0, 1, "5 GB"), "whole numbers above 0"),
+    "shape, no bytes": (lab05.shape, shape(6, 1, "5 foos"), "bytes as Dask reads them"),
+    "shape, no limit": (lab05.shape, shape(6, 1, None), "bytes as Dask reads them"),
+    "shape, threads": (lab05.shape, shape(1, 8, "32 GB"), "how many threads of one process"),
+    "shape, spills": (lab05.shape, shape(8, 1, "4 GB"), "Dask spills from 2.24 GiB on"),
+    "shape, too much": (lab05.shape, shape(8, 1, "5 GB"), "the machine has 32 GB"),
+    "shape, too few": (lab05.shape, shape(4, 1, "8 GB"), "there is room for more workers"),
+    "job, number": (lab05.job, 24, "what `sizing.plan` returns"),
+    "job, other bytes": (lab05.job, lambda job: job(nbytes="40 GB"), "the job has 40 TB"),
+    "job, late": (lab05.job, lambda job: job(deadline="3 hours"), "longer than two hours"),
+    "job, schedulers": (lab05.job, lambda job: job(partition="1 MiB"), "more than one scheduler"),
+    "job, many tasks": (lab05.job, lambda job: job(partition="32 MiB"), "fewer tasks cost less"),
+    "job, dear cores": (lab05.job, lambda job: job("even", partition="512 MiB"), "has the cheapest thread"),
+    "job, dear network": (lab05.job, lambda job: job("large", partition="64 MiB"), "the most network for each thread"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_wrong_answer_has_advice_of_its_own(name, judged, job):
+    exercise, answer, advice = CASES[name]
+    verdict = judged(exercise, answer(job) if callable(answer) else answer)
+    assert verdict.state == "not yet"
+    assert advice in verdict.message
+
+
+def test_every_advice_is_reached(unreached, job):
+    rows = [(exercise, answer(job) if callable(answer) else answer, {}) for exercise, answer, _ in CASES.values()]
+    assert unreached(lab05, rows) == []
+
+
+@pytest.mark.parametrize("limit", ["5 GB", "5.3 GB", 5_000_000_000, "4.9 GiB"])
+def test_any_limit_that_fits_six_times_is_right(judged, limit):
+    assert judged(lab05.shape, shape(np.int64(6), 1, limit)).state == "right"
+
+
+@pytest.mark.parametrize("partition", ["128 MiB", "256 MiB", "300 MiB"])
+def test_any_plan_within_the_budget_is_right(judged, job, partition):
+    assert judged(lab05.job, job(partition=partition)).state == "right"
+
+
+def test_only_the_small_machine_is_cheap_enough(job, machines):
+    for name, machine in machines.items():
+        largest = int(machine.memory.split()[0]) * 2**30 / machine.threads * 0.6 / 4
+        cheapest = min(job(name, partition=int(largest * share)).money for share in (0.1, 0.3, 0.5, 0.7, 0.9, 1))
+        assert (cheapest <= lab05.BUDGET) == (name == "small")

@@ -1,0 +1,142 @@
+"""What makes each claim of lab 05 false."""
+
+ONE_WORKER = """
+cluster = LocalCluster(
+    n_workers=1,
+    threads_per_worker=1,
+    memory_limit="300 MiB",
+    dashboard_address="127.0.0.1:0",
+    silence_logs=logging.CRITICAL,
+)
+client = Client(cluster)
+"""
+
+CONTROLS = [
+    {
+        "claim": "scale reaches the workers that were asked for, up and down",
+        "cell": "scale",
+        # the wish for three is never said
+        "source": ONE_WORKER
+        + """
+
+def known():
+    return {
+        "planned": len(cluster.plan),
+        "requested": len(cluster.requested),
+        "observed": len(cluster.observed),
+    }
+
+
+up = clusters.until(client, workers=3, seconds=3)
+cluster.scale(1)
+down = clusters.until(client, workers=1)
+""",
+    },
+    {
+        "claim": "two threads are two cores to NumPy, and about one to a loop in Python",
+        "cell": "threads",
+        # the loop is one of NumPy's, which lets go of the lock
+        "source": """
+client.close()
+cluster.close()
+
+
+def loops(client):
+    client.gather(client.map(lambda seed: np.sort(np.random.default_rng(seed).random(1_500_000))[0], range(8)))
+
+
+def sorts(client):
+    numbers = da.random.default_rng(0).random(24_000_000, chunks=3_000_000)
+    client.compute(da.map_blocks(np.sort, numbers).sum()).result()
+
+
+def cores_busy(client, work):
+    before, start = client.run(watch.core_seconds), time.perf_counter()
+    work(client)
+    seconds, after = time.perf_counter() - start, client.run(watch.core_seconds)
+    return sum(after[worker] - before[worker] for worker in after) / seconds
+""",
+    },
+    {
+        "claim": "adaptive scaling grows under load and shrinks when it is gone",
+        "cell": "adaptive",
+        # it may not grow
+        "source": ONE_WORKER
+        + """
+
+def takes_a_while(number):
+    time.sleep(0.1)
+    return number
+
+
+adaptive = cluster.adapt(minimum=1, maximum=1, interval="500ms", wait_count=2)
+with watch.record(client) as recording:
+    futures = client.map(takes_a_while, range(30), pure=False)
+    total = sum(client.gather(futures))
+    del futures
+    at_the_end = clusters.until(client, workers=1)
+adaptive.stop()
+""",
+    },
+    {
+        "claim": "the model contains the measured next size, and without overhead it misses",
+        "cell": "model-compare",
+        # the model does not know of the tasks
+        "source": """
+low, high = sizing.fit(calibration, overhead=False).interval(*new)
+without = sizing.fit(calibration, overhead=False).interval(*new)
+took = runs[runs.bytes == 150 * MB].seconds.min()
+""",
+    },
+    {
+        "claim": "a hundred times the tasks for the same loop cost more than twice the CPU",
+        "cell": "small-tasks",
+        # as few tasks the second time
+        "source": """
+from daskclass import traffic
+
+
+def spent(tasks):
+    mine, theirs = time.process_time(), client.run(time.process_time)
+    with traffic.through_scheduler(client) as passed:
+        client.gather(client.map(python_loop, [4_000_000 // tasks] * tasks, pure=False))
+    after = client.run(time.process_time)
+    cpu = time.process_time() - mine + sum(after.values()) - sum(theirs.values())
+    return {"tasks": tasks, "cpu": cpu, "bytes": passed.received + passed.sent}
+
+
+few, many = spent(8), spent(8)
+""",
+    },
+    {
+        "claim": "scale down loses scattered data; retiring the worker first keeps it",
+        "cell": "scale-down",
+        # nobody is retired, neither time
+        "source": """
+client.close()
+cluster.close()
+cluster = LocalCluster(
+    2,
+    threads_per_worker=1,
+    memory_limit="300 MiB",
+    dashboard_address="127.0.0.1:0",
+    silence_logs=logging.CRITICAL,
+)
+client = Client(cluster)
+
+
+def kept():
+    cluster.scale(2)
+    client.wait_for_workers(2)
+    scattered = client.scatter([bytes([number]) * 1000 for number in range(8)], hash=False)
+    places = set().union(*client.who_has(scattered).values())
+    cluster.scale(1)
+    clusters.until(client, workers=1)
+    there = sum(future.status == "finished" for future in scattered)
+    return {"scattered over": len(places), "scattered": there, "computed": 8}
+
+
+after_scale, after_retiring = kept(), kept()
+""",
+    },
+]
