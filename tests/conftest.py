@@ -191,6 +191,45 @@ def colleagues(offers):
     return offers["colleagues"]
 
 
+@pytest.fixture(scope="session")
+def vault(tmp_path_factory):
+    """A cluster behind TLS, its files, and the certificate of somebody else's authority."""
+    from distributed import LocalCluster
+    from distributed.security import Security
+
+    security, stranger = Security.temporary(), Security.temporary()
+    folder = tmp_path_factory.mktemp("vault")
+    for name, text in {
+        "ca.pem": security.tls_ca_file,
+        "cert.pem": security.tls_client_cert,
+        "key.pem": security.tls_client_key,
+        "other.pem": stranger.tls_ca_file,
+    }.items():
+        (folder / name).write_text(text)
+    with LocalCluster(
+        1, security=security, processes=False, dashboard_address="127.0.0.1:0", protocol="tls"
+    ) as cluster:
+        yield SimpleNamespace(address=cluster.scheduler_address, folder=str(folder), security=security)
+
+
+@pytest.fixture(scope="session")
+def three():
+    """What lab 06 shows of three clusters."""
+    from daskclass.exercises import lab06
+
+    return lab06.three()
+
+
+@pytest.fixture
+def vault_address(vault):
+    return vault.address
+
+
+@pytest.fixture
+def folder(vault):
+    return vault.folder
+
+
 @pytest.fixture
 def storyteller():
     """As much of a client as lab 04's second exercise asks: the story of a task that failed twice."""
@@ -383,9 +422,11 @@ def live(request):
     def resource(name: str):
         if lab == "lab03":
             request.getfixturevalue("rounding")
-        fixture = {("lab03", "client"): "by_hand", ("lab04", "client"): "storyteller"}.get(
-            (lab, name), {"sales": "small_sales"}.get(name, name)
-        )
+        fixture = {
+            ("lab03", "client"): "by_hand",
+            ("lab04", "client"): "storyteller",
+            ("lab06", "address"): "vault_address",
+        }.get((lab, name), {"sales": "small_sales"}.get(name, name))
         return request.getfixturevalue(fixture)
 
     return resource

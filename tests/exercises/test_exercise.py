@@ -5,7 +5,20 @@ import pytest
 from daskclass.exercises import exercise as exercises
 from daskclass.exercises.exercise import Exercise, TryNext
 
-RESOURCES = ("sales", "client", "plan", "parts", "recording", "needed", "url", "players", "machines", "colleagues")
+RESOURCES = (
+    "sales",
+    "client",
+    "plan",
+    "parts",
+    "recording",
+    "needed",
+    "url",
+    "players",
+    "machines",
+    "colleagues",
+    "folder",
+    "three",
+)
 
 
 def judge(answer) -> str:

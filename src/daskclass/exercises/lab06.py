@@ -1,0 +1,128 @@
+"""Exercises of lab 06: a client that is refused, and a cluster on which nothing runs."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+from distributed import Client, LocalCluster
+from distributed.security import Security
+
+from daskclass.exercises.exercise import Exercise, TryNext
+
+FILES = ("tls_ca_file", "tls_client_cert", "tls_client_key")
+
+
+def _judge_mended(answer, address: str) -> str:
+    if not isinstance(answer, Security):
+        raise TryNext("It should be a `Security(…)`.")
+    if missing := [name for name in FILES if not getattr(answer, name)]:
+        raise TryNext(f"It has no {', '.join(missing)}.")
+    for name in FILES:
+        said = getattr(answer, name)
+        if "-----BEGIN" not in said and not Path(said).is_file():
+            raise TryNext(f"`{name}` is no file: say the whole path, `folder` included.")
+    try:
+        with Client(address, security=answer, timeout=10, set_as_default=False) as client:
+            workers = len(client.scheduler_info(n_workers=-1)["workers"])
+    except (OSError, TypeError, ValueError) as error:
+        raise TryNext(f"Still refused ({type(error).__name__}). Is each file in its own place?") from None
+    if not answer.require_encryption:
+        raise TryNext(
+            "It gets in, and would also speak plain TCP where it is asked to: leave `require_encryption` as it is."
+        )
+    return f"It is let in, and sees {workers} worker{'s' if workers != 1 else ''}."
+
+
+def _solve_mended(folder):
+    from dask.distributed import Security
+
+    return Security(
+        tls_ca_file=f"{folder}/ca.pem",
+        tls_client_cert=f"{folder}/cert.pem",
+        tls_client_key=f"{folder}/key.pem",
+    )
+
+
+mended = Exercise(
+    variable="mended",
+    judge=_judge_mended,
+    solve=_solve_mended,
+    hints=(
+        "`Security(tls_ca_file=…, tls_client_cert=…, tls_client_key=…)`, each with the path of a file, as text.",
+        'The authority\'s certificate is `f"{folder}/ca.pem"`; *cert* and *key* are what the client shows of itself.',
+    ),
+)
+
+_CLUSTERS = {
+    "ada": {"n_workers": 2, "threads_per_worker": 1, "memory_limit": "8 GB"},
+    "bob": {"n_workers": 2, "threads_per_worker": 2, "memory_limit": "4"},
+    "eve": {"n_workers": 1, "threads_per_worker": 4, "memory_limit": "16 GB", "resources": {"GPU": 1}},
+}
+
+
+def three() -> dict[str, dict[str, dict]]:
+    """Start three small clusters, ask each about its workers as soon as they know their state, and end them.
+
+    Returns
+    -------
+    dict
+        By the cluster's name, ``client.scheduler_info()["workers"]``: by address, what is known of a worker.
+    """
+    said = {}
+    for name, settings in _CLUSTERS.items():
+        options = {"processes": False, "dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
+        with LocalCluster(**settings, **options) as cluster, Client(cluster, set_as_default=False) as client:
+            end = time.monotonic() + 10
+            workers = client.scheduler_info(n_workers=-1)["workers"]
+            while name == "bob" and time.monotonic() < end and not _paused(workers):
+                time.sleep(0.05)
+                workers = client.scheduler_info(n_workers=-1)["workers"]
+            said[name] = workers
+    return said
+
+
+def _paused(workers: dict[str, dict]) -> bool:
+    return all(worker["status"] == "paused" for worker in workers.values())
+
+
+def _judge_suspect(answer, three: dict[str, dict[str, dict]]) -> str:
+    if not isinstance(answer, tuple | list) or len(answer) != 2:
+        raise TryNext('It should be a pair, such as `("ada", "nthreads")`.')
+    name, setting = answer
+    settings = sorted({key for workers in three.values() for worker in workers.values() for key in worker})
+    if name not in three:
+        raise TryNext(f"The first should be one of {', '.join(three)}.")
+    if setting not in settings:
+        raise TryNext(f"The second should be one of {', '.join(settings)}.")
+    if not _paused(three[name]):
+        raise TryNext(f"{name.capitalize()}'s workers would run tasks. What state are the workers of each cluster in?")
+    if setting == "status":
+        raise TryNext("That is what follows. Which setting made it so?")
+    if setting != "memory_limit":
+        raise TryNext("When does a worker pause? Lab 02 and lab 05 had the number, in percent of something.")
+    limit = next(iter(three[name].values()))["memory_limit"]
+    return (
+        f"Its workers may hold {limit} bytes each: somebody wrote `--memory-limit {limit}` and meant `{limit}GB`. They "
+        "hold more than 80 % of that from the first moment on, pause, and wait for good. Nothing fails."
+    )
+
+
+def _solve_suspect(three):
+    return next(
+        (name, "memory_limit")
+        for name, workers in three.items()
+        if all(worker["status"] == "paused" for worker in workers.values())
+    )
+
+
+suspect = Exercise(
+    variable="suspect",
+    judge=_judge_suspect,
+    solve=_solve_suspect,
+    hints=(
+        "Print for each cluster and each worker `status`, `nthreads`, `memory_limit`, `resources`.",
+        "Workers pause when they hold more than 80 % of their limit. How much is the limit of those that are paused?",
+    ),
+)

@@ -1,0 +1,33 @@
+"""How does one make a package to install, without a network and without a build system?"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+
+def make(folder: str | Path, name: str, version: str, source: str) -> Path:
+    """Write a wheel that holds one module, for pip to install; return its path.
+
+    Parameters
+    ----------
+    folder : path
+        Where the wheel is written.
+    name : str
+        Of the package and of its module.
+    version : str
+    source : str
+        Of the module.
+    """
+    about = f"{name}-{version}.dist-info"
+    files = {
+        f"{name}.py": source,
+        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: daskclass\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    files[f"{about}/RECORD"] = "".join(f"{file},,\n" for file in [*files, f"{about}/RECORD"])
+    wheel = Path(folder) / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for file, text in files.items():
+            archive.writestr(file, text)
+    return wheel

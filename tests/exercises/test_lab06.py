@@ -1,0 +1,68 @@
+"""Exercises of lab 06: every wrong answer that was thought of has advice of its own."""
+
+import pytest
+from distributed.security import Security
+
+from daskclass.exercises import lab06
+
+
+def files(vault, **instead):
+    names = {"tls_ca_file": "ca.pem", "tls_client_cert": "cert.pem", "tls_client_key": "key.pem"} | instead
+    return {argument: f"{vault.folder}/{name}" for argument, name in names.items()}
+
+
+MENDED = {
+    "text": (lambda vault: "ca.pem", "should be a `Security"),
+    "empty": (lambda vault: Security(), "It has no tls_ca_file, tls_client_cert, tls_client_key."),
+    "no key": (lambda vault: Security(tls_ca_file="a", tls_client_cert="b"), "It has no tls_client_key."),
+    "no folder": (
+        lambda vault: Security(tls_ca_file="ca.pem", tls_client_cert="cert.pem", tls_client_key="key.pem"),
+        "`tls_ca_file` is no file",
+    ),
+    "swapped": (
+        lambda vault: Security(**files(vault, tls_client_cert="key.pem", tls_client_key="cert.pem")),
+        "Still refused",
+    ),
+    "another authority": (lambda vault: Security(**files(vault, tls_ca_file="other.pem")), "Still refused"),
+    "falls back": (lambda vault: Security(**files(vault), require_encryption=False), "would also speak plain TCP"),
+}
+SUSPECT = {
+    "name": ("bob", "should be a pair"),
+    "nobody": (("dora", "memory_limit"), "one of ada, bob, eve"),
+    "no setting": (("bob", "memory"), "The second should be one of"),
+    "healthy": (("eve", "nthreads"), "Eve's workers would run tasks"),
+    "status": (("bob", "status"), "Which setting made it so?"),
+    "other setting": (("bob", "nthreads"), "When does a worker pause?"),
+}
+
+
+@pytest.mark.parametrize("name", MENDED)
+def test_a_client_that_is_still_refused_is_told_more(name, judged, vault):
+    answer, advice = MENDED[name]
+    verdict = judged(lab06.mended, answer(vault), address=vault.address)
+    assert verdict.state == "not yet"
+    assert advice in verdict.message
+
+
+@pytest.mark.parametrize("name", SUSPECT)
+def test_a_wrong_suspect_is_told_more(name, judged, three):
+    answer, advice = SUSPECT[name]
+    verdict = judged(lab06.suspect, answer, three=three)
+    assert verdict.state == "not yet"
+    assert advice in verdict.message
+
+
+def test_every_advice_is_reached(unreached, vault, three):
+    rows = [(lab06.mended, answer(vault), {"address": vault.address}) for answer, _ in MENDED.values()]
+    rows += [(lab06.suspect, answer, {"three": three}) for answer, _ in SUSPECT.values()]
+    assert unreached(lab06, rows) == []
+
+
+def test_certificates_may_be_given_as_text(judged, vault):
+    assert judged(lab06.mended, vault.security, address=vault.address).state == "right"
+
+
+def test_only_one_cluster_does_not_run_tasks(three):
+    states = {name: {worker["status"] for worker in workers.values()} for name, workers in three.items()}
+    assert states == {"ada": {"running"}, "bob": {"paused"}, "eve": {"running"}}
+    assert {worker["memory_limit"] for worker in three["bob"].values()} == {4}
