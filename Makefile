@@ -41,9 +41,19 @@ test: $(READY)
 	$(BIN)/pytest -m 'not controls and not slow and not labs and not compose'
 	$(BIN)/pytest --nbval-lax $(wildcard labs/00-*.ipynb labs/01-*.ipynb labs/02-*.ipynb)
 
-test-labs: $(READY)
+# Packages whose requirements contradict JupyterLab's.
+ELSEWHERE := build/elsewhere
+
+$(ELSEWHERE)/.ready: requirements-elsewhere.lock $(READY)
+	@$(PYTHON) -m venv --clear $(ELSEWHERE)
+	@echo 'installing the versions of requirements-elsewhere.lock into $(ELSEWHERE) (once, a minute)'
+	@$(ELSEWHERE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-elsewhere.lock
+	@touch $@
+
+test-labs: $(READY) $(ELSEWHERE)/.ready
 	$(BIN)/pytest --nbval-lax labs
 	$(BIN)/pytest -m labs tests/labs
+	$(ELSEWHERE)/bin/python -m pytest --noconftest tests/elsewhere
 
 test-controls: $(READY)
 	$(BIN)/pytest -m controls tests/labs
@@ -89,6 +99,10 @@ lock:
 	printf 'duckdb\npolars\n' | build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 		--fork-strategy fewest --generate-hashes --no-emit-index-url --no-header $(LOCK_FLAGS) \
 		--constraint requirements.lock - --output-file requirements-peers.lock
+	printf 'coiled\ndask-cloudprovider\ndask-kubernetes\ndask-yarn\ndask[distributed]==2026.8.0\npytest\n' | \
+		build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+		--fork-strategy fewest --generate-hashes --no-emit-index-url --no-header --no-annotate $(LOCK_FLAGS) \
+		- --output-file requirements-elsewhere.lock
 
 clean:
 	rm -rf .venv build/*

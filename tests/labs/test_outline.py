@@ -44,7 +44,11 @@ def test_a_bullet_is_proven_where_it_is_taught(bullet, format_labs):
         return
     if bullet["lab"] not in LABS:
         return  # a document, which proves nothing by running
-    assert claims or exercises
+    tests = bullet.get("tests", [])
+    assert claims or exercises or tests
+    for test in tests:
+        file, function = test.split("::")
+        assert f"\ndef {function}(" in (ROOT / file).read_text(encoding="utf-8")
     notebook = nbformat.read(LABS[bullet["lab"]], as_version=4)
     made = {text for _cell, text, _core in format_labs.claims(notebook)}
     assert set(claims) <= made
