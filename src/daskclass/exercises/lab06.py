@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from pathlib import Path
@@ -23,11 +24,15 @@ def _judge_mended(answer, address: str) -> str:
         said = getattr(answer, name)
         if "-----BEGIN" not in said and not Path(said).is_file():
             raise TryNext(f"`{name}` is no file: say the whole path, `folder` included.")
+    refusal = None
     try:
         with Client(address, security=answer, timeout=10, set_as_default=False) as client:
             workers = len(client.scheduler_info(n_workers=-1)["workers"])
-    except (OSError, TypeError, ValueError) as error:
-        raise TryNext(f"Still refused ({type(error).__name__}). Is each file in its own place?") from None
+    except (OSError, RuntimeError, TypeError, ValueError) as error:
+        refusal = type(error).__name__
+    if refusal:
+        gc.collect()  # a client that failed and is collected while another one starts is a deadlock
+        raise TryNext(f"Still refused ({refusal}). Is each file in its own place?")
     if not answer.require_encryption:
         raise TryNext(
             "It gets in, and would also speak plain TCP where it is asked to: leave `require_encryption` as it is."
