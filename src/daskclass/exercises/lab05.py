@@ -27,15 +27,17 @@ def _judge_shape(answer) -> str:
     if threads > 1:
         raise TryNext("Parsing in Python holds the GIL: how many threads of one process can do that at once?")
     if limit * SPILLS_FROM < TASK:
-        raise TryNext(f"Dask spills from {format_bytes(int(limit * SPILLS_FROM))} on, and a task needs more.")
+        raise TryNext(f"It spills from {limit * SPILLS_FROM / 1e9:.2f} GB on, and a task needs 3 GB.")
     if workers * limit > MEMORY:
-        raise TryNext(f"Together they may take {format_bytes(workers * limit)}, and the machine has 32 GB.")
+        raise TryNext(
+            f"Together they may take {workers * limit / 1e9:.1f} GB (a GiB is 1.07 GB), the machine has 32 GB."
+        )
     most = int(MEMORY * SPILLS_FROM // TASK)
     if workers < most:
         raise TryNext("It works, and there is room for more workers: how little memory is enough for one?")
     return (
-        f"{most} processes with a thread each. Two of the {CORES} cores stay idle: memory is the limit here. Smaller "
-        "partitions would free them."
+        f"{most} processes with a thread each. Two of the {CORES} cores stay idle, or serve the system and the "
+        "scheduler: memory is the limit here. Smaller partitions would free them."
     )
 
 
@@ -54,7 +56,7 @@ shape = Exercise(
     ),
 )
 
-BYTES, DEADLINE, BUDGET = 40 * 10**12, 7200, 4.20
+BYTES, DEADLINE, BUDGET = 40 * 10**12, 7200, 3.95
 
 
 def _judge_job(answer) -> str:
@@ -91,6 +93,6 @@ job = Exercise(
     hints=(
         "Try each machine with the default partition, and look at `bottleneck` and `money`.",
         "What does an hour of one *thread* cost on each of the three?",
-        'The small machine, with partitions larger than the default: "128 MiB" is cheap enough, "300 MiB" still fits.',
+        "The small machine. The larger its partitions the fewer tasks; too large ones are refused, with what fits.",
     ),
 )

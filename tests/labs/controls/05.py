@@ -46,7 +46,7 @@ def loops(client):
 
 
 def sorts(client):
-    numbers = da.random.default_rng(0).random(18_000_000, chunks=3_000_000)
+    numbers = da.random.default_rng(0).random(24_000_000, chunks=3_000_000)
     client.compute(da.map_blocks(np.sort, numbers).sum()).result()
 
 
@@ -73,7 +73,6 @@ adaptive = cluster.adapt(minimum=1, maximum=1, interval="500ms", wait_count=2)
 with watch.record(client) as recording:
     futures = client.map(takes_a_while, range(24), pure=False)
     total = sum(client.gather(futures))
-    del futures
     at_the_end = clusters.until(client, workers=1)
 adaptive.stop()
 """,
@@ -133,7 +132,7 @@ def kept():
     cluster.scale(1)
     clusters.until(client, workers=1)
     there = sum(future.status == "finished" for future in scattered)
-    return {"scattered over": len(places), "scattered": there, "computed": 8}
+    return {"workers before": len(places), "scattered": there, "computed": 8}
 
 
 after_scale, after_retiring = kept(), kept()
