@@ -2,7 +2,10 @@
 
 import dataclasses
 import math
+from pathlib import Path
 
+import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -73,6 +76,8 @@ def test_no_term_is_negative():
         (runs(MODEL).head(0), "0 different runs"),
         (runs(MODEL).assign(seconds=0.0), "above 0"),
         (runs(MODEL).assign(workers=-1), "above 0"),
+        (runs(MODEL).assign(bytes=[math.nan, *[2e7] * 7]), "above 0"),
+        (runs(MODEL).assign(seconds="soon"), "should hold numbers"),
         (runs(MODEL).assign(seconds=math.inf), "above 0"),
     ],
 )
@@ -102,6 +107,24 @@ def test_a_plan_is_in_time_and_one_machine_fewer_is_not(nbytes, deadline, partit
     fewer = plan.machines - plan.schedulers
     assert fewer == 0 or seconds_of(plan, fewer) > limit
     assert plan.money == pytest.approx((plan.machines + plan.schedulers) * 0.20 * plan.seconds / 3600)
+
+
+def test_bytes_may_be_numpys():
+    asked = (MACHINE, "1 hour", MODEL)
+    assert sizing.plan(np.int64(10**12), *asked) == sizing.plan("1 TB", *asked)
+
+
+@pytest.mark.parametrize("per_task", [0.0005, 0.004])
+@pytest.mark.parametrize("per_byte", [2.5e-9, 9e-9])
+def test_the_three_plans_of_lab_05_have_three_bottlenecks(per_task, per_byte):
+    [lab] = (Path(__file__).parents[1] / "labs").glob("05-*.ipynb")
+    [cell] = [cell for cell in nbformat.read(lab, as_version=4).cells if cell.id == "plans"]
+    given = {"sizing": sizing, "dataclasses": dataclasses, "pd": pd, "model": Model(0.02, per_task, 0.001, per_byte)}
+    exec(cell.source, given)
+    plans = given["plans"]
+    assert plans.bottleneck.tolist() == ["start", "cores", "scheduler"]
+    assert plans.in_time.all()
+    assert plans.money.iloc[2] < 100_000 * plans.money.iloc[0]
 
 
 def test_what_takes_most_is_the_bottleneck():
@@ -167,6 +190,15 @@ def test_what_no_number_of_machines_does_is_said():
         ({"partition": "2 GB"}, "partitions of 614.40 MiB would fit"),
         ({"partition": None}, "a partition should be"),
         ({"in_memory": 0}, "in_memory should be above 0"),
+        ({"in_memory": None}, "in_memory should be something such as"),
+        ({"nbytes": 1e300}, "the data should be above 0 and of this world"),
+        ({"nbytes": math.nan}, "the data should be something such as"),
+        ({"deadline": ""}, "the deadline should be something such as"),
+        ({"machine": Machine(0.5, "1 GB", 1)}, "threads should be above 0"),
+        ({"machine": Machine(None, "1 GB", 1)}, "threads should be something such as 4"),
+        ({"model": Model(math.nan, 0, 0, 1e-9)}, "the model's start should be 0 or more, and is nan"),
+        ({"model": Model(0, -1, 0, 1e-9)}, "the model's per_task should be 0 or more"),
+        ({"scheduler": Scheduler(task_bytes=-1)}, "a task's memory at the scheduler should be above 0"),
         ({"machine": Machine(0, "1 GB", 1)}, "threads should be above 0"),
         ({"machine": Machine(1, "1 GB", -1)}, "the price of an hour should be above 0"),
         ({"machine": Machine(1, "lots", 1)}, "the machine's memory should be"),

@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
+import pytest
+
 from daskclass import wheels
+from daskclass.errors import Problem
 
 
 def test_pip_installs_it_and_it_can_be_imported(tmp_path):
@@ -17,3 +20,10 @@ def test_pip_installs_it_and_it_can_be_imported(tmp_path):
         [sys.executable, "-c", program], check=True, env={"PYTHONPATH": str(target)}, capture_output=True, text=True
     )
     assert said.stdout == "hello 1.2\n"
+
+
+@pytest.mark.parametrize("name", ["my-package", "1st", ""])
+def test_what_cannot_be_imported_is_refused(tmp_path, name):
+    with pytest.raises(Problem, match="cannot be imported"):
+        wheels.make(tmp_path, name, "1.0", "")
+    assert list(tmp_path.iterdir()) == []

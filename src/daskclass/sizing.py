@@ -12,6 +12,7 @@ import bisect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import Literal
 
 import numpy as np
@@ -23,6 +24,7 @@ from daskclass.errors import Problem
 
 MARGIN = 0.3  # the same run differs by that much from one minute to the next on a laptop
 RUNS = ("bytes", "tasks", "workers", "seconds")
+_TOO_MUCH = 1e30  # of bytes, seconds and money
 _SPILLS_FROM = 0.6  # `distributed.worker.memory.target`
 _TAKES_MOST = {
     "start": "starting takes most of the time: nothing here needs a cluster",
@@ -81,9 +83,13 @@ def fit(runs: pd.DataFrame, overhead: bool = True) -> Model:
     """
     if missing := [name for name in RUNS if name not in runs]:
         raise Problem(f"the runs have no column {', '.join(missing)}; they need {', '.join(RUNS)}")
-    best = runs.groupby(list(RUNS[:3]), as_index=False).seconds.min().astype(float)
-    if not (np.isfinite(best) & (best > 0)).all(axis=None):
+    try:
+        numbers = runs[list(RUNS)].astype(float)
+    except (TypeError, ValueError) as error:
+        raise Problem(f"the runs should hold numbers: {error}") from error
+    if not (np.isfinite(numbers) & (numbers > 0)).all(axis=None):
         raise Problem("each run needs bytes, tasks, workers and seconds above 0")
+    best = numbers.groupby(list(RUNS[:3]), as_index=False).seconds.min()
     columns = [best.bytes / best.workers]
     if overhead:
         columns = [np.ones(len(best)), best.tasks, best.tasks / best.workers, *columns]
@@ -134,7 +140,7 @@ class Scheduler:
     """
 
     memory: str | int = "16 GiB"
-    task_bytes: int = 4_000
+    task_bytes: int = 5_000
 
 
 @dataclass(frozen=True)
@@ -148,7 +154,8 @@ class Plan:
     tasks : int
         Partitions, each a task.
     machines : int
-        For the workers: the fewest that meet the deadline; where no number does, as many as there are tasks for.
+        For the workers: the fewest that meet the deadline with so few schedulers (more clusters can be cheaper);
+        where no number does, as many as one scheduler keeps busy.
     seconds : float
         How long the job takes on machines that are there already.
     money : float
@@ -184,7 +191,7 @@ def plan(
     in_memory: float = 4.0,
     scheduler: Scheduler = Scheduler(),
 ) -> Plan:
-    """The fewest machines that read and work through so many bytes in time.
+    """The fewest schedulers, and for these the fewest machines, that work through so many bytes in time.
 
     Parameters
     ----------
@@ -206,16 +213,19 @@ def plan(
         If something is not above 0, or a partition does not fit into the memory of a thread.
     """
     size, piece = _bytes("the data", nbytes), _bytes("a partition", partition)
-    threads = int(_above_zero("the machine's threads", machine.threads))
+    for term in ("start", "per_task", "handling", "per_byte"):
+        if not 0 <= getattr(model, term) < math.inf:
+            raise Problem(f"the model's {term} should be 0 or more, and is {getattr(model, term)}")
+    threads = int(_read("the machine's threads", machine.threads, int, "4"))
     share, network = _bytes("the machine's memory", machine.memory) / threads, _bytes("its network", machine.network)
     limit = _read("the deadline", deadline, parse_timedelta, '"10 minutes"')
-    hourly = _above_zero("the price of an hour", machine.hourly)
-    fitting = int(share * _SPILLS_FROM / _above_zero("in_memory", in_memory))
+    hourly = _read("the price of an hour", machine.hourly, float, "0.20")
+    fitting = share * _SPILLS_FROM / _read("in_memory", in_memory, float, "4.0")
     if piece > fitting:
         raise Problem(
             f"a partition of {format_bytes(piece)} takes {format_bytes(int(piece * in_memory))} to work on, and a "
             f"thread of this machine has {format_bytes(int(share))}, of which Dask spills from {_SPILLS_FROM:.0%} on: "
-            f"partitions of {format_bytes(fitting)} would fit"
+            f"partitions of {format_bytes(int(fitting))} would fit"
         )
     tasks = math.ceil(size / piece)
     bound = "network" if threads / network > model.per_byte else "cores"
@@ -237,7 +247,8 @@ def plan(
         """Machines of each of so many clusters beyond which another one has nothing to do."""
         return min(kept_busy, math.ceil(math.ceil(tasks / schedulers) / threads))
 
-    remembered = math.ceil(tasks * scheduler.task_bytes / _bytes("the scheduler's memory", scheduler.memory))
+    task_bytes = _bytes("a task's memory at the scheduler", scheduler.task_bytes)
+    remembered = math.ceil(tasks * task_bytes / _bytes("the scheduler's memory", scheduler.memory))
     in_time = seconds(most(tasks), tasks) <= limit
     schedulers = _fewest(tasks, lambda n: seconds(most(n), n) <= limit) if in_time else 1
     schedulers = max(schedulers, remembered)
@@ -288,12 +299,9 @@ def _bytes(what: str, said: str | float) -> int:
 
 def _read(what: str, said: str | float, parse: Callable[[str | float], float], such_as: str) -> float:
     try:
-        return _above_zero(what, parse(said))
-    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        number = parse(float(said) if isinstance(said, Real) else said)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise Problem(f"{what} should be something such as {such_as}, and is {said!r}") from error
-
-
-def _above_zero(what: str, number: float) -> float:
-    if not 0 < number < math.inf:
-        raise Problem(f"{what} should be above 0, and is {number}")
+    if not 0 < number < _TOO_MUCH:
+        raise Problem(f"{what} should be above 0 and of this world, and is {said!r}")
     return number

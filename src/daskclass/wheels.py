@@ -5,6 +5,8 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+from daskclass.errors import Problem
+
 
 def make(folder: str | Path, name: str, version: str, source: str) -> Path:
     """Write a wheel that holds one module, for pip to install; return its path.
@@ -18,7 +20,14 @@ def make(folder: str | Path, name: str, version: str, source: str) -> Path:
     version : str
     source : str
         Of the module.
+
+    Raises
+    ------
+    Problem
+        If nothing of this name could be imported.
     """
+    if not name.isidentifier():
+        raise Problem(f"{name!r} cannot be imported; a name such as {'my_package'!r} can")
     about = f"{name}-{version}.dist-info"
     files = {
         f"{name}.py": source,

@@ -27,6 +27,8 @@ CASES = {
     "shape, dots": (lab05.shape, shape(..., 1, "5 GB"), "whole numbers above 0"),
     "shape, none": (lab05.shape, shape(0, 1, "5 GB"), "whole numbers above 0"),
     "shape, no bytes": (lab05.shape, shape(6, 1, "5 foos"), "bytes as Dask reads them"),
+    "shape, true": (lab05.shape, shape(True, True, "5 GB"), "whole numbers above 0"),
+    "shape, endless": (lab05.shape, shape(6, 1, float("inf")), "bytes as Dask reads them"),
     "shape, no limit": (lab05.shape, shape(6, 1, None), "bytes as Dask reads them"),
     "shape, threads": (lab05.shape, shape(1, 8, "32 GB"), "how many threads of one process"),
     "shape, spills": (lab05.shape, shape(8, 1, "4 GB"), "It spills from 2.40 GB on"),
@@ -37,6 +39,11 @@ CASES = {
     "job, late": (lab05.job, lambda job: job(deadline="3 hours"), "longer than two hours"),
     "job, schedulers": (lab05.job, lambda job: job(partition="1 MiB"), "more than one scheduler"),
     "job, many tasks": (lab05.job, lambda job: job(partition="32 MiB"), "fewer tasks cost less"),
+    "job, another model": (
+        lab05.job,
+        lambda job: sizing.plan("40 TB", sizing.Machine(2, "4 GiB", 0.01), "2 hours", sizing.Model(0, 0, 0, 5e-9)),
+        "no plan for one of these machines",
+    ),
     "job, default": (lab05.job, lambda job: job(), "fewer tasks cost less"),
     "job, dear cores": (lab05.job, lambda job: job("even", partition="512 MiB"), "has the cheapest thread"),
     "job, dear network": (lab05.job, lambda job: job("large", partition="64 MiB"), "the most network for each thread"),
@@ -56,7 +63,7 @@ def test_every_advice_is_reached(unreached, job):
     assert unreached(lab05, rows) == []
 
 
-@pytest.mark.parametrize("limit", ["5 GB", "5.3 GB", 5_000_000_000, "4.9 GiB"])
+@pytest.mark.parametrize("limit", ["5 GB", "5.3 GB", 5_000_000_000, np.int64(5_000_000_000), "4.9 GiB"])
 def test_any_limit_that_fits_six_times_is_right(judged, limit):
     assert judged(lab05.shape, shape(np.int64(6), 1, limit)).state == "right"
 

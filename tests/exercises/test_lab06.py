@@ -1,5 +1,7 @@
 """Exercises of lab 06: every wrong answer that was thought of has advice of its own."""
 
+from pathlib import Path
+
 import pytest
 from distributed.security import Security
 
@@ -19,6 +21,11 @@ MENDED = {
         lambda vault: Security(tls_ca_file="ca.pem", tls_client_cert="cert.pem", tls_client_key="key.pem"),
         "`tls_ca_file` is no file",
     ),
+    "paths": (
+        lambda vault: Security(**{name: Path(path) for name, path in files(vault).items()}),
+        "should be the path as text",
+    ),
+    "no path": (lambda vault: Security(**files(vault) | {"tls_ca_file": "x" * 5000}), "`tls_ca_file` is no file"),
     "swapped": (
         lambda vault: Security(**files(vault, tls_client_cert="key.pem", tls_client_key="cert.pem")),
         "Still refused",
@@ -29,6 +36,7 @@ MENDED = {
 SUSPECT = {
     "name": ("bob", "should be a pair"),
     "nobody": (("dora", "memory_limit"), "one of ada, bob, eve"),
+    "lists": ((["bob"], "memory_limit"), "Both should be names"),
     "no setting": (("bob", "memory"), "The second should be one of"),
     "healthy": (("eve", "nthreads"), "Eve's workers would run tasks"),
     "status": (("bob", "status"), "Which setting made it so?"),

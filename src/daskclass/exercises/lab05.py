@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+from numbers import Integral, Real
 
 from dask.utils import format_bytes, parse_bytes
 
 from daskclass import sizing
+from daskclass.errors import Problem
 from daskclass.exercises.exercise import Exercise, TryNext
-from daskclass.sizing import Plan
+from daskclass.sizing import Machine, Model, Plan
 
 CORES, MEMORY, TASK, SPILLS_FROM = 8, 32_000_000_000, 3_000_000_000, 0.6
 ARGUMENTS = ("n_workers", "threads_per_worker", "memory_limit")
@@ -18,11 +19,12 @@ def _judge_shape(answer) -> str:
     if not isinstance(answer, dict) or set(answer) != set(ARGUMENTS):
         raise TryNext(f"It should be a dictionary with {', '.join(ARGUMENTS)}.")
     workers, threads = (answer[name] for name in ARGUMENTS[:2])
-    if not all(isinstance(number, Integral) and number > 0 for number in (workers, threads)):
+    if not all(isinstance(number, Integral) and number > 0 and number is not True for number in (workers, threads)):
         raise TryNext("`n_workers` and `threads_per_worker` should be whole numbers above 0.")
     try:
-        limit = parse_bytes(answer["memory_limit"])
-    except (AttributeError, TypeError, ValueError):
+        said = answer["memory_limit"]
+        limit = parse_bytes(float(said) if isinstance(said, Real) else said)
+    except (AttributeError, OverflowError, TypeError, ValueError):
         raise TryNext('`memory_limit` should be bytes as Dask reads them, such as "1 GB".') from None
     if threads > 1:
         raise TryNext("Parsing in Python holds the GIL: how many threads of one process can do that at once?")
@@ -59,7 +61,7 @@ shape = Exercise(
 BYTES, DEADLINE, BUDGET = 40 * 10**12, 7200, 3.95
 
 
-def _judge_job(answer) -> str:
+def _judge_job(answer, machines: dict[str, Machine], colleagues: Model) -> str:
     if not isinstance(answer, Plan):
         raise TryNext("It should be what `sizing.plan` returns: take away the `...` and the `#` in front of it.")
     if answer.bytes != BYTES:
@@ -74,12 +76,23 @@ def _judge_job(answer) -> str:
             "paid for: fewer tasks cost less.",
             "network": "Waiting for the network is paid for, too. Which machine has the most network for each thread?",
         }
-        raise TryNext(f"It costs {answer.money:.2f}. {advice[answer.bottleneck]}")
+        raise TryNext(f"It costs {answer.money:.2f}. {advice.get(answer.bottleneck, advice['cores'])}")
+    if not any(_same(answer, machine, colleagues) for machine in machines.values()):
+        raise TryNext("It is no plan for one of these machines, two hours and the colleague's model.")
     return (
         f"{answer.machines} machines, {answer.seconds / 3600:.1f} hours, {answer.money:.2f}. Small machines, because "
         "the cores decide and theirs cost least; and partitions as large as their memory allows without spilling, or "
         "nearly."
     )
+
+
+def _same(answer: Plan, machine: Machine, model: Model) -> bool:
+    """Whether this machine, with as many tasks, makes the same plan."""
+    try:
+        again = sizing.plan(BYTES, machine, DEADLINE, model, partition=-(-BYTES // answer.tasks))
+    except Problem:
+        return False
+    return (again.machines, round(again.money, 2)) == (answer.machines, round(answer.money, 2))
 
 
 def _solve_job(machines, colleagues):

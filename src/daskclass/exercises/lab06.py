@@ -22,7 +22,9 @@ def _judge_mended(answer, address: str) -> str:
         raise TryNext(f"It has no {', '.join(missing)}.")
     for name in FILES:
         said = getattr(answer, name)
-        if "-----BEGIN" not in said and not Path(said).is_file():
+        if not isinstance(said, str):
+            raise TryNext(f"`{name}` should be the path as text: `str(…)` makes it so.")
+        if "-----BEGIN" not in said and not _is_file(said):
             raise TryNext(f"`{name}` is no file: say the whole path, `folder` included.")
     refusal = None
     try:
@@ -38,6 +40,13 @@ def _judge_mended(answer, address: str) -> str:
             "It gets in, and would also speak plain TCP where it is asked to: leave `require_encryption` as it is."
         )
     return f"It is let in, and sees {workers} worker{'s' if workers != 1 else ''}."
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):  # no path at all
+        return False
 
 
 def _solve_mended(folder):
@@ -96,6 +105,8 @@ def _judge_suspect(answer, three: dict[str, dict[str, dict]]) -> str:
     if not isinstance(answer, tuple | list) or len(answer) != 2:
         raise TryNext('It should be a pair, such as `("ada", "nthreads")`.')
     name, setting = answer
+    if not isinstance(name, str) or not isinstance(setting, str):
+        raise TryNext('Both should be names, as text, such as `("ada", "nthreads")`.')
     settings = sorted({key for workers in three.values() for worker in workers.values() for key in worker})
     if name not in three:
         raise TryNext(f"The first should be one of {', '.join(three)}.")

@@ -84,7 +84,7 @@ adaptive.stop()
         "source": """
 low, high = sizing.fit(calibration, overhead=False).interval(*new)
 without = sizing.fit(calibration, overhead=False).interval(*new)
-took = runs[runs.bytes == 150 * MB].seconds.min()
+took = runs[runs.bytes == 100 * MB].seconds.min()
 """,
     },
     {

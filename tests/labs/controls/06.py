@@ -69,17 +69,11 @@ client.run_on_scheduler(install)
     },
     {
         "claim": "usage per tag adds up to the whole, and is what the tasks measured themselves",
-        "cell": "tags",
+        "cell": "tags-send",
         # bob says that he is ada
         "source": """
-def work(millions, owner):
-    start = time.perf_counter()
-    sum(range(millions * 1_000_000))
-    return {"owner": owner, "seconds": time.perf_counter() - start}
-
-
 with span("ada"):
-    tasks = client.map(work, [5] * 8, owner="ada", key="ada", pure=False)
+    tasks += client.map(work, [5] * 8, owner="ada", key="ada", pure=False)
     tasks += client.map(work, [15] * 4, owner="bob", key="bob", pure=False)
 tasks += client.map(work, [5] * 2, owner="default", key="somebody", pure=False)
 own = pd.DataFrame(client.gather(tasks)).groupby("owner").seconds.agg(["count", "sum"])
