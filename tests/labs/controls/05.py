@@ -46,7 +46,7 @@ def loops(client):
 
 
 def sorts(client):
-    numbers = da.random.default_rng(0).random(24_000_000, chunks=3_000_000)
+    numbers = da.random.default_rng(0).random(48_000_000, chunks=3_000_000)
     client.compute(da.map_blocks(np.sort, numbers).sum()).result()
 
 
