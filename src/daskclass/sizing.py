@@ -272,7 +272,9 @@ def plan(
     )
 
 
-def _why(in_time, schedulers, remembered, bottleneck, model, tasks, one_task) -> str:
+def _why(
+    in_time: bool, schedulers: int, remembered: int, bottleneck: str, model: Model, tasks: int, one_task: float
+) -> str:
     if not in_time:
         return (
             f"no number of machines is in time: starting takes {format_time(model.start)}, and a single task "
