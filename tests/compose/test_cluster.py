@@ -37,12 +37,12 @@ def square(number):
     time.sleep(0.2)
     return number * number
 
-client = Client("tcp://scheduler:8786")
-futures = client.map(square, range(COUNT), pure=False)
-while not any(future.done() for future in futures):
-    time.sleep(0.05)
-print("begun")
-print("sum", sum(client.gather(futures)))
+with Client("tcp://scheduler:8786") as client:
+    futures = client.map(square, range(COUNT), pure=False)
+    while not any(future.done() for future in futures):
+        time.sleep(0.05)
+    print("begun")
+    print("sum", sum(client.gather(futures)))
 """
 
 
@@ -58,8 +58,11 @@ def begun(stack, count: int) -> subprocess.Popen:
 
 
 def ended(process: subprocess.Popen, seconds=240) -> str:
+    """What came out; not the last line, which may be a word of the client's about a connection that it lost."""
     out, _ = process.communicate(timeout=seconds)
-    return out.strip().splitlines()[-1] if out.strip() else ""
+    print(out)
+    assert process.returncode == 0
+    return next((line for line in out.splitlines() if line.startswith("sum ")), "")
 
 
 def right(count: int) -> str:
