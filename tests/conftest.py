@@ -20,6 +20,7 @@ from types import SimpleNamespace
 
 import dask
 import hypothesis
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
@@ -243,6 +244,52 @@ def storyteller():
 
 
 @pytest.fixture
+def orders_at():
+    """Prices 0 to 9: half of the 20 orders cost 3 or less, most of them 7, on average 4.6."""
+    return np.array([2, 1, 3, 4, 0, 0, 0, 8, 1, 1])
+
+
+@pytest.fixture(scope="session")
+def prices():
+    """An array of 4 MB, beside which messages do not count."""
+    return np.random.default_rng(0).random(500_000)
+
+
+@pytest.fixture
+def rank():
+    def rank(number, prices):
+        return float(prices[number])
+
+    return rank
+
+
+@pytest.fixture(scope="session")
+def ward(small_sales):
+    """Six patients, as lab 08 admits them. Only to be looked at."""
+    from distributed import Client, LocalCluster
+
+    from daskclass.ward import admit
+
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, memory_limit="600 MiB", dashboard_address="127.0.0.1:0"
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        return admit(client, small_sales)
+
+
+@pytest.fixture
+def haystack(client):
+    """A client of a cluster with a haystack on it."""
+    from daskclass.exercises import lab07
+
+    held = lab07.hay(client)
+    yield client
+    client.cancel(held)
+
+
+@pytest.fixture
 def rounding(tmp_path, monkeypatch):
     """The module of lab 03 that lies in the notebook's folder and nowhere else."""
     (tmp_path / "rounding.py").write_text("def to_cents(text):\n    return round(float(text) * 100)\n")
@@ -426,6 +473,8 @@ def live(request):
             ("lab03", "client"): "by_hand",
             ("lab04", "client"): "storyteller",
             ("lab06", "address"): "vault_address",
+            ("lab07", "client"): "haystack",
+            ("lab09", "sales"): "large_sales",
         }.get((lab, name), {"sales": "small_sales"}.get(name, name))
         return request.getfixturevalue(fixture)
 

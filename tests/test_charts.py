@@ -116,3 +116,23 @@ def test_a_journey_is_told_from_left_to_right():
     chart = charts.journey(pd.DataFrame(rows, columns=["seconds", "who", "start", "finish"]))
     assert chart.summary == ("3 steps in 2 ms: asked (client) → waiting (scheduler) → executing (worker east).")
     assert list(chart.figure.y_range.factors) == ["worker east", "scheduler", "client"]
+
+
+def test_a_worker_with_nothing_to_do_has_a_row(cluster):
+    cluster.limits["c"] = cluster.limits["a"]
+    cluster.tasks = pd.concat([cluster.tasks, cluster.tasks.head(1).assign(key="k3", thread=10)], ignore_index=True)
+    chart = charts.tasks(cluster)
+    assert chart.figure.y_range.factors == [
+        "worker 3, thread 1",
+        "worker 2, thread 1",
+        "worker 1, thread 11",
+        "worker 1, thread 1",
+    ]
+    assert chart.summary.endswith("; worker 3 had nothing to do.")
+
+
+def test_a_recording_without_tasks_can_be_drawn(cluster):
+    cluster.tasks = cluster.tasks.head(0)
+    assert charts.tasks(cluster).summary == (
+        "0 tasks on 0 threads, which were busy 0% of the time; worker 1 and worker 2 had nothing to do."
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from dataclasses import dataclass
 
 import pandas as pd
@@ -140,12 +141,16 @@ def _memory_of_workers(recording: Recording) -> Chart:
 
 
 def tasks(recording: Recording) -> Chart:
-    """Which worker did what when: a row for each thread, a bar for each thing done."""
+    """Which worker did what when: a row for each thread that worked, a bar for each thing done.
+
+    Workers are numbered in the order of their addresses, also those that had nothing to do: they have an empty row.
+    """
     frame = recording.tasks.copy()
-    workers = {worker: f"worker {number + 1}" for number, worker in enumerate(sorted(frame.worker.unique()))}
-    frame["row"] = frame.worker.map(workers).astype(str) + ", thread " + (frame.thread + 1).astype(str)
+    numbers = {address: number + 1 for number, address in enumerate(sorted({*recording.limits, *frame.worker}))}
+    frame["row"] = [_thread(numbers[row.worker], row.thread) for row in frame.itertuples()]
+    idle = {_thread(number, 0) for address, number in numbers.items() if address not in set(frame.worker)}
     frame["what"] = frame.prefix.where(frame.action == "compute", frame.action)
-    rows = FactorRange(*sorted(frame.row.unique(), reverse=True))
+    rows = FactorRange(*sorted({*frame.row, *idle}, key=_natural, reverse=True))
     last = max(recording.seconds, frame.stop.max() if len(frame) else 0) or 1
     plot = _plot(y_range=rows, x_range=Range1d(0, last), x_axis_label="seconds")
     most = frame.groupby("what").apply(lambda rows: (rows.stop - rows.start).sum(), include_groups=False)
@@ -162,10 +167,19 @@ def tasks(recording: Recording) -> Chart:
     rows = max(frame.row.nunique(), 1)
     share = busy / (recording.seconds * rows) if recording.seconds else 0.0
     longest = f"; {names[0]} took the most of it" if names else ""
-    count = frame.key.nunique()
-    return Chart(
-        plot, f"{count} tasks on {frame.row.nunique()} threads, which were busy {share:.0%} of the time{longest}."
-    )
+    threads = frame.row.nunique()
+    text = f"{frame.key.nunique()} tasks on {threads} threads, which were busy {share:.0%} of the time{longest}"
+    if idle:
+        text += f"; {' and '.join(sorted(idle, key=_natural))} had nothing to do".replace(", thread 1", "")
+    return Chart(plot, f"{text}.")
+
+
+def _thread(worker: int, thread: int) -> str:
+    return f"worker {worker}, thread {thread + 1}"
+
+
+def _natural(row: str) -> list[int]:
+    return [int(word) for word in re.findall(r"\d+", row)]
 
 
 def workers(recording: Recording) -> Chart:

@@ -1,0 +1,138 @@
+"""Exercises of lab 09: a lighter way to bring an array, and parts that tasks write."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from distributed import Client, Future
+
+from daskclass import traffic
+from daskclass.exercises.exercise import Exercise, TryNext
+from daskclass.sales import Sales
+
+CALLS = 8
+DEAR = 900.0
+_LIGHT = 3.5  # times the array: into the scheduler, out of it, and once between workers
+
+
+def _judge_lighter(answer, client: Client, prices: np.ndarray, rank: Callable) -> str:
+    if not callable(answer):
+        raise TryNext("It should be a function that takes the client, the array and the function to call.")
+    expected = [rank(number, prices) for number in range(CALLS)]
+    before = _between_workers(client)
+    with traffic.through_scheduler(client) as passed:
+        try:
+            futures = answer(client, prices, rank)
+        except Exception as error:
+            raise TryNext(f"It raised {type(error).__name__}: {error}") from error
+        if not isinstance(futures, list | tuple) or len(futures) != CALLS:
+            raise TryNext(f"It should return a list of {CALLS} futures.")
+        if not all(isinstance(future, Future) for future in futures):
+            raise TryNext("What it returns should be futures: what `client.submit` gives back.")
+        try:
+            results = client.gather(list(futures))
+        except Exception as error:
+            raise TryNext(f"A task raised {type(error).__name__}: {error}") from error
+    moved = passed.received + passed.sent + _between_workers(client) - before
+    if results != expected:
+        raise TryNext("The results are not those of `rank(0, prices)` to `rank(7, prices)`, in this order.")
+    if moved > _LIGHT * prices.nbytes:
+        raise TryNext(
+            f"The results are right, and {moved / 1e6:,.0f} MB moved: {moved / prices.nbytes:.0f} times the array."
+        )
+    return f"{moved / 1e6:,.0f} MB moved, {moved / prices.nbytes:.1f} times the array, where it was 16 times before."
+
+
+def _between_workers(client: Client) -> int:
+    return sum(client.run(lambda dask_worker: dask_worker.transfer_outgoing_bytes_total).values())
+
+
+def _solve_lighter(client, prices, rank):
+    table = client.scatter(prices)
+    return [client.submit(rank, number, table, pure=False) for number in range(8)]
+
+
+lighter = Exercise(
+    variable="lighter",
+    judge=_judge_lighter,
+    solve=_solve_lighter,
+    hints=(
+        "Give the array to the cluster once, before the calls, and pass what you get for it.",
+        "`table = client.scatter(prices)` is a future, and a future may be an argument of `client.submit`.",
+    ),
+    is_function=True,
+)
+
+
+def _judge_dear_part(answer, client: Client, sales: Sales) -> str:
+    if not callable(answer):
+        raise TryNext("It should be a function that takes a path and a folder.")
+    inputs = sales.parts[:2]
+    with tempfile.TemporaryDirectory() as folder:
+        futures = [client.submit(answer, path, folder, pure=False) for path in inputs]
+        try:
+            paths = client.gather(futures)
+        except Exception as error:
+            raise TryNext(f"A task raised {type(error).__name__}: {error}") from error
+        for path in paths:
+            if not isinstance(path, str):
+                raise TryNext(f"It should return the path as text, and returned {type(path).__name__}.")
+            if Path(path).parent != Path(folder):
+                raise TryNext("It should write into `folder`, and return the whole path.")
+            if not Path(path).is_file():
+                raise TryNext("It returned a path, and there is no such file.")
+        if len(set(paths)) < len(inputs):
+            raise TryNext("Two inputs were written to the same file. Take the part's name from its input.")
+        if len(list(Path(folder).iterdir())) > len(inputs):
+            raise TryNext("There are files in the folder that it did not speak of.")
+        rows = 0
+        for written, source in zip(paths, inputs, strict=True):
+            rows += _right_rows(written, source)
+    return f"{len(inputs)} parts with {rows:,} dear orders, and what came to the notebook were {len(inputs)} paths."
+
+
+def _right_rows(written: str, source: str) -> int:
+    try:
+        part = pd.read_parquet(written)
+    except Exception as error:
+        raise TryNext(f"What it wrote cannot be read as Parquet: {type(error).__name__}.") from error
+    if "price" not in part.columns:
+        raise TryNext("What it wrote has no column `price`. Keep all columns.")
+    prices = pd.read_parquet(source, columns=["price"]).price
+    expected = int((prices >= DEAR).sum())
+    if len(part) == len(prices):
+        raise TryNext("All orders were written. Keep those of 900.00 and more.")
+    if len(part) == int((prices > DEAR).sum()) != expected:
+        raise TryNext("Orders of exactly 900.00 are missing.")
+    if len(part) != expected or (part.price < DEAR).any():
+        raise TryNext(f"{len(part):,} orders were written, and {expected:,} cost 900.00 or more.")
+    return len(part)
+
+
+def _solve_dear_part(path, folder):
+    from pathlib import Path
+
+    import pandas as pd
+
+    orders = pd.read_parquet(path)
+    part = Path(folder) / Path(path).name
+    unfinished = part.with_suffix(".tmp")
+    orders[orders.price >= 900].to_parquet(unfinished)
+    unfinished.replace(part)
+    return str(part)
+
+
+dear_part = Exercise(
+    variable="dear_part",
+    judge=_judge_dear_part,
+    solve=_solve_dear_part,
+    hints=(
+        "`pd.read_parquet(path)`, a condition on `price`, and `.to_parquet(…)` with a name in `folder`.",
+        "`Path(folder) / Path(path).name` is a name of its own for each input.",
+    ),
+    is_function=True,
+)

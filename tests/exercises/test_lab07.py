@@ -1,0 +1,95 @@
+"""Exercises of lab 07: every wrong answer that was thought of has advice of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster
+
+from daskclass.exercises import lab07
+
+CASES = {
+    "median, text": (lab07.median, "3", "a number of cents"),
+    "median, none": (lab07.median, None, "a number of cents"),
+    "median, bool": (lab07.median, True, "a number of cents"),
+    "median, not a number": (lab07.median, float("nan"), "a number of cents"),
+    "median, dollars": (lab07.median, 0.03, "That is in dollars"),
+    "median, mode": (lab07.median, 7, "(the mode)"),
+    "median, mean": (lab07.median, 4.6, "That is the mean"),
+    "median, of counts": (lab07.median, 1.0, "That is the middle of the counts"),
+    "median, one more": (lab07.median, 4, "Off by one cent"),
+    "median, other": (lab07.median, 9, "`orders_at.cumsum()` says"),
+    "place, ellipsis of a kind": (lab07.place, "second", "`first` or `second`"),
+    "place, number": (lab07.place, 2, "`first` or `second`"),
+    "needle, one text": (lab07.needle, "hay-1", "It should be a pair: "),
+    "needle, number": (lab07.needle, 5, "It should be a pair: "),
+    "needle, three": (lab07.needle, ("a", "b", "c"), "a pair of two texts"),
+    "needle, numbers": (lab07.needle, ("a", 5), "a pair of two texts"),
+    "needle, no key": (lab07.needle, ("straw", "tcp://127.0.0.1:1"), "No such key. There are 40"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_wrong_answer_has_advice_of_its_own(name, judged, haystack):
+    exercise, answer, advice = CASES[name]
+    verdict = judged(exercise, answer, client=haystack)
+    assert verdict.state == "not yet"
+    assert advice in verdict.message
+
+
+def told_apart(haystack):
+    """Answers that need the cluster, each with its advice."""
+    first, second = sorted(haystack.scheduler_info()["workers"])
+    key, address = lab07._solve_needle(haystack)
+    other = next(name for name in haystack.who_has() if name.startswith("hay") and name != key)
+    return [
+        (lab07.place, first, "ran on the other"),
+        (lab07.needle, (other, address), "is not the largest"),
+        (lab07.needle, (key, first if address == second else second), "The key is right"),
+        (lab07.needle, (address, key), "Turn it round"),
+    ]
+
+
+def test_what_is_nearly_right_is_told_apart(judged, haystack):
+    for exercise, answer, advice in told_apart(haystack):
+        assert advice in judged(exercise, answer, client=haystack).message
+    key, address = lab07._solve_needle(haystack)
+    assert judged(lab07.needle, [key, address], client=haystack).state == "right"
+
+
+@pytest.fixture
+def alone():
+    """A client of a cluster with one worker, and without hay."""
+    with (
+        LocalCluster(n_workers=1, processes=False, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+def test_a_place_needs_two_workers(judged, alone):
+    (only,) = alone.scheduler_info()["workers"]
+    assert "has 1 workers, and the question needs 2" in judged(lab07.place, only, client=alone).message
+
+
+def test_every_advice_is_reached(unreached, haystack, alone):
+    rows = [(exercise, answer, {"client": haystack}) for exercise, answer, _advice in CASES.values()]
+    rows += [(exercise, answer, {"client": haystack}) for exercise, answer, _advice in told_apart(haystack)]
+    rows += [(lab07.place, next(iter(alone.scheduler_info()["workers"])), {"client": alone})]
+    rows += [(lab07.needle, ("hay-1", "tcp://127.0.0.1:1"), {"client": alone})]
+    assert unreached(lab07, rows) == []
+
+
+def test_a_haystack_that_is_gone_is_said(judged, client):
+    assert "There is no hay" in judged(lab07.needle, ("hay-1", "tcp://127.0.0.1:1"), client=client).message
+
+
+def test_the_middle_may_be_numpys_and_a_float(judged):
+    assert judged(lab07.median, np.int64(3)).state == "right"
+    assert judged(lab07.median, 3.0).state == "right"
+
+
+@pytest.mark.parametrize("orders_at", [[0, 5], [5, 0], [1, 1], [1, 1, 1], [0, 0, 3, 3], [3, 0, 0, 3]])
+def test_the_solution_is_what_the_judge_takes_for_right(judged, orders_at):
+    orders_at = np.array(orders_at)
+    assert judged(lab07.median, lab07._solve_median(orders_at), orders_at=orders_at).state == "right"

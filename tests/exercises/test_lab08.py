@@ -1,0 +1,63 @@
+"""Exercises of lab 08: every wrong answer that was thought of has advice of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from daskclass.exercises import lab08
+from daskclass.ward import Ward
+
+PAGE = lab08._solve_page()
+NAMES = dict(
+    zip("ABCDEF", ["skew", "healthy", "tiny tasks", "memory tight", "slow worker", "object shipped"], strict=True)
+)
+SIX = Ward({}, NAMES)
+CASES = {
+    "page, text": (lab08.page, "/events", "a dictionary, with the questions lost, slow line"),
+    "page, list": (lab08.page, list(PAGE), "a dictionary"),
+    "page, one missing": (lab08.page, {"lost": "/events"}, "Missing: slow line, busy scheduler, failed"),
+    "page, one more": (lab08.page, PAGE | {"found": "/info"}, "found: there is no such one"),
+    "page, a number": (lab08.page, PAGE | {"lost": 5}, "should be text"),
+    "page, lost": (lab08.page, PAGE | {"lost": "/workers"}, "For *lost*, look in the table for a page about what"),
+    "page, line": (lab08.page, PAGE | {"slow line": "/profile-server"}, "your code, not the scheduler's"),
+    "page, busy": (lab08.page, PAGE | {"busy scheduler": "/status"}, "about the scheduler itself"),
+    "page, failed": (lab08.page, PAGE | {"failed": "/info"}, "that keeps tracebacks"),
+    "diagnosis, text": (lab08.diagnosis, "skew", "a dictionary, with the letters A, B, C, D, E, F"),
+    "diagnosis, missing": (lab08.diagnosis, {"A": "skew"}, "Missing: B, C, D, E, F"),
+    "diagnosis, more": (lab08.diagnosis, NAMES | {"G": "skew"}, "G: there is no such one"),
+    "diagnosis, no name": (lab08.diagnosis, NAMES | {"A": "flu"}, "`'flu'` for A is none of skew, tiny tasks"),
+    "diagnosis, none": (lab08.diagnosis, NAMES | {"A": None}, "`None` for A is none of"),
+    **{
+        f"diagnosis, {name}": (
+            lab08.diagnosis,
+            NAMES | {letter: "skew" if name != "skew" else "healthy"},
+            f"5 of 6 are right. Look at {letter} once more: {lab08._SIGNS[name]}",
+        )
+        for letter, name in NAMES.items()
+    },
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_wrong_answer_has_advice_of_its_own(name, judged):
+    exercise, answer, advice = CASES[name]
+    verdict = judged(exercise, answer, ward=SIX)
+    assert verdict.state == "not yet"
+    assert advice in verdict.message
+
+
+def test_every_advice_is_reached(unreached):
+    rows = [(exercise, answer, {"ward": SIX}) for exercise, answer, _advice in CASES.values()]
+    assert unreached(lab08, rows) == []
+
+
+def test_an_advice_never_names_the_sickness():
+    assert not [name for name, advice in lab08._SIGNS.items() if name in advice]
+
+
+def test_names_may_be_written_as_one_likes(judged):
+    assert (
+        judged(lab08.diagnosis, {letter: f" {name.title()}" for letter, name in NAMES.items()}, ward=SIX).state
+        == "right"
+    )
+    assert judged(lab08.page, {name: said.strip("/") for name, said in PAGE.items()}).state == "right"

@@ -1,0 +1,180 @@
+"""Exercises of lab 09: every wrong answer that was thought of has advice of its own."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from daskclass.exercises import lab09
+
+
+def in_every_call(client, prices, rank):
+    return [client.submit(rank, number, prices, pure=False) for number in range(8)]
+
+
+def fails(client, prices, rank):
+    raise KeyError("table")
+
+
+def seven(client, prices, rank):
+    return lab09._solve_lighter(client, prices, rank)[:7]
+
+
+def results(client, prices, rank):
+    return [rank(number, prices) for number in range(8)]
+
+
+def fails_on_the_worker(client, prices, rank):
+    return [client.submit(divmod, number, 0, pure=False) for number in range(8)]
+
+
+def backwards(client, prices, rank):
+    return lab09._solve_lighter(client, prices, rank)[::-1]
+
+
+LIGHTER = {
+    "a list": ([1, 2], "should be a function"),
+    "raises": (fails, "It raised KeyError"),
+    "seven": (seven, "a list of 8 futures"),
+    "nothing": (lambda client, prices, rank: 5, "a list of 8 futures"),
+    "results": (results, "should be futures"),
+    "a task raises": (fails_on_the_worker, "A task raised ZeroDivisionError"),
+    "backwards": (backwards, "in this order"),
+    "heavy": (in_every_call, "16 times the array"),
+}
+
+
+def named(path, folder) -> Path:
+    return Path(folder) / Path(path).name
+
+
+def dear(path):
+    orders = pd.read_parquet(path)
+    return orders[orders.price >= 900]
+
+
+def raises(path, folder):
+    raise FileNotFoundError(path)
+
+
+def returns_a_path(path, folder):
+    dear(path).to_parquet(named(path, folder))
+    return named(path, folder)
+
+
+def writes_elsewhere(path, folder):
+    return path
+
+
+def writes_nothing(path, folder):
+    return str(named(path, folder))
+
+
+def writes_one(path, folder):
+    dear(path).to_parquet(f"{folder}/dear.parquet")
+    return f"{folder}/dear.parquet"
+
+
+def leaves_more(path, folder):
+    named(path, folder).with_suffix(".half").write_text("half")
+    return lab09._solve_dear_part(path, folder)
+
+
+def writes_text(path, folder):
+    named(path, folder).write_text("dear")
+    return str(named(path, folder))
+
+
+def loses_the_price(path, folder):
+    dear(path)[["store"]].to_parquet(named(path, folder))
+    return str(named(path, folder))
+
+
+def writes_all(path, folder):
+    pd.read_parquet(path).to_parquet(named(path, folder))
+    return str(named(path, folder))
+
+
+def above_900(path, folder):
+    orders = pd.read_parquet(path)
+    orders[orders.price > 900].to_parquet(named(path, folder))
+    return str(named(path, folder))
+
+
+def cheap(path, folder):
+    orders = pd.read_parquet(path)
+    orders[orders.price < 900].to_parquet(named(path, folder))
+    return str(named(path, folder))
+
+
+DEAR = {
+    "a text": ("dear", "should be a function"),
+    "raises": (raises, "A task raised FileNotFoundError"),
+    "a Path": (returns_a_path, "the path as text"),
+    "elsewhere": (writes_elsewhere, "write into `folder`"),
+    "nothing": (writes_nothing, "there is no such file"),
+    "one file": (writes_one, "written to the same file"),
+    "one more": (leaves_more, "that it did not speak of"),
+    "no Parquet": (writes_text, "cannot be read as Parquet"),
+    "no price": (loses_the_price, "no column `price`"),
+    "all": (writes_all, "All orders were written"),
+    "above": (above_900, "exactly 900.00 are missing"),
+    "cheap": (cheap, "cost 900.00 or more"),
+}
+
+
+# As functions of a notebook do, these travel with all that is in them: workers cannot import this module.
+for _function in [value for value in globals().values() if inspect.isfunction(value)]:
+    if _function.__module__ == __name__:
+        _function.__module__ = "__main__"
+
+
+@pytest.mark.parametrize("name", LIGHTER)
+def test_a_heavy_way_has_advice_of_its_own(name, judged):
+    answer, advice = LIGHTER[name]
+    verdict = judged(lab09.lighter, answer)
+    assert verdict.state == "not yet"
+    assert advice in verdict.message
+
+
+@pytest.mark.parametrize("name", DEAR)
+def test_a_wrong_part_has_advice_of_its_own(name, judged, large_sales):
+    answer, advice = DEAR[name]
+    verdict = judged(lab09.dear_part, answer, sales=large_sales)
+    assert verdict.state == "not yet"
+    assert advice in verdict.message
+
+
+def test_every_advice_is_reached(unreached, large_sales):
+    rows = [(lab09.lighter, answer, {}) for answer, _ in LIGHTER.values()]
+    rows += [(lab09.dear_part, answer, {"sales": large_sales}) for answer, _ in DEAR.values()]
+    assert unreached(lab09, rows) == []
+
+
+@pytest.mark.parametrize("way", ["broadcast", "delayed"])
+def test_other_light_ways_are_right(judged, way):
+    import dask
+
+    def broadcast(client, prices, rank):
+        table = client.scatter(prices, broadcast=True)
+        return [client.submit(rank, number, table, pure=False) for number in range(8)]
+
+    def delayed(client, prices, rank):
+        table = dask.delayed(prices)
+        return client.compute([dask.delayed(rank)(number, table) for number in range(8)])
+
+    assert judged(lab09.lighter, {"broadcast": broadcast, "delayed": delayed}[way]).state == "right"
+
+
+def test_the_function_is_not_attempted_as_it_stands_in_the_lab(judged):
+    def lighter(client, prices, rank):
+        """Return a list of eight futures."""
+        ...
+
+    def dear_part(path, folder): ...
+
+    assert judged(lab09.lighter, lighter).state == "not attempted"
+    assert judged(lab09.dear_part, dear_part).state == "not attempted"

@@ -1,0 +1,320 @@
+"""What makes each claim of lab 07 false."""
+
+CONTROLS = [
+    {
+        "claim": "equal calls ran once, and with pure=False each time",
+        "cell": "pure",
+        # they are not the same function: each has a number of its own in it
+        "source": """
+def squares(factor):
+    return lambda number: factor * number * number
+
+
+with watch.record(client) as as_usual:
+    equal = [client.submit(squares(factor), 7) for factor in range(5)]
+    client.gather(equal)
+
+with watch.record(client) as told_otherwise:
+    client.gather([client.submit(squares(1), 7, pure=False) for _ in range(5)])
+
+
+def runs(recording):
+    return int((recording.tasks.action == "compute").sum())
+""",
+    },
+    {
+        "claim": "a restricted task ran where it was told, an unrestricted one anywhere",
+        "cell": "where",
+        # it is said of a worker that is not there, and meant as a wish
+        "source": """
+def work(number):
+    time.sleep(0.1)
+    return get_worker().address
+
+
+first, second = sorted(client.scheduler_info()["workers"])
+
+with watch.record(client) as free:
+    client.gather(client.map(work, range(8), key="anywhere", pure=False))
+
+with watch.record(client) as restricted:
+    nobody = {"workers": ["tcp://127.0.0.1:9"], "allow_other_workers": True}
+    ran_on = client.gather(client.map(work, range(8), key="there", **nobody, pure=False))
+""",
+    },
+    {
+        "claim": "a task went to where its data were, and the data stayed",
+        "cell": "locality",
+        # the tasks are told to run on the other worker
+        "source": """
+def make(number):
+    return np.random.default_rng(number).random(2_500_000)
+
+
+def use(block):
+    return get_worker().address
+
+
+holders = [first, second, second, first, second, first, first, second]
+with watch.record(client) as making:
+    blocks = [
+        client.submit(make, number, workers=[holder], pure=False)
+        for number, holder in enumerate(holders)
+    ]
+    wait(blocks)
+
+other = {first: second, second: first}
+with watch.record(client) as using:
+    used_on = client.gather(
+        [
+            client.submit(use, block, workers=[other[holder]], pure=False)
+            for block, holder in zip(blocks, holders, strict=True)
+        ]
+    )
+
+moved = int(using.transfers.bytes.sum())
+made = int(making.tasks.bytes.sum())
+""",
+    },
+    {
+        "claim": "urgent tasks overtook all that had not been handed to a worker",
+        "cell": "priority",
+        # nobody says that they are urgent
+        "source": """
+def hold(number):
+    return Event("sign").wait(timeout="60s")
+
+
+def short(number):
+    time.sleep(0.02)
+
+
+def queued(dask_scheduler):
+    return len(dask_scheduler.queued)
+
+
+Event("sign").clear()
+with watch.record(client) as queue:
+    busy = client.map(hold, range(2), pure=False)
+    ordinary = client.map(short, range(10), key="ordinary", pure=False)
+    urgent = client.map(short, range(10), key="urgent", pure=False)
+    while client.run_on_scheduler(queued) < 18:
+        time.sleep(0.02)
+    on_workers = {key for keys in client.processing().values() for key in keys}
+    Event("sign").set()
+    client.gather(busy + ordinary + urgent)
+""",
+    },
+    {
+        "claim": "a resource limited how many tasks ran at once",
+        "cell": "resource",
+        # the workers have licences enough
+        "source": """
+def busy_for(number):
+    began = time.time()
+    time.sleep(0.1)
+    return began, time.time()
+
+
+threads = options | {"threads_per_worker": 4, "resources": {"LICENSE": 8}}
+with (
+    LocalCluster(**threads) as licensed,
+    Client(licensed, set_as_default=False) as guest,
+):
+    with watch.record(guest) as as_they_like:
+        free = guest.gather(guest.map(busy_for, range(16), pure=False))
+    with watch.record(guest) as by_licence:
+        limited = guest.gather(
+            guest.map(busy_for, range(16), resources={"LICENSE": 1}, pure=False)
+        )
+
+
+def most_at_once(spans):
+    return max(sum(began <= at < ended for began, ended in spans) for at, _ in spans)
+
+
+at_once = {"as they like": most_at_once(free), "by licence": most_at_once(limited)}
+""",
+    },
+    {
+        "claim": "tasks whose futures were dropped never ran, with fire_and_forget all did",
+        "cell": "forget",
+        # somebody still holds them
+        "source": """
+def touch(folder, number):
+    (Path(folder) / str(number)).touch()
+
+
+def known(dask_scheduler, kind):
+    return [key for key in dask_scheduler.tasks if str(key).startswith(kind)]
+
+
+def let_go(kind):
+    folder = tempfile.mkdtemp(dir=parts.name)
+    tasks = client.map(touch, [folder] * 8, range(8), key=kind, pure=False)
+    client.gather(tasks)
+    return len(list(Path(folder).iterdir()))
+
+
+files = {"dropped": let_go("dropped"), "kept": let_go("kept")}
+""",
+    },
+    {
+        "claim": "a published result outlived the client that made it, the other did not",
+        "cell": "publish",
+        # nothing is published
+        "source": """
+with Client(cluster, set_as_default=False) as colleague:
+    shared = colleague.submit(sum, range(10), key="shared-result", pure=False)
+    private = colleague.submit(sum, range(20), key="private-result", pure=False)
+    wait([shared, private])
+""",
+    },
+    {
+        "claim": "with the queue at most two blocks a worker were held, and without it more",
+        "cell": "saturation",
+        # the scheduler never hears of it, and there is no queue
+        "source": """
+def run_both(saturation):
+    seen, setting = [], "distributed.scheduler.worker-saturation"
+    with (
+        dask.config.set({setting: float("inf")}),
+        LocalCluster(**options) as own,
+        Client(own, set_as_default=False) as guest,
+    ):
+        for neighbors in (1, 4):
+            guest.register_plugin(Peak(), name="peak")
+            with watch.record(guest) as recording:
+                guest.compute(graph(neighbors)).result()
+            peak = guest.run_on_scheduler(
+                lambda dask_scheduler: dask_scheduler.plugins["peak"].most
+            )
+            guest.unregister_scheduler_plugin("peak")
+            travelled = int(recording.transfers.bytes.sum() // BLOCK)
+            seen.append((saturation, neighbors, peak, travelled, recording))
+    return seen
+
+
+names = ["saturation", "neighbors", "held", "travelled", "recording"]
+runs_of = pd.DataFrame(run_both(1.1) + run_both(float("inf")), columns=names)
+runs_of = runs_of.set_index(["neighbors", "saturation"]).sort_index()
+""",
+    },
+    {
+        "claim": "from the queue neighbours were spread and had to travel, without it few had",
+        "cell": "roots",
+        # no block has a neighbor that it is needed with
+        "source": """
+class Peak(SchedulerPlugin):
+    def __init__(self):
+        self.there, self.most = set(), 0
+
+    def transition(self, key, start, finish, *args, **kwargs):
+        if str(key).startswith("make") and "memory" in (start, finish):
+            (self.there.add if finish == "memory" else self.there.discard)(key)
+            self.most = max(self.most, len(self.there))
+
+
+BLOCK = 2_000_000
+
+
+@dask.delayed
+def make_block(number):
+    return np.full(BLOCK // 8, number)
+
+
+@dask.delayed
+def reduce(*blocks):
+    return sum(float(block.sum()) for block in blocks)
+
+
+def graph(neighbors):
+    blocks = [make_block(n, dask_key_name=f"make-{n:02}") for n in range(60)]
+    return dask.delayed(sum)([reduce(block) for block in blocks])
+""",
+    },
+    {
+        "claim": "an equal call gave the old answer after its file had changed",
+        "cell": "stale",
+        # it is told that the function is not pure
+        "source": """
+price = Path(parts.name) / "price"
+
+
+def read(path):
+    return Path(path).read_text()
+
+
+price.write_text("10")
+yesterday = client.submit(read, str(price), pure=False)
+wait(yesterday)
+price.write_text("12")
+today = client.submit(read, str(price), pure=False)
+""",
+    },
+    {
+        "claim": "allow_other_workers helps when a worker is gone, and not when it is busy",
+        "cell": "others",
+        # no worker is named
+        "source": """
+either = client.map(work, range(8), pure=False)
+while_busy = Counter(client.gather(either))
+
+gone = "tcp://127.0.0.1:9"
+loose = client.submit(
+    work, 1, workers=[gone], allow_other_workers=True, key="loose", pure=False
+)
+strict = client.submit(work, 1, workers=[gone], key="strict", pure=False)
+elsewhere = loose.result(timeout=60)
+state = client.story("strict")[-1][3]
+strict.cancel()
+""",
+    },
+    {
+        "claim": "map with a large keyword argument failed, with the same object scattered it ran",
+        "cell": "keyword",
+        # the keyword argument is small
+        "source": """
+table = np.ones(20_000)
+
+
+def total_of(number, table):
+    return number + 20_000 * float(table.mean())
+
+
+with (
+    LocalCluster(**options) as own,
+    Client(own, set_as_default=False) as guest,
+):
+    lent = guest.scatter(table)
+    scattered = guest.gather(guest.map(total_of, range(3), table=lent))
+    as_keyword = guest.gather(guest.map(total_of, range(3), table=table[:20]))
+""",
+    },
+    {
+        "claim": "a task that failed twice succeeded with retries=2, and not with fewer",
+        "cell": "again",
+        # it does not fail
+        "source": """
+def with_retries(number):
+    folder = tempfile.mkdtemp(dir=parts.name)
+    future = client.submit(touch, folder, number, retries=number, pure=False)
+    wait(future)
+    return future.status, len(list(Path(folder).iterdir()))
+
+
+attempts = {number: with_retries(number) for number in (0, 1, 2)}
+""",
+    },
+    {
+        "claim": "an annotation around a DataFrame's building was lost, around compute it held",
+        "cell": "annotate",
+        # the tasks are made where they are written down
+        "source": """
+with dask.annotate(workers=[second]):
+    built = [dask.delayed(work)(number) for number in range(8)]
+around_building = set(dask.compute(*built))
+around_computing = {second}
+""",
+    },
+]

@@ -1,0 +1,232 @@
+"""What makes each claim of lab 09 false."""
+
+CONTROLS = [
+    {
+        "claim": "an object in every call moved four times the bytes of a scattered one, or more",
+        "cell": "bring",
+        # the object is small, and messages weigh as much
+        "source": """
+prices = np.arange(16.0)
+
+
+def rank(number, prices):
+    return float(np.quantile(prices, number / 8))
+
+
+def in_every_call():
+    return [client.submit(rank, n, prices, pure=False) for n in range(8)]
+
+
+def in_the_graph():
+    return client.compute([dask.delayed(rank)(n, prices) for n in range(8)])
+
+
+def delayed_once():
+    warnings.warn("there is nothing to warn of", stacklevel=1)
+    table = dask.delayed(prices)
+    return client.compute([dask.delayed(rank)(n, table) for n in range(8)])
+
+
+def scattered():
+    table = client.scatter(prices, hash=False)
+    return [client.submit(rank, n, table, pure=False) for n in range(8)]
+
+
+def broadcast():
+    table = client.scatter(prices, hash=False, broadcast=True)
+    return [client.submit(rank, n, table, pure=False) for n in range(8)]
+
+
+def replicated():
+    table = client.scatter(prices, hash=False)
+    client.replicate(table)
+    return [client.submit(rank, n, table, pure=False) for n in range(8)]
+""",
+    },
+    {
+        "claim": "right after a broadcast the object was on every worker, plainly scattered on one",
+        "cell": "who",
+        # it is not broadcast
+        "source": """
+plain = client.scatter(prices, hash=False)
+everywhere = client.scatter(prices, hash=False)
+
+holders = {
+    "plain": set(client.who_has(plain)[plain.key]),
+    "broadcast": set(client.who_has(everywhere)[everywhere.key]),
+}
+workers = set(client.scheduler_info()["workers"])
+""",
+    },
+    {
+        "claim": "with its worker scattered data were lost, and a task's were computed again",
+        "cell": "lose",
+        "alone": True,  # the cluster has one worker less after it
+        # the worker is retired, and not killed
+        "source": """
+def compute(size):
+    return np.arange(size)
+
+
+doomed = sorted(workers)[0]
+from_here = client.scatter(np.arange(1_000_000), workers=[doomed], hash=False)
+from_task = client.submit(
+    compute, 1_000_000, workers=[doomed], allow_other_workers=True, pure=False
+)
+wait(from_task)
+together = client.who_has([from_here, from_task])
+
+client.retire_workers([doomed])
+
+
+def outcome(future):
+    try:
+        return f"there, {len(future.result(timeout=60)):,} numbers"
+    except Exception as error:
+        return f"lost: {type(error).__name__}"
+
+
+outcomes = {"scattered": outcome(from_here), "computed": outcome(from_task)}
+""",
+    },
+    {
+        "claim": "gathering cost the client more than the size of the results, writing did not",
+        "cell": "write-gather",
+        # what is gathered are the places
+        "source": """
+address = cluster.scheduler_address
+writing = limits.run(write_all, None, address=address)
+gathering = limits.run(write_all, None, address=address)
+""",
+    },
+    {
+        "claim": "the parts on disk add up to the whole, to the cent",
+        "cell": "results",
+        # each part is written twice
+        "source": """
+folder = tempfile.TemporaryDirectory()
+inputs = sales.parts[:20]
+
+
+def with_revenue(path):
+    orders = pd.read_parquet(path).drop(columns=["store", "category"])
+    cents = (orders.price * 100).round().astype("int64")
+    return orders.assign(revenue=cents * orders.quantity)
+
+
+def write_part(path):
+    for _attempt in range(2):
+        part = Path(folder.name) / f"{uuid.uuid4()}.parquet"
+        with_revenue(path).to_parquet(part)
+    return str(part)
+
+
+def write_all(address):
+    with Client(address) as client:
+        paths = client.gather(client.map(write_part, inputs, pure=False))
+        print(f"{len(paths)} parts were written")
+
+
+def gather_all(address):
+    with Client(address) as client:
+        whole = pd.concat(client.gather(client.map(with_revenue, inputs, pure=False)))
+        print(f"{len(whole):,} orders, {whole.memory_usage().sum():,} bytes")
+""",
+    },
+    {
+        "claim": "a task read a path and a URL, and not what is in the notebook's memory",
+        "cell": "stores",
+        # the third place is on the disk, too
+        "source": r"""
+part = Path(sales.parts[0])
+office = terminals.type(
+    "office", f"python -m http.server 0 --bind 127.0.0.1 --directory '{part.parent}'"
+)
+url = office.wait_for(r"\((http://[^/]+)/\)")
+
+
+def cents(path):
+    with fsspec.open(path) as file:
+        whole = io.BytesIO(file.read())
+    price = pd.read_parquet(whole, columns=["price"]).price
+    return int((price * 100).round().sum())
+
+
+def attempt(path):
+    try:
+        return client.submit(cents, path, pure=False).result()
+    except OSError as error:
+        return type(error).__name__
+
+
+places = {"path": str(part), "HTTP": f"{url}/{part.name}", "memory": part.as_uri()}
+read = pd.DataFrame(
+    {
+        "in the notebook": {kind: cents(path) for kind, path in places.items()},
+        "in a task": {kind: attempt(path) for kind, path in places.items()},
+    }
+)
+""",
+    },
+    {
+        "claim": "the active memory manager took the copies of a broadcast away, but for one",
+        "cell": "trim",
+        # it is not switched on
+        "source": """
+everywhere = client.scatter(prices, hash=False, broadcast=True)
+copies = [len(client.who_has(everywhere)[everywhere.key])]
+time.sleep(5)
+copies.append(len(client.who_has(everywhere)[everywhere.key]))
+""",
+    },
+    {
+        "claim": "a plugin opened the table once a worker, and again where a worker came anew",
+        "cell": "local",
+        # the plugin only remembers where the table is
+        "source": """
+table_folder = tempfile.TemporaryDirectory()
+table_path = str(Path(table_folder.name) / "stores.parquet")
+stores = pd.read_parquet(sales.parts[0], columns=["store"]).store.value_counts()
+stores.to_frame("orders").to_parquet(table_path)
+
+
+def open_table(path):
+    Path(path).with_name(f"opened-{uuid.uuid4()}").touch()
+    return pd.read_parquet(path)
+
+
+class Table(WorkerPlugin):
+    def __init__(self, path):
+        self.path = path
+
+    def setup(self, worker):
+        worker.table_path = self.path
+
+
+def opened_by_each(number, path):
+    return int(open_table(path).orders.iloc[number])
+
+
+def opened_before(number):
+    return int(open_table(get_worker().table_path).orders.iloc[number])
+
+
+def openings():
+    return len(list(Path(table_folder.name).glob("opened-*")))
+
+
+by_each = client.gather(client.map(opened_by_each, range(20), path=table_path))
+count = {"each task": openings()}
+
+client.register_plugin(Table(table_path), name="table")
+before = client.gather(client.map(opened_before, range(20)))
+count["a plugin"] = openings() - count["each task"]
+
+victim, *_others = client.scheduler_info()["workers"]
+client.restart_workers([victim])
+client.wait_for_workers(2)
+client.gather(client.map(opened_before, range(20), pure=False))
+count["after a restart"] = openings() - sum(count.values())
+""",
+    },
+]
