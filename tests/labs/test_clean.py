@@ -63,7 +63,7 @@ def left_in(folder: Path) -> list[Path]:
         pytest.param("06-running-it-for-others", "tls-try", marks=pytest.mark.labs),
         pytest.param("07-tasks-and-scheduling", "output", marks=pytest.mark.labs),
         pytest.param("08-the-dashboard", "report", marks=pytest.mark.labs),
-        pytest.param("09-distributed-data", "who", marks=pytest.mark.labs),
+        pytest.param("09-distributed-data", "write-gather", marks=pytest.mark.labs),
     ],
 )
 def test_a_lab_that_fails_half_way_leaves_nothing(kernel, tmp_path, lab, last):

@@ -150,7 +150,7 @@ def known(dask_scheduler, kind):
 
 
 def let_go(kind):
-    folder = tempfile.mkdtemp(dir=parts.name)
+    folder = tempfile.mkdtemp(dir=parts)
     tasks = client.map(touch, [folder] * 8, range(8), key=kind, pure=False)
     client.gather(tasks)
     return len(list(Path(folder).iterdir()))
@@ -238,7 +238,7 @@ def graph(neighbors):
         "cell": "stale",
         # it is told that the function is not pure
         "source": """
-price = Path(parts.name) / "price"
+price = parts / "price"
 
 
 def read(path):
@@ -297,7 +297,7 @@ with (
         # it does not fail
         "source": """
 def with_retries(number):
-    folder = tempfile.mkdtemp(dir=parts.name)
+    folder = tempfile.mkdtemp(dir=parts)
     future = client.submit(touch, folder, number, retries=number, pure=False)
     wait(future)
     return future.status, len(list(Path(folder).iterdir()))

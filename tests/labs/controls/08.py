@@ -38,8 +38,7 @@ ward = replace(ward, patients=dict.fromkeys(ward.patients, ward.patients[well]))
         "cell": "report",
         # it is not said
         "source": """
-folder = tempfile.TemporaryDirectory()
-report = {mode: Path(folder.name) / f"{mode}.html" for mode in (None, "inline")}
+report = {mode: terminals.folder / f"{mode}.html" for mode in (None, "inline")}
 
 
 def draw(number):

@@ -104,7 +104,7 @@ gathering = limits.run(write_all, None, address=address)
         "cell": "results",
         # each part is written twice
         "source": """
-folder = tempfile.TemporaryDirectory()
+folder = Path(tempfile.mkdtemp(dir=terminals.folder))
 inputs = sales.parts[:20]
 
 
@@ -116,7 +116,7 @@ def with_revenue(path):
 
 def write_part(path):
     for _attempt in range(2):
-        part = Path(folder.name) / f"{uuid.uuid4()}.parquet"
+        part = folder / f"{uuid.uuid4()}.parquet"
         with_revenue(path).to_parquet(part)
     return str(part)
 
@@ -184,8 +184,8 @@ copies.append(len(client.who_has(everywhere)[everywhere.key]))
         "cell": "local",
         # the plugin only remembers where the table is
         "source": """
-table_folder = tempfile.TemporaryDirectory()
-table_path = str(Path(table_folder.name) / "stores.parquet")
+table_folder = Path(tempfile.mkdtemp(dir=terminals.folder))
+table_path = str(table_folder / "stores.parquet")
 stores = pd.read_parquet(sales.parts[0], columns=["store"]).store.value_counts()
 stores.to_frame("orders").to_parquet(table_path)
 
@@ -212,7 +212,7 @@ def opened_before(number):
 
 
 def openings():
-    return len(list(Path(table_folder.name).glob("opened-*")))
+    return len(list(table_folder.glob("opened-*")))
 
 
 by_each = client.gather(client.map(opened_by_each, range(20), path=table_path))
