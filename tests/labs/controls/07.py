@@ -314,7 +314,10 @@ attempts = {number: with_retries(number) for number in (0, 1, 2)}
 with dask.annotate(workers=[second]):
     built = [dask.delayed(work)(number) for number in range(8)]
 around_building = set(dask.compute(*built))
-around_computing = {second}
+
+with dask.annotate(workers=[second]):
+    built = [dask.delayed(work)(number) for number in range(8, 16)]
+    around_computing = set(dask.compute(*built))
 """,
     },
 ]
