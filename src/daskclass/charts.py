@@ -19,6 +19,7 @@ from bokeh.plotting import figure
 from bokeh.resources import Resources
 
 from daskclass.cast import Cast
+from daskclass.errors import UsageProblem
 from daskclass.labs import METADATA
 from daskclass.limits import Run
 from daskclass.watch import Recording
@@ -137,6 +138,50 @@ def _memory_of_workers(recording: Recording) -> Chart:
     plot.x_range = Range1d(0, max(recording.seconds, frame.seconds.max() if workers else 0) or 1)
     if workers:
         _legend_above(plot)
+    return Chart(plot, text)
+
+
+def thresholds(recording: Recording) -> Chart:
+    """What one worker holds over time: its process, of that what Dask manages and what it does not, and what is on
+    disk; against the thresholds of its configuration.
+
+    Raises
+    ------
+    UsageProblem
+        If the recording is not of exactly one worker with a memory limit.
+    """
+    if len(recording.limits) - recording.restarts != 1:
+        raise UsageProblem(f"thresholds are drawn for one worker; this recording is of {len(recording.limits)}")
+    if not (limit := max(recording.limits.values())):
+        raise UsageProblem("thresholds are shares of a memory limit, and the worker of this recording has none")
+    frame = recording.memory
+    kinds = {
+        "process": frame.process,
+        "managed": frame.managed,
+        "unmanaged": (frame.process - frame.managed).clip(lower=0),
+        "spilled, on disk": frame.spilled,
+    }
+    last = max(recording.seconds, frame.seconds.max() if len(frame) else 0) or 1
+    plot = _plot(x_axis_label="seconds", y_axis_label="MiB", x_range=Range1d(0, last * 1.12))
+    for number, (kind, held) in enumerate(kinds.items()):
+        style = {"line_dash": _DASHES[number], "color": _SHADES[number], "line_width": 2.5}
+        plot.line(frame.seconds, held / _MIB, legend_label=kind, **style)
+    for name, share in recording.thresholds.items():
+        height = share * limit / _MIB
+        plot.add_layout(Span(location=height, dimension="width", line_color="black", line_width=0.7))
+        text = f"{name} {share:.0%}"
+        plot.add_layout(Label(x=last * 1.12, y=height, text=text, text_font_size="11px", text_align="right"))
+    top = max([frame.process.max(), frame.spilled.max(), limit] if len(frame) else [limit])
+    plot.y_range.start, plot.y_range.end = 0, top / _MIB * 1.08
+    if len(frame):
+        _legend_above(plot)
+    crossed = [name for name, share in recording.thresholds.items() if (frame.process > share * limit).any()]
+    most = {kind: held.max() if len(held) else 0 for kind, held in kinds.items()}
+    text = (
+        f"The process held at most {_mib(most['process'])} of {_mib(limit)}, {_mib(most['managed'])} of results and "
+        f"{_mib(most['unmanaged'])} unmanaged; on disk were at most {_mib(most['spilled, on disk'])}. "
+    )
+    text += f"The process crossed: {', '.join(crossed)}." if crossed else "The process crossed no threshold."
     return Chart(plot, text)
 
 

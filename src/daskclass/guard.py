@@ -12,7 +12,8 @@ import logging
 import shutil
 import time
 
-from dask.utils import format_bytes
+import dask.config
+from dask.utils import format_bytes, parse_timedelta
 from distributed import Scheduler, Worker
 from distributed.core import Status
 from distributed.diagnostics.plugin import SchedulerPlugin
@@ -21,7 +22,8 @@ from tornado.ioloop import PeriodicCallback
 
 TOPIC = "daskclass-spill-volume-is-full"
 PATIENCE = 10.0
-"""Seconds in which somebody else may fetch what a paused worker holds, or free it."""
+"""Seconds in which somebody else may fetch what a paused worker holds, or free it. The configuration of scheduler and
+workers may say another time, as ``daskclass.guard.patience``: a number of seconds, or a text such as ``"2s"``."""
 
 _INTERVAL = 0.5
 _FRESH = 15.0  # seconds; a worker tries ten times a second, but Dask logs that it failed only every ten seconds
@@ -39,12 +41,17 @@ def dask_setup(server: Scheduler | Worker) -> None:
         _Watch(server)
 
 
+def _patience() -> float:
+    return float(parse_timedelta(dask.config.get("daskclass.guard.patience", PATIENCE)))
+
+
 class _Watch(logging.Handler):
     """Hears on a worker that spilling fails, and tells the scheduler once the worker is stuck because of it."""
 
     def __init__(self, worker: Worker) -> None:
         super().__init__(logging.ERROR)
         self.worker, self.failed_at, self.stuck_since = worker, float("-inf"), None
+        self.patience = _patience()
         logging.getLogger("distributed.spill").addHandler(self)
         callback = PeriodicCallback(self.look, _INTERVAL * 1000)
         worker.periodic_callbacks[TOPIC] = callback  # which the worker starts and stops with its own
@@ -59,7 +66,7 @@ class _Watch(logging.Handler):
             self.stuck_since = None
             return
         self.stuck_since = self.stuck_since or now
-        if now - self.stuck_since >= PATIENCE:
+        if now - self.stuck_since >= self.patience:
             folder = self.worker.local_directory
             message = {"worker": self.worker.address, "folder": folder, "free": shutil.disk_usage(folder).free}
             self.worker.log_event(TOPIC, message)
@@ -73,6 +80,7 @@ class _FailTasks(SchedulerPlugin):
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.scheduler = scheduler
+        self.patience = _patience()
         self.told_at: dict[str, float] = {}
 
     def log_event(self, topic: str, msg: dict) -> None:
@@ -81,7 +89,7 @@ class _FailTasks(SchedulerPlugin):
             return
         now = self.told_at[worker.address] = time.monotonic()
         doomed = list(worker.processing)
-        if all(now - self.told_at.get(address, float("-inf")) < 2 * PATIENCE for address in scheduler.workers):
+        if all(now - self.told_at.get(address, float("-inf")) < 2 * self.patience for address in scheduler.workers):
             doomed += [*scheduler.queued, *scheduler.unrunnable]
         error = SpillVolumeIsFull(
             f"worker {worker.address} is paused: its memory is full and its spill volume at {msg['folder']} cannot be "

@@ -7,12 +7,13 @@ import io
 import itertools
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import process_time
+from time import monotonic, process_time, sleep
 from typing import Any
 
+import dask.config
 import pandas as pd
 import psutil
 from distributed import Client
@@ -22,7 +23,10 @@ from distributed.utils import key_split
 from fsspec.implementations import local
 from tornado.ioloop import PeriodicCallback
 
+from daskclass.errors import Problem
+
 _INTERVAL = 100  # milliseconds between what a worker tells of its memory; a heartbeat comes twice a second
+_LOOK = 0.02  # seconds between two looks at something that is waited for
 _numbers = itertools.count(1)
 
 _MEMORY = {"seconds": float, "worker": str, "process": int, "managed": int, "spilled": int}
@@ -38,6 +42,8 @@ _TASKS = {
     "outcome": str,
 }
 _WORKERS = {"seconds": float, "workers": int}
+_OF_MEMORY = "distributed.worker.memory"
+_SHARES = ("target", "spill", "pause", "terminate")
 _TRANSFERS = {"start": float, "stop": float, "source": str, "destination": str, "bytes": int, "keys": int}
 
 
@@ -94,6 +100,9 @@ class Recording:
         A row for the beginning and for each change: ``seconds``, ``workers`` (how many there were from then on).
     limits : dict
         Memory limit of each worker in bytes; 0 where it has none.
+    thresholds : dict
+        The four shares of that limit, ``target``, ``spill``, ``pause`` and ``terminate``, as the workers alive at the
+        end have them in their configuration; without those that are switched off.
     peaks : dict
         The most resident memory that each worker process alive at the end ever held, in bytes, as its system
         counted it.
@@ -107,6 +116,7 @@ class Recording:
     transfers: pd.DataFrame = field(default_factory=lambda: _frame([], _TRANSFERS), repr=False)
     workers: pd.DataFrame = field(default_factory=lambda: _frame([], _WORKERS), repr=False)
     limits: dict[str, int] = field(default_factory=dict)
+    thresholds: dict[str, float] = field(default_factory=dict)
     peaks: dict[str, int] = field(default_factory=dict)
     restarts: int = 0
 
@@ -141,8 +151,34 @@ def record(client: Client) -> Iterator[Recording]:
         recording.restarts = len(client.get_events("worker-restart-memory")) - restarts_before
         on_workers = client.run(_of_worker, since=found["started"], on_error="ignore")
         recording.peaks = {address: worker["peak"] for address, worker in on_workers.items()}
+        recording.thresholds = next((worker["thresholds"] for worker in on_workers.values()), {})
         moved = [row for worker in on_workers.values() for row in worker["transfers"]]
         recording.transfers = _frame(sorted(moved, key=lambda row: row["start"]), _TRANSFERS)
+
+
+def until(condition: Callable[[], Any], what: str, *, seconds: float = 60) -> Any:
+    """Wait until `condition()` is true of something that nobody can be told of, and return what it returned.
+
+    Parameters
+    ----------
+    condition : callable
+        Looked at fifty times a second.
+    what : str
+        What is waited for, in the words of the message if it does not come.
+    seconds : float
+        How long to wait.
+
+    Raises
+    ------
+    Problem
+        If it is not true in time.
+    """
+    end = monotonic() + seconds
+    while not (found := condition()):
+        if monotonic() > end:
+            raise Problem(f"waited {seconds:g} s, and {what} did not happen; is the cluster still there and idle?")
+        sleep(_LOOK)
+    return found
 
 
 class _Recorder(SchedulerPlugin):
@@ -270,6 +306,7 @@ def _of_worker(dask_worker, since: float) -> dict[str, Any]:
     """What only the worker itself knows."""
     return {
         "peak": peak_bytes(),
+        "thresholds": {name: share for name in _SHARES if (share := dask.config.get(f"{_OF_MEMORY}.{name}"))},
         "transfers": [
             {
                 "start": moved["start"] - since,
