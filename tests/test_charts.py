@@ -8,6 +8,7 @@ import pytest
 
 from daskclass import charts, limits
 from daskclass.cast import Cast
+from daskclass.errors import UsageProblem
 from daskclass.watch import Recording
 
 
@@ -136,3 +137,51 @@ def test_a_recording_without_tasks_can_be_drawn(cluster):
     assert charts.tasks(cluster).summary == (
         "0 tasks on 0 threads, which were busy 0% of the time; worker 1 and worker 2 had nothing to do."
     )
+
+
+def test_an_old_peak_is_not_told(cluster):
+    assert "310 MiB between two looks" in charts.memory(cluster).summary
+    cluster.peaks_before = {"a": 310 << 20}
+    assert "between two looks" not in charts.memory(cluster).summary
+
+
+def test_what_is_not_computing_has_the_dashboards_colours(cluster):
+    drawn = {renderer.glyph.fill_color for renderer in charts.tasks(cluster).figure.renderers}
+    assert "#b0483b" in drawn
+    assert len(drawn) == 2
+
+
+def alone(**changes) -> Recording:
+    """One worker of 400 MiB that spilled."""
+    memory = pd.DataFrame(
+        [(0.0, "a", 100 << 20, 20 << 20, 0), (1.0, "a", 330 << 20, 200 << 20, 50 << 20)],
+        columns=["seconds", "worker", "process", "managed", "spilled"],
+    )
+    shares = {"target": 0.6, "spill": 0.7, "pause": 0.8, "terminate": 0.95}
+    return Recording(**({"seconds": 1.0, "memory": memory, "limits": {"a": 400 << 20}, "thresholds": shares} | changes))
+
+
+def test_thresholds_are_drawn_and_who_crossed_them():
+    chart = charts.thresholds(alone())
+    assert chart.summary == (
+        "The process held at most 330 MiB of 400 MiB, 200 MiB of results and 130 MiB unmanaged; on disk were at most "
+        "50 MiB. The process crossed: target, spill, pause."
+    )
+    page = chart.html()
+    for share in ("target 60%", "spill 70%", "pause 80%", "terminate 95%"):
+        assert share in page
+
+
+def test_without_thresholds_none_is_drawn():
+    chart = charts.thresholds(alone(thresholds={}))
+    assert chart.summary.endswith("The process crossed no threshold.")
+    assert "pause 80%" not in chart.html()
+
+
+@pytest.mark.parametrize(
+    ("limits", "text"),
+    [({}, "this recording is of 0"), ({"a": 1, "b": 1}, "this recording is of 2"), ({"a": 0}, "has none")],
+)
+def test_thresholds_are_of_one_worker_with_a_limit(limits, text):
+    with pytest.raises(UsageProblem, match=text):
+        charts.thresholds(alone(limits=limits))

@@ -81,6 +81,23 @@ def test_who_waits_is_told(started):
         assert client.submit(pow, 2, 5).result(timeout=60) == 32
 
 
+def test_its_patience_can_be_configured(started, monkeypatch):
+    monkeypatch.setenv("DASK_DASKCLASS__GUARD__PATIENCE", "1.5s")
+    with started("--preload", "daskclass.guard") as client:
+        futures = stuck(client)
+        while not client.get_events(guard.TOPIC):
+            time.sleep(0.1)
+        paused = next(
+            when
+            for address in client.scheduler_info()["workers"]
+            for when, event in client.get_events(address)
+            if event.get("status") == "paused"
+        )
+        said = client.get_events(guard.TOPIC)[0][0]
+        assert 1 < said - paused < guard.PATIENCE
+        client.cancel(futures)
+
+
 def test_without_the_guard_nobody_is_told(started):
     with started() as client:
         futures = stuck(client)

@@ -13,6 +13,7 @@ import pytest
 from distributed import Client, LocalCluster
 
 from daskclass import charts, clusters, limits, watch
+from daskclass.errors import Problem, UsageProblem
 
 
 @pytest.fixture(scope="module")
@@ -204,3 +205,36 @@ def test_file_reads_sees_what_dask_reads_here_and_only_inside(small_sales):
     before = reads.bytes
     len(frame.compute(scheduler="synchronous"))
     assert reads.bytes == before
+
+
+def test_until_returns_what_came_or_says_what_did_not():
+    looks = iter([0, "", "there"])
+    assert watch.until(lambda: next(looks), "it") == "there"
+    with pytest.raises(Problem, match=r"waited 0.05 s, and the end of the world did not happen"):
+        watch.until(lambda: None, "the end of the world", seconds=0.05)
+
+
+def test_a_closed_client_cannot_be_recorded():
+    with LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0") as cluster:
+        client = Client(cluster, set_as_default=False)
+        client.close()
+        with pytest.raises(UsageProblem, match="this client is closed"), watch.record(client):
+            pytest.fail("it began to record")
+
+
+def test_thresholds_are_those_of_the_workers(recorded):
+    recording = recorded[0]
+    assert recording.thresholds == {"target": 0.6, "spill": 0.7, "pause": 0.8, "terminate": 0.95}
+
+
+def test_an_old_peak_is_known_as_such(client):
+    def hold(megabytes):
+        return len(bytes(range(250)) * (megabytes * 4_000))
+
+    with watch.record(client) as first:
+        client.gather(client.map(hold, [200, 200], pure=False))
+    with watch.record(client) as second:
+        client.gather(client.map(hold, [1, 1], pure=False))
+    assert any(peak > first.peaks_before[worker] for worker, peak in first.peaks.items())
+    assert all(peak - second.peaks_before[worker] < 20_000_000 for worker, peak in second.peaks.items())
+    assert second.peaks_before.keys() == second.peaks.keys()

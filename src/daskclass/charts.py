@@ -27,6 +27,8 @@ from daskclass.watch import Recording
 _HEIGHT = 260
 _DASHES = ("solid", "dashed", "dotted", "dotdash", "dashdot")
 _SHADES = ("#1b4b72", "#e8a33d", "#5b8c5a", "#b0483b", "#7d6b91", "#9a9a9a")
+_ACTIONS = {"transfer": "#b0483b", "disk-read": "#e8a33d", "disk-write": "#e8a33d", "deserialize": "#9a9a9a"}
+_KINDS = ("#1b4b72", "#5b8c5a", "#7d6b91", "#a8c5da", "#9a9a9a")  # of computed tasks; the colours above are taken
 _MIB = 2**20
 _BOX = (0.25, 0.2)  # half of the width and height of a process in the picture of a cast
 
@@ -128,7 +130,8 @@ def _memory_of_workers(recording: Recording) -> Chart:
     workers, limit = frame.worker.nunique(), max(recording.limits.values(), default=0)
     again = ", a restarted one counted anew" if recording.restarts else ""
     text = f"{workers} workers{again}. At most {_mib(top)} on one of them, looked at ten times a second"
-    if (peak := max(recording.peaks.values(), default=0)) >= top > 0:
+    new = [peak for worker, peak in recording.peaks.items() if peak > recording.peaks_before.get(worker, 0)]
+    if (peak := max(new, default=0)) >= top > 0:
         text += f" ({_mib(peak)} between two looks)"
     if limit:
         _limit_line(plot, limit)
@@ -189,6 +192,8 @@ def tasks(recording: Recording) -> Chart:
     """Which worker did what when: a row for each thread that worked, a bar for each thing done.
 
     Workers are numbered in the order of their addresses, also those that had nothing to do: they have an empty row.
+    What a worker does besides computing is hatched, in the dashboard's colours: red for the network, orange for the
+    disk, grey for unpickling.
     """
     frame = recording.tasks.copy()
     numbers = {address: number + 1 for number, address in enumerate(sorted({*recording.limits, *frame.worker}))}
@@ -200,11 +205,14 @@ def tasks(recording: Recording) -> Chart:
     plot = _plot(y_range=rows, x_range=Range1d(0, last), x_axis_label="seconds")
     most = frame.groupby("what").apply(lambda rows: (rows.stop - rows.start).sum(), include_groups=False)
     names = list(most.sort_values(ascending=False).index) if len(frame) else []
-    for number, name in enumerate(names):
+    kinds = [name for name in names if name not in _ACTIONS]
+    for name in names:
         source = ColumnDataSource(frame.loc[frame.what == name, ["row", "start", "stop"]])
-        style = {"fill_color": _SHADES[min(number, len(_SHADES) - 1)], "line_color": "white", "line_width": 0.5}
-        hatch = {"hatch_pattern": "/", "hatch_alpha": 0.5} if name == "transfer" else {}
-        label = {"legend_label": name} if number < len(_SHADES) - 1 else {}
+        number = len(_KINDS) if name in _ACTIONS else kinds.index(name)
+        colour = _ACTIONS.get(name) or _KINDS[min(number, len(_KINDS) - 1)]
+        style = {"fill_color": colour, "line_color": "white", "line_width": 0.5}
+        hatch = {"hatch_pattern": "/", "hatch_alpha": 0.5} if name in _ACTIONS else {}
+        label = {"legend_label": name} if name in _ACTIONS or number < len(_KINDS) - 1 else {}
         plot.hbar(y="row", left="start", right="stop", height=0.8, source=source, **style, **hatch, **label)
     if names:
         _legend_above(plot)

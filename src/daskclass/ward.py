@@ -33,7 +33,7 @@ _ORDERS, _PIECES, _ROUNDS = 1_500_000, 16, 30
 _FILES = 6  # as many as have them; of smaller data the orders come more than once
 _TINY = 1_000  # tasks
 _KEPT = 45_000_000  # bytes that each task keeps where memory is tight
-_HELD, _LET_GO = 0.06, 0.02  # seconds, by turns, in which a slow worker's interpreter is held and let go
+_HELD, _LET_GO = 0.1, 0.02  # seconds, by turns, in which a slow worker's interpreter is held and let go
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Ward:
 
 
 def admit(client: Client, sales: Sales) -> Ward:
-    """Record the six ways on `client`'s cluster, one after another.
+    """Record the six ways on `client`'s cluster, one after another, when nothing is on disk of the one before.
 
     Parameters
     ----------
@@ -115,6 +115,7 @@ def admit(client: Client, sales: Sales) -> Ward:
     order = random.SystemRandom().sample(sorted(ways), len(ways))
     patients = {}
     for letter, name in zip("ABCDEF", order, strict=True):
+        _settle(client, pieces + stores)
         if name == "slow worker":
             with _one_slow_worker(client):
                 patients[letter] = _record(client, ways[name])
@@ -151,6 +152,20 @@ def _each_with_its_table(client: Client, pieces: list, table: np.ndarray) -> lis
         return [client.submit(with_table, piece, table, key=f"draw-{uuid.uuid4()}") for piece in pieces]
 
 
+def _settle(client: Client, data: list) -> None:
+    """Have all of `data` in memory again, and nothing on disk, whatever ran before."""
+
+    def is_settled() -> bool:
+        client.gather(client.map(len, data, pure=False))
+        return not _on_disk(client)
+
+    watch.until(is_settled, "the return of the data to memory")
+
+
+def _on_disk(client: Client) -> int:
+    return sum(client.run(lambda dask_worker: len(getattr(dask_worker.data, "slow", ()))).values())
+
+
 def _record(client: Client, way: Callable[[Client], list]) -> Patient:
     with traffic.through_scheduler(client) as passed, watch.record(client) as recording:
         futures = way(client)
@@ -158,6 +173,10 @@ def _record(client: Client, way: Callable[[Client], list]) -> Patient:
             wait(futures)
         if errors := [future.exception() for future in futures if future.status == "error"]:
             raise errors[0]
+    if recording.restarts:
+        raise Problem(
+            "a worker was restarted for its memory, and what was scattered is lost; give workers 600 MiB each"
+        )
     return Patient(recording, passed)
 
 

@@ -23,7 +23,7 @@ from distributed.utils import key_split
 from fsspec.implementations import local
 from tornado.ioloop import PeriodicCallback
 
-from daskclass.errors import Problem
+from daskclass.errors import Problem, UsageProblem
 
 _INTERVAL = 100  # milliseconds between what a worker tells of its memory; a heartbeat comes twice a second
 _LOOK = 0.02  # seconds between two looks at something that is waited for
@@ -106,6 +106,8 @@ class Recording:
     peaks : dict
         The most resident memory that each worker process alive at the end ever held, in bytes, as its system
         counted it.
+    peaks_before : dict
+        The same of each worker that was there at the beginning: a peak that is not above it is older than the block.
     restarts : int
         How often a nanny restarted its worker because of memory.
     """
@@ -118,6 +120,7 @@ class Recording:
     limits: dict[str, int] = field(default_factory=dict)
     thresholds: dict[str, float] = field(default_factory=dict)
     peaks: dict[str, int] = field(default_factory=dict)
+    peaks_before: dict[str, int] = field(default_factory=dict)
     restarts: int = 0
 
 
@@ -127,11 +130,16 @@ def record(client: Client) -> Iterator[Recording]:
 
     Raises
     ------
+    UsageProblem
+        If the client is not connected any more.
     RuntimeError
         From distributed, if the scheduler is gone when the block ends.
     """
+    if client.status != "running":
+        raise UsageProblem(f"this client is {client.status}; run the lab's first cell again for a new one")
     recording, name = Recording(), f"daskclass-recorder-{os.getpid()}-{next(_numbers)}"
     restarts_before = len(client.get_events("worker-restart-memory"))
+    recording.peaks_before = client.run(peak_bytes)
     client.register_plugin(_Recorder(), name=name)
     client.register_plugin(_Teller(name), name=name)
     client.register_plugin(_NannyTeller(name), name=name)

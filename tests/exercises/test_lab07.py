@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from distributed import Client, LocalCluster
@@ -72,10 +74,29 @@ def test_a_place_needs_two_workers(judged, alone):
     assert "has 1 workers, and the question needs 2" in judged(lab07.place, only, client=alone).message
 
 
-def test_every_advice_is_reached(unreached, haystack, alone):
+@pytest.fixture
+def busy(monkeypatch):
+    """A client of two workers whose threads are busy, and a judge who is in a hurry."""
+    monkeypatch.setattr(lab07, "_SECONDS", 0.2)
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as client:
+        naps = [
+            client.submit(time.sleep, 2, workers=[worker], pure=False) for worker in client.scheduler_info()["workers"]
+        ]
+        yield client
+        client.gather(naps)
+
+
+def test_a_place_where_nothing_runs_is_said(judged, busy):
+    second = max(busy.scheduler_info()["workers"])
+    assert "did not run in 0.2 seconds" in judged(lab07.place, second, client=busy).message
+
+
+def test_every_advice_is_reached(unreached, haystack, alone, busy):
     rows = [(exercise, answer, {"client": haystack}) for exercise, answer, _advice in CASES.values()]
     rows += [(exercise, answer, {"client": haystack}) for exercise, answer, _advice in told_apart(haystack)]
     rows += [(lab07.place, next(iter(alone.scheduler_info()["workers"])), {"client": alone})]
+    rows += [(lab07.place, max(busy.scheduler_info()["workers"]), {"client": busy})]
     rows += [(lab07.needle, ("hay-1", "tcp://127.0.0.1:1"), {"client": alone})]
     assert unreached(lab07, rows) == []
 

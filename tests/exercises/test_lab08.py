@@ -26,7 +26,7 @@ CASES = {
     "diagnosis, missing": (lab08.diagnosis, {"A": "skew"}, "Missing: B, C, D, E, F"),
     "diagnosis, more": (lab08.diagnosis, NAMES | {"G": "skew"}, "G: there is no such one"),
     "diagnosis, no name": (lab08.diagnosis, NAMES | {"A": "flu"}, "`'flu'` for A is none of skew, tiny tasks"),
-    "diagnosis, none": (lab08.diagnosis, NAMES | {"A": None}, "`None` for A is none of"),
+    "diagnosis, none": (lab08.diagnosis, NAMES | {"A": None}, "`NoneType` for A is none of"),
     **{
         f"diagnosis, {name}": (
             lab08.diagnosis,

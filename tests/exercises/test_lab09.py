@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import threading
+import time
+import uuid
 from pathlib import Path
 
 import pandas as pd
@@ -40,7 +43,8 @@ LIGHTER = {
     "raises": (fails, "It raised KeyError"),
     "seven": (seven, "a list of 8 futures"),
     "nothing": (lambda client, prices, rank: 5, "a list of 8 futures"),
-    "results": (results, "should be futures"),
+    "in the notebook": (results, "was called in the notebook"),
+    "numbers": (lambda client, prices, rank: [1.0] * 8, "should be futures"),
     "a task raises": (fails_on_the_worker, "A task raised ZeroDivisionError"),
     "backwards": (backwards, "in this order"),
     "heavy": (in_every_call, "16 times the array"),
@@ -76,6 +80,25 @@ def writes_nothing(path, folder):
 def writes_one(path, folder):
     dear(path).to_parquet(f"{folder}/dear.parquet")
     return f"{folder}/dear.parquet"
+
+
+def naps(client, prices, rank):
+    return [client.submit(time.sleep, 1, pure=False) for _ in range(8)]
+
+
+def writes_anywhere(path, folder):
+    part = f"{folder}/{uuid.uuid4()}.parquet"
+    dear(path).to_parquet(part)
+    return part
+
+
+def changes_prices(path, folder):
+    dear(path).assign(price=900.0).to_parquet(named(path, folder))
+    return str(named(path, folder))
+
+
+def with_a_lock(lock=threading.Lock()):  # noqa: B008
+    return lambda path, folder: lock.acquire()
 
 
 def leaves_more(path, folder):
@@ -119,7 +142,10 @@ DEAR = {
     "one file": (writes_one, "written to the same file"),
     "one more": (leaves_more, "that it did not speak of"),
     "no Parquet": (writes_text, "cannot be read as Parquet"),
-    "no price": (loses_the_price, "no column `price`"),
+    "no price": (loses_the_price, "has no column order_id, day, customer, price"),
+    "two places": (writes_anywhere, "it wrote to two places"),
+    "other prices": (changes_prices, "and not the same: "),
+    "with a lock": (with_a_lock(), "cannot be sent to a worker"),
     "all": (writes_all, "All orders were written"),
     "above": (above_900, "exactly 900.00 are missing"),
     "cheap": (cheap, "cost 900.00 or more"),
@@ -148,10 +174,19 @@ def test_a_wrong_part_has_advice_of_its_own(name, judged, large_sales):
     assert advice in verdict.message
 
 
-def test_every_advice_is_reached(unreached, large_sales):
+def test_a_task_that_does_not_end_is_said(judged, monkeypatch):
+    monkeypatch.setattr(lab09, "_SECONDS", 0.2)
+
+    assert "not done within 0.2 seconds" in judged(lab09.lighter, naps).message
+
+
+def test_every_advice_is_reached(unreached, large_sales, monkeypatch):
     rows = [(lab09.lighter, answer, {}) for answer, _ in LIGHTER.values()]
     rows += [(lab09.dear_part, answer, {"sales": large_sales}) for answer, _ in DEAR.values()]
-    assert unreached(lab09, rows) == []
+    early = unreached(lab09, rows)
+    monkeypatch.setattr(lab09, "_SECONDS", 0.2)
+    left = unreached(lab09, [(lab09.lighter, naps, {})])
+    assert set(early) & set(left) == set()
 
 
 @pytest.mark.parametrize("way", ["broadcast", "delayed"])

@@ -31,15 +31,16 @@ def test_on_a_cluster_that_the_environment_names(lab, kernel, tmp_path, monkeypa
     with clusters.start() as cluster:
         workers = {worker.server_id for worker in cluster.scheduler.workers.values()}
         monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", cluster.scheduler_address)
-        run_all(lab, kernel, tmp_path)
+        # From lab 07 on a cell may be run again, as one does who looks twice, and claims still hold.
+        run_all(lab, kernel, tmp_path, times=2 if lab.name >= "07" else 1)
         assert {worker.server_id for worker in cluster.scheduler.workers.values()} == workers
 
 
-def run_all(lab, kernel, tmp_path):
+def run_all(lab, kernel, tmp_path, times=1):
     notebook, before = nbformat.read(lab, as_version=4), status()
     with kernel(notebook) as run:
         for cell in notebook.cells:
-            if cell.cell_type == "code":
+            for _time in range(times if cell.cell_type == "code" else 0):
                 run(cell)
                 assert not [output for output in cell.outputs if output.output_type == "error"]
                 assert not [text for text in cell.outputs if text.get("name") == "stderr" and "Traceback" in text.text]

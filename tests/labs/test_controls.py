@@ -1,4 +1,7 @@
-"""Every claim has a control: one cell changed so that its cause is gone, and then exactly this claim is false."""
+"""Every claim has a control: one cell changed so that its cause is gone, and then exactly this claim is false.
+
+A claim that says two things may have two of them.
+"""
 
 import runpy
 from pathlib import Path
@@ -37,8 +40,8 @@ def faults(claims: list[tuple[str, str, bool]], sources: dict[str, str], control
             found.append(f"a control has claim, cell and source, perhaps alone; {name!r} has {sorted(control)}")
         elif name not in texts:
             found.append(f"a control for a claim that is gone: {name!r}")
-        elif controlled.count(name) > 1:
-            found.append(f"two controls for {name!r}")
+        elif controls.count(control) > 1:
+            found.append(f"the same control for {name!r} twice")
         elif control["cell"] not in sources:
             found.append(f"the control for {name!r} changes a cell that is not there: {control['cell']!r}")
         elif list(sources).index(control["cell"]) >= list(sources).index(cell_of[name]):
@@ -81,7 +84,7 @@ def test_no_file_of_controls_without_a_lab():
             ],
             "a claim that is gone: 'it held'",
         ),
-        ([{"claim": "it holds", "cell": "cause", "source": "x = 2"}] * 2, "two controls"),
+        ([{"claim": "it holds", "cell": "cause", "source": "x = 2"}] * 2, "the same control for 'it holds' twice"),
     ],
 )
 def test_what_is_wrong_with_controls_is_said(controls, fault):

@@ -64,6 +64,9 @@ class Exercise:
             shown = _shown(answer)
             got = f"`{self.variable}` is {shown}. " if shown else ""
             return Verdict(NOT_YET, f"{got}{advice}")
+        except Exception as error:  # an answer of a kind that nobody thought of is a wrong answer, too
+            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            return Verdict(NOT_YET, f"It could not be checked ({reason}). Is it of the kind that is asked for?")
 
     def check(self, answer: Any, *live: Any) -> None:
         """Say whether `answer` is right, in a line under the cell. Never raises for a wrong answer."""

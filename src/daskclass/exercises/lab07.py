@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterable
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 from distributed import Client, Future
@@ -12,6 +13,7 @@ from distributed import Client, Future
 from daskclass.exercises.exercise import Exercise, TryNext
 
 HAY = "hay"
+_SECONDS = 60.0
 _STALKS, _STALK, _NEEDLE = 40, 5_000, 100_000  # how many, and bytes
 
 
@@ -30,13 +32,15 @@ def _judge_median(answer, orders_at) -> str:
         raise TryNext("That is in dollars; the place in `orders_at` is in cents.")
     if answer == int(np.argmax(orders_at)):
         raise TryNext("That is the price with the most orders (the mode). Half of the orders are to be at or below it.")
+    if isinstance(answer, Integral) and abs(answer - right) == 1:
+        raise TryNext("Off by one cent. Is it the *first* price at which half is reached?")
     mean = float(np.average(np.arange(len(orders_at)), weights=orders_at))
     if abs(answer - mean) < 0.5 < abs(answer - right):
-        raise TryNext("That is the mean.")
+        raise TryNext(
+            "That is the mean. These prices are spread so evenly that it is next to the middle; most data are not."
+        )
     if answer == np.median(orders_at):
         raise TryNext("That is the middle of the counts. The counts say how many orders there are; add them up.")
-    if abs(answer - right) == 1:
-        raise TryNext("Off by one cent. Is it the *first* price at which half is reached?")
     raise TryNext("`orders_at.cumsum()` says how many orders cost so much or less. Where does it reach half of all?")
 
 
@@ -65,7 +69,10 @@ def _judge_place(answer, client: Client) -> str:
     one = client.submit(int, 1, workers=workers[:1], pure=False)
     many = client.submit(bytes, 20_000_000, workers=workers[1:], pure=False)
     both = client.submit(lambda a, b: len(b) + a, one, many, pure=False)
-    both.result(timeout=60)
+    try:
+        both.result(timeout=_SECONDS)
+    except TimeoutError:
+        raise TryNext(f"It was tried, and did not run in {_SECONDS:g} seconds. Are both workers idle?") from None
     (ran_on,) = client.who_has(both)[both.key]
     if ran_on != answer:
         raise TryNext("It was tried, and ran on the other. What would have to travel in each case?")
@@ -94,17 +101,24 @@ def hay(client: Client) -> list[Future]:
     The results are there as long as somebody holds what this returns.
     """
     workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
-    mark, larger = secrets.token_hex(2), secrets.randbelow(_STALKS)
+    mark, larger = time.time_ns(), secrets.randbelow(_STALKS)
     held = []
     for number in range(_STALKS):
         content = bytes(_NEEDLE if number == larger else _STALK)
-        data = {f"{HAY}-{mark}-{number:02}": content}
+        data = {f"{HAY}-{mark:x}-{number:02}": content}
         held += client.scatter(data, workers=[secrets.choice(workers)], hash=False).values()
     return held
 
 
+def _hay_of(client: Client) -> dict[str, int]:
+    """Bytes of each result of the last haystack: an earlier one may be on its way out."""
+    sizes = {key: size for key, size in client.nbytes(summary=False).items() if str(key).startswith(f"{HAY}-")}
+    last = max((key.rpartition("-")[0] for key in sizes), default="")
+    return {key: size for key, size in sizes.items() if key.startswith(last)}
+
+
 def _judge_needle(answer, client: Client) -> str:
-    sizes = {key: size for key, size in client.nbytes(summary=False).items() if str(key).startswith(HAY)}
+    sizes = _hay_of(client)
     if not sizes:
         raise TryNext("There is no hay on this cluster: run the line `hay = lab07.hay(client)` once more.")
     if isinstance(answer, str | dict | set) or not isinstance(answer, Iterable):

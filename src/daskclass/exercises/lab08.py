@@ -8,7 +8,7 @@ from daskclass.exercises.exercise import Exercise, TryNext
 from daskclass.ward import HEALTHY, SICKNESSES, Ward
 
 PAGES = {
-    "lost": ("events",),
+    "lost": ("events", "info"),
     "slow line": ("profile",),
     "busy scheduler": ("system",),
     "failed": ("exceptions",),
@@ -61,8 +61,8 @@ def _judge_diagnosis(answer, ward: Ward) -> str:
     answer = _by_name(answer, ward.names, "letters")
     said = {letter: name.strip().lower() if isinstance(name, str) else name for letter, name in answer.items()}
     for letter, name in said.items():
-        if name not in names:
-            raise TryNext(f"`{name!r}` for {letter} is none of {', '.join(names)}.")
+        if not isinstance(name, str) or name not in names:
+            raise TryNext(f"`{_shown(name)}` for {letter} is none of {', '.join(names)}.")
     wrong = [letter for letter in ward.names if said[letter] != ward.names[letter]]
     if wrong:
         first = wrong[0]
@@ -92,6 +92,10 @@ diagnosis = Exercise(
         "Of the three that are left, one has a task that is far longer than the others, and one has two unlike rows.",
     ),
 )
+
+
+def _shown(name) -> str:
+    return repr(name) if isinstance(name, str) else type(name).__name__
 
 
 def _by_name(answer, expected: Mapping, what: str) -> dict:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from distributed import Client, Future
+from distributed import Client, Future, get_worker, wait
 
 from daskclass import traffic
 from daskclass.exercises.exercise import Exercise, TryNext
@@ -16,6 +16,7 @@ from daskclass.sales import Sales
 
 CALLS = 8
 DEAR = 900.0
+_SECONDS = 60.0
 _LIGHT = 3.5  # times the array: into the scheduler, out of it, and once between workers
 
 
@@ -23,28 +24,44 @@ def _judge_lighter(answer, client: Client, prices: np.ndarray, rank: Callable) -
     if not callable(answer):
         raise TryNext("It should be a function that takes the client, the array and the function to call.")
     expected = [rank(number, prices) for number in range(CALLS)]
+
+    def in_a_task(number, prices):
+        try:
+            get_worker()
+        except ValueError:
+            raise RuntimeError("`rank` was called in the notebook; let tasks call it") from None
+        return rank(number, prices)
+
     before = _between_workers(client)
     with traffic.through_scheduler(client) as passed:
         try:
-            futures = answer(client, prices, rank)
+            futures = answer(client, prices, in_a_task)
         except Exception as error:
             raise TryNext(f"It raised {type(error).__name__}: {error}") from error
         if not isinstance(futures, list | tuple) or len(futures) != CALLS:
             raise TryNext(f"It should return a list of {CALLS} futures.")
         if not all(isinstance(future, Future) for future in futures):
             raise TryNext("What it returns should be futures: what `client.submit` gives back.")
-        try:
-            results = client.gather(list(futures))
-        except Exception as error:
-            raise TryNext(f"A task raised {type(error).__name__}: {error}") from error
+        results = _gathered(client, list(futures))
     moved = passed.received + passed.sent + _between_workers(client) - before
-    if results != expected:
+    if not all(isinstance(result, float) and result == right for result, right in zip(results, expected, strict=True)):
         raise TryNext("The results are not those of `rank(0, prices)` to `rank(7, prices)`, in this order.")
     if moved > _LIGHT * prices.nbytes:
         raise TryNext(
             f"The results are right, and {moved / 1e6:,.0f} MB moved: {moved / prices.nbytes:.0f} times the array."
         )
     return f"{moved / 1e6:,.0f} MB moved, {moved / prices.nbytes:.1f} times the array, where it was 16 times before."
+
+
+def _gathered(client: Client, futures: list[Future]) -> list:
+    try:
+        with client.as_current():
+            wait(futures, timeout=_SECONDS)
+        return client.gather(futures)
+    except TimeoutError:
+        raise TryNext(f"The tasks were not done within {_SECONDS:g} seconds. May a worker run them?") from None
+    except Exception as error:
+        raise TryNext(f"A task raised {type(error).__name__}: {error}") from error
 
 
 def _between_workers(client: Client) -> int:
@@ -73,11 +90,11 @@ def _judge_dear_part(answer, client: Client, sales: Sales) -> str:
         raise TryNext("It should be a function that takes a path and a folder.")
     inputs = sales.parts[:2]
     with tempfile.TemporaryDirectory() as folder:
-        futures = [client.submit(answer, path, folder, pure=False) for path in inputs]
         try:
-            paths = client.gather(futures)
-        except Exception as error:
-            raise TryNext(f"A task raised {type(error).__name__}: {error}") from error
+            futures = [client.submit(answer, path, folder, pure=False) for path in inputs]
+        except TypeError as error:
+            raise TryNext(f"It cannot be sent to a worker: {error}") from error
+        paths = _gathered(client, futures)
         for path in paths:
             if not isinstance(path, str):
                 raise TryNext(f"It should return the path as text, and returned {type(path).__name__}.")
@@ -87,6 +104,8 @@ def _judge_dear_part(answer, client: Client, sales: Sales) -> str:
                 raise TryNext("It returned a path, and there is no such file.")
         if len(set(paths)) < len(inputs):
             raise TryNext("Two inputs were written to the same file. Take the part's name from its input.")
+        if _gathered(client, [client.submit(answer, inputs[0], folder, pure=False)]) != paths[:1]:
+            raise TryNext("Called twice for the same input, it wrote to two places. A task may be run twice.")
         if len(list(Path(folder).iterdir())) > len(inputs):
             raise TryNext("There are files in the folder that it did not speak of.")
         rows = 0
@@ -100,16 +119,22 @@ def _right_rows(written: str, source: str) -> int:
         part = pd.read_parquet(written)
     except Exception as error:
         raise TryNext(f"What it wrote cannot be read as Parquet: {type(error).__name__}.") from error
-    if "price" not in part.columns:
-        raise TryNext("What it wrote has no column `price`. Keep all columns.")
-    prices = pd.read_parquet(source, columns=["price"]).price
-    expected = int((prices >= DEAR).sum())
-    if len(part) == len(prices):
+    orders = pd.read_parquet(source)
+    if missing := [name for name in orders.columns if name not in part.columns]:
+        raise TryNext(f"What it wrote has no column {', '.join(missing)}. Keep all columns.")
+    if len(part) == len(orders):
         raise TryNext("All orders were written. Keep those of 900.00 and more.")
-    if len(part) == int((prices > DEAR).sum()) != expected:
+    dear = orders[orders.price >= DEAR]
+    if len(part) == int((orders.price > DEAR).sum()) != len(dear):
         raise TryNext("Orders of exactly 900.00 are missing.")
-    if len(part) != expected or (part.price < DEAR).any():
-        raise TryNext(f"{len(part):,} orders were written, and {expected:,} cost 900.00 or more.")
+    if len(part) != len(dear):
+        raise TryNext(f"{len(part):,} orders were written, and {len(dear):,} cost 900.00 or more.")
+    try:
+        part = part[orders.columns].sort_values("order_id", ignore_index=True)
+        pd.testing.assert_frame_equal(part, dear.sort_values("order_id", ignore_index=True), check_dtype=False)
+    except (AssertionError, TypeError, ValueError) as error:
+        difference = str(error).partition("\n")[0]
+        raise TryNext(f"As many orders as there should be, and not the same: {difference}.") from error
     return len(part)
 
 

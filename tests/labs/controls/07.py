@@ -43,7 +43,7 @@ with watch.record(client) as restricted:
 """,
     },
     {
-        "claim": "a task went to where its data were, and the data stayed",
+        "claim": "a task went to where its data were, and the data stayed, however small they were",
         "cell": "locality",
         # the tasks are told to run on the other worker
         "source": """
@@ -74,6 +74,36 @@ with watch.record(client) as using:
 
 moved = int(using.transfers.bytes.sum())
 made = int(making.tasks.bytes.sum())
+small_on = {first: 12}
+""",
+    },
+    {
+        "claim": "a task went to where its data were, and the data stayed, however small they were",
+        "cell": "locality",
+        # the small numbers are arguments, and in no place
+        "source": """
+def make(number):
+    return np.random.default_rng(number).random(2_500_000)
+
+
+def use(block):
+    return get_worker().address
+
+
+holders = [first, second, second, first, second, first, first, second]
+with watch.record(client) as making:
+    blocks = [
+        client.submit(make, number, workers=[holder], pure=False)
+        for number, holder in enumerate(holders)
+    ]
+    wait(blocks)
+
+with watch.record(client) as using:
+    used_on = client.gather(client.map(use, blocks, pure=False))
+
+moved = int(using.transfers.bytes.sum())
+made = int(making.tasks.bytes.sum())
+small_on = Counter(client.gather(client.map(work, range(12), pure=False)))
 """,
     },
     {
@@ -98,8 +128,7 @@ with watch.record(client) as queue:
     busy = client.map(hold, range(2), pure=False)
     ordinary = client.map(short, range(10), key="ordinary", pure=False)
     urgent = client.map(short, range(10), key="urgent", pure=False)
-    while client.run_on_scheduler(queued) < 18:
-        time.sleep(0.02)
+    watch.until(lambda: client.run_on_scheduler(queued) == 18, "the arrival of all")
     on_workers = {key for keys in client.processing().values() for key in keys}
     Event("sign").set()
     client.gather(busy + ordinary + urgent)
@@ -168,6 +197,40 @@ with Client(cluster, set_as_default=False) as colleague:
     shared = colleague.submit(sum, range(10), key="shared-result", pure=False)
     private = colleague.submit(sum, range(20), key="private-result", pure=False)
     wait([shared, private])
+""",
+    },
+    {
+        "claim": "a published result outlived the client that made it, the other did not",
+        "cell": "publish",
+        "alone": True,  # the other one stays
+        # both are published
+        "source": """
+with Client(cluster, set_as_default=False) as colleague:
+    shared = colleague.submit(sum, range(10), key="shared-result", pure=False)
+    private = colleague.submit(sum, range(20), key="private-result", pure=False)
+    wait([shared, private])
+    colleague.publish_dataset(theirs=shared, others=private, override=True)
+""",
+    },
+    {
+        "claim": "who_has, has_what and the events said of each task what it said itself",
+        "cell": "agree",
+        # results are copied to where their tasks did not run
+        "source": """
+topic = f"where-{uuid.uuid4()}"
+
+
+def report(number):
+    get_worker().log_event(topic, number)
+    return get_worker().address
+
+
+reports = client.map(report, range(10), pure=False)
+says = dict(zip([f.key for f in reports], client.gather(reports), strict=True))
+client.replicate(reports)
+who = {key: client.who_has(reports)[key] for key in says}
+what = client.has_what()
+events = [number for _when, number in client.get_events(topic)]
 """,
     },
     {

@@ -27,14 +27,13 @@ answers = {path: visit(address + path) for path in [*only_looking, "/info"]}
         "source": """
 from dataclasses import replace
 
-client.cancel(read + paused)
 ward = admit(client, sales)
 well = {name: letter for letter, name in ward.names.items()}["healthy"]
 ward = replace(ward, patients=dict.fromkeys(ward.patients, ward.patients[well]))
 """,
     },
     {
-        "claim": "a saved report opens on its own with mode inline, and not without",
+        "claim": "a saved report needs no network with mode inline, and without it does",
         "cell": "report",
         # it is not said
         "source": """

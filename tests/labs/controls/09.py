@@ -4,9 +4,11 @@ CONTROLS = [
     {
         "claim": "an object in every call moved four times the bytes of a scattered one, or more",
         "cell": "bring",
-        # the object is small, and messages weigh as much
+        # in every call is what stands for it
         "source": """
-prices = np.arange(16.0)
+prices = pd.concat(
+    [pd.read_parquet(part, columns=["price"]) for part in sales.parts[:10]]
+).price.to_numpy()[:2_500_000]
 
 
 def rank(number, prices):
@@ -14,7 +16,8 @@ def rank(number, prices):
 
 
 def in_every_call():
-    return [client.submit(rank, n, prices, pure=False) for n in range(8)]
+    table = client.scatter(prices, hash=False)
+    return [client.submit(rank, n, table, pure=False) for n in range(8)]
 
 
 def in_the_graph():
@@ -22,7 +25,6 @@ def in_the_graph():
 
 
 def delayed_once():
-    warnings.warn("there is nothing to warn of", stacklevel=1)
     table = dask.delayed(prices)
     return client.compute([dask.delayed(rank)(n, table) for n in range(8)])
 
@@ -68,7 +70,7 @@ def compute(size):
     return np.arange(size)
 
 
-doomed = sorted(workers)[0]
+doomed = sorted(client.scheduler_info()["workers"])[0]
 from_here = client.scatter(np.arange(1_000_000), workers=[doomed], hash=False)
 from_task = client.submit(
     compute, 1_000_000, workers=[doomed], allow_other_workers=True, pure=False
@@ -95,8 +97,38 @@ outcomes = {"scattered": outcome(from_here), "computed": outcome(from_task)}
         # what is gathered are the places
         "source": """
 address = cluster.scheduler_address
+idle = limits.run(only_connect, None, address=address)
 writing = limits.run(write_all, None, address=address)
 gathering = limits.run(write_all, None, address=address)
+""",
+    },
+    {
+        "claim": "gathering cost the client more than the size of the results, writing did not",
+        "cell": "results",
+        # who writes also takes a look
+        "source": """
+folder = Path(tempfile.mkdtemp(dir=terminals.folder))
+inputs = sales.parts[:20]
+
+
+def with_revenue(path):
+    orders = pd.read_parquet(path).drop(columns=["store", "category"])
+    cents = (orders.price * 100).round().astype("int64")
+    return orders.assign(revenue=cents * orders.quantity)
+
+
+def gather_all(address):
+    with Client(address) as client:
+        whole = pd.concat(client.gather(client.map(with_revenue, inputs, pure=False)))
+        print(f"{len(whole):,} orders, {whole.memory_usage().sum():,} bytes")
+
+
+write_all = gather_all
+
+
+def only_connect(address):
+    with Client(address) as client:
+        print(f"a client of {len(client.scheduler_info()['workers'])} workers")
 """,
     },
     {
@@ -131,6 +163,11 @@ def gather_all(address):
     with Client(address) as client:
         whole = pd.concat(client.gather(client.map(with_revenue, inputs, pure=False)))
         print(f"{len(whole):,} orders, {whole.memory_usage().sum():,} bytes")
+
+
+def only_connect(address):
+    with Client(address) as client:
+        print(f"a client of {len(client.scheduler_info()['workers'])} workers")
 """,
     },
     {
@@ -224,9 +261,45 @@ count["a plugin"] = openings() - count["each task"]
 
 victim, *_others = client.scheduler_info()["workers"]
 client.restart_workers([victim])
-client.wait_for_workers(2)
+client.wait_for_workers(2, timeout=60)
 client.gather(client.map(opened_before, range(20), pure=False))
 count["after a restart"] = openings() - sum(count.values())
+""",
+    },
+    {
+        "claim": "a file in the worker's own directory was fetched once a worker, and went with it",
+        "cell": "local-file",
+        # it is fetched to a place that all of them see, and that stays
+        "source": """
+far = sales.parts[0]
+fetched = Path(tempfile.mkdtemp(dir=terminals.folder))
+shared = Path(tempfile.mkdtemp(dir=terminals.folder))
+
+
+def fetch(path):
+    near = shared / Path(path).name
+    if not near.exists():
+        (fetched / str(uuid.uuid4())).touch()
+        near.write_bytes(Path(path).read_bytes())
+    return near
+
+
+def rows_of(number, path):
+    return fetch(path).stat().st_size, str(fetch(path))
+
+
+def copies_of(path):
+    before = len(list(fetched.iterdir()))
+    rows = client.gather(client.map(rows_of, range(20), path=path, pure=False))
+    return len(list(fetched.iterdir())) - before, {near for _rows, near in rows}
+
+
+made, places = copies_of(far)
+victim, *_others = client.scheduler_info()["workers"]
+client.restart_workers([victim])
+client.wait_for_workers(2, timeout=60)
+gone = [place for place in places if not Path(place).exists()]
+made_again, _places = copies_of(far)
 """,
     },
 ]
