@@ -263,6 +263,26 @@ def rank():
     return rank
 
 
+@pytest.fixture
+def draw():
+    """As lab 10 draws, an eighth as much."""
+
+    def draw(number):
+        return np.random.default_rng(number).random(500_000)
+
+    return draw
+
+
+@pytest.fixture
+def piece():
+    """As lab 11 reads a piece, from nowhere."""
+
+    def piece(number):
+        return np.arange(number, number + 10)
+
+    return piece
+
+
 @pytest.fixture(scope="session")
 def ward(small_sales):
     """Six patients, as lab 08 admits them. Only to be looked at."""

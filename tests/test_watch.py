@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import dask
 import dask.dataframe as dd
 import numpy as np
 import pandas as pd
@@ -238,3 +239,64 @@ def test_an_old_peak_is_known_as_such(client):
     assert any(peak > first.peaks_before[worker] for worker, peak in first.peaks.items())
     assert all(peak - second.peaks_before[worker] < 20_000_000 for worker, peak in second.peaks.items())
     assert second.peaks_before.keys() == second.peaks.keys()
+
+
+@pytest.fixture(scope="module")
+def stolen():
+    """Thirty tasks whose inputs are all on the first of two workers, with stealing and without."""
+    seen = {}
+    for stealing in (True, False):
+        config = {
+            "distributed.scheduler.work-stealing": stealing,
+            "distributed.scheduler.work-stealing-interval": "0.1s",
+        }
+        with (
+            dask.config.set(config),
+            Client(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", set_as_default=False) as client,
+        ):
+            first, second = sorted(client.scheduler_info()["workers"])
+            made = client.map(int, range(30), workers=[first], pure=False)
+            client.gather(made)
+            with watch.record(client) as recording:
+                client.gather(client.map(lambda number: time.sleep(0.05), made, key="nap", pure=False))
+            seen[stealing] = recording, first, second
+    return seen
+
+
+def test_steals_are_what_ran_elsewhere_than_it_was_sent(stolen):
+    recording, first, second = stolen[True]
+    steals = recording.steals
+    moved = steals[steals.answer == "confirm"]
+    ran = recording.tasks[recording.tasks.action == "compute"]
+    assert 0 < len(moved) < 30
+    assert set(moved.key) == set(ran.key[ran.worker == second])
+    assert set(moved.victim) == {first}
+    assert set(moved.thief) == {second}
+    assert moved.level.between(1, 14).all()
+    assert (moved.cost > 0).all()
+    assert moved.seconds.between(0, recording.seconds).all()
+
+
+def test_without_stealing_there_is_none(stolen):
+    recording, *_ = stolen[False]
+    assert len(recording.steals) == 0
+    assert list(recording.steals.columns) == ["seconds", "key", "level", "cost", "victim", "thief", "answer"]
+
+
+def test_an_answer_goes_with_the_request_before_it():
+    def ask(key):
+        return ("request", [(0.0, 3, key, 0.5, "v", 1.0, "t", 0.0)])
+
+    events = [
+        (9.0, ask("early")),
+        (10.5, ask("a")),
+        (10.6, ("already-computing", "a", "executing", "v", "t", "steal-1")),
+        (10.7, ask("a")),
+        (10.8, ("reschedule", True, "a", "ready", "v", "t", "steal-2")),
+        (10.9, ask("b")),
+        (11.0, ("stale-response", "c", "ready", "v", "steal-3")),
+    ]
+    steals = watch._steals(events, since=10.0)
+    assert steals.key.tolist() == ["a", "a", "b"]
+    assert steals.answer.tolist() == ["already-computing", "reschedule", ""]
+    assert steals.seconds.tolist() == pytest.approx([0.5, 0.7, 0.9])

@@ -44,6 +44,7 @@ _TASKS = {
 _WORKERS = {"seconds": float, "workers": int}
 _OF_MEMORY = "distributed.worker.memory"
 _SHARES = ("target", "spill", "pause", "terminate")
+_STEALS = {"seconds": float, "key": str, "level": int, "cost": float, "victim": str, "thief": str, "answer": str}
 _TRANSFERS = {"start": float, "stop": float, "source": str, "destination": str, "bytes": int, "keys": int}
 
 
@@ -96,6 +97,10 @@ class Recording:
     transfers : pandas.DataFrame
         A row for each message with data from worker to worker: ``start``, ``stop``, ``source``, ``destination``,
         ``bytes``, ``keys`` (how many). Those into a worker that died meanwhile died with it.
+    steals : pandas.DataFrame
+        A row for each time that work stealing asked a worker for a task: ``seconds``, ``key``, ``level`` (0 to 14: how
+        dear the move is beside the work), ``cost`` (seconds that the victim would save), ``victim`` and ``thief``
+        (addresses), ``answer`` (``confirm`` if it was moved, ``already-computing``, …; empty if none came in time).
     workers : pandas.DataFrame
         A row for the beginning and for each change: ``seconds``, ``workers`` (how many there were from then on).
     limits : dict
@@ -116,6 +121,7 @@ class Recording:
     memory: pd.DataFrame = field(default_factory=lambda: _frame([], _MEMORY), repr=False)
     tasks: pd.DataFrame = field(default_factory=lambda: _frame([], _TASKS), repr=False)
     transfers: pd.DataFrame = field(default_factory=lambda: _frame([], _TRANSFERS), repr=False)
+    steals: pd.DataFrame = field(default_factory=lambda: _frame([], _STEALS), repr=False)
     workers: pd.DataFrame = field(default_factory=lambda: _frame([], _WORKERS), repr=False)
     limits: dict[str, int] = field(default_factory=dict)
     thresholds: dict[str, float] = field(default_factory=dict)
@@ -156,6 +162,7 @@ def record(client: Client) -> Iterator[Recording]:
         recording.memory = _memory([row for row in told if row["seconds"] <= recording.seconds])
         recording.tasks = _frame(found["tasks"], _TASKS)
         recording.workers = _frame(found["workers"], _WORKERS)
+        recording.steals = _steals(client.get_events("stealing"), found["started"])
         recording.restarts = len(client.get_events("worker-restart-memory")) - restarts_before
         on_workers = client.run(_of_worker, since=found["started"], on_error="ignore")
         recording.peaks = {address: worker["peak"] for address, worker in on_workers.items()}
@@ -297,6 +304,25 @@ def _memory(told: list[dict[str, Any]]) -> pd.DataFrame:
     known = ["managed", "spilled"]
     frame[known] = frame.groupby("worker")[known].ffill().fillna(0)
     return frame.astype(_MEMORY)
+
+
+def _steals(events: tuple[tuple[float, tuple], ...], since: float) -> pd.DataFrame:
+    """Requests of work stealing, each with the next answer that was given about its task."""
+    rows: list[dict[str, Any]] = []
+    waiting: dict[str, dict[str, Any]] = {}
+    for when, (what, *rest) in events:
+        if when < since:
+            continue
+        if what == "request":
+            for _start, level, key, cost, victim, _occupied, thief, _occupied_too in rest[0]:
+                row = {"seconds": when - since, "key": str(key), "level": level, "cost": cost, "answer": ""}
+                rows.append(row | {"victim": victim, "thief": thief})
+                waiting[str(key)] = rows[-1]
+        else:
+            key = rest[1] if what == "reschedule" else rest[0]
+            if str(key) in waiting:
+                waiting.pop(str(key))["answer"] = what
+    return _frame(rows, _STEALS)
 
 
 def _collect(dask_scheduler, name: str) -> dict[str, Any]:

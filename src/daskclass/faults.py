@@ -1,0 +1,33 @@
+"""What if this dies, slows down or fills up? Faults on purpose, in processes of one's own cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from distributed import Client
+
+_FILE = 64 * 2**10  # bytes that a file may have on a full disk: enough for a log, and too few for data
+
+
+def full_disk(client: Client) -> str:
+    """Let every worker of `client` fail to spill from now on, as on a full disk: with an error of the system.
+
+    Returns
+    -------
+    str
+        How it was done: by ``RLIMIT_FSIZE``, which keeps the process from writing more than 64 KiB to any file; or,
+        where the system has no such limit (Windows), by taking the folder away that is spilled to.
+    """
+    return " and ".join(sorted(set(client.run(_refuse).values())))
+
+
+def _refuse(dask_worker) -> str:
+    try:
+        import resource
+    except ImportError:
+        storage = Path(dask_worker.local_directory) / "storage"
+        storage.rename(storage.with_name("taken-away"))
+        return "the folder to spill to was taken away"
+    _soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE, hard))
+    return "RLIMIT_FSIZE is 64 KiB"

@@ -1,0 +1,130 @@
+"""Exercises of lab 10: every wrong answer that was thought of has advice of its own."""
+
+from __future__ import annotations
+
+import inspect
+import time
+
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster, wait
+
+from daskclass.exercises import lab10
+
+MIB = 2**20
+
+
+def draw(number):
+    return np.random.default_rng(number).random(MIB)  # 8 MiB
+
+
+def draw_as_in_the_lab(number):
+    return np.random.default_rng(number).random(4 * MIB)
+
+
+def keeps_all(client, draw, mean):
+    arrays = client.map(draw, range(48), pure=False)
+    wait(arrays)
+    return client.gather(client.map(mean, arrays, pure=False))
+
+
+def fails(client, draw, mean):
+    raise KeyError("mean")
+
+
+def futures(client, draw, mean):
+    return client.map(lambda number: mean(draw(number)), range(48), pure=False)
+
+
+def backwards(client, draw, mean):
+    return lab10._solve_no_disk(client, draw, mean)[::-1]
+
+
+def in_the_notebook(client, draw, mean):
+    return [mean(draw(number)) for number in range(48)]
+
+
+NO_DISK = {
+    "a list": ([0.5] * 48, "should be a function"),
+    "raises": (fails, "It raised KeyError"),
+    "one": (lambda client, draw, mean: 0.5, "a list of 48 means"),
+    "futures": (futures, "Each of them should be a number; the first is a Future"),
+    "backwards": (backwards, "in this order"),
+    "keeps all": (keeps_all, "were written to disk"),
+    "in the notebook": (in_the_notebook, "was called in the notebook"),
+}
+ROOM = {
+    "a list": ([2, "768 MiB"], "It should be a dict"),
+    "more": ({"n_workers": 2, "memory_limit": "700 MiB", "threads": 1}, "and nothing else"),
+    "workers, text": ({"n_workers": "2", "memory_limit": "700 MiB"}, "a whole number from 1"),
+    "workers, none": ({"n_workers": 0, "memory_limit": "700 MiB"}, "a whole number from 1"),
+    "workers, bool": ({"n_workers": True, "memory_limit": "700 MiB"}, "a whole number from 1"),
+    "limit, a word": ({"n_workers": 2, "memory_limit": "auto"}, "a size such as"),
+    "limit, a list": ({"n_workers": 2, "memory_limit": [1]}, "a size such as"),
+    "limit, a share": ({"n_workers": 1, "memory_limit": 1}, "1 bytes for each worker"),
+    "too much": ({"n_workers": 2, "memory_limit": "1 GiB"}, "is 2.00 GiB; you have 1.50 GiB"),
+    "too little": ({"n_workers": 1, "memory_limit": "1 GiB"}, "were written to disk"),
+    "too many": ({"n_workers": 6, "memory_limit": "256 MiB"}, "were written to disk"),
+}
+
+# As functions of a notebook do, these travel with all that is in them: workers cannot import this module.
+for _function in [value for value in globals().values() if inspect.isfunction(value)]:
+    if _function.__module__ == __name__:
+        _function.__module__ = "__main__"
+
+
+@pytest.fixture(scope="module")
+def tight():
+    """A client of one worker that has to spill half of what `keeps_all` keeps."""
+    options = {"n_workers": 1, "threads_per_worker": 1, "memory_limit": "400 MiB", "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as client:
+        yield client
+
+
+@pytest.mark.parametrize("name", NO_DISK)
+def test_a_way_through_the_disk_has_advice_of_its_own(name, tight):
+    answer, advice = NO_DISK[name]
+    with tight.as_current():
+        verdict = lab10.no_disk.verdict(answer, tight, draw)
+    assert verdict.state == "not yet"
+    assert advice in verdict.message
+
+
+def test_nothing_kept_is_right(tight):
+    def makes_and_forgets(client, draw, mean):
+        return [client.submit(lambda n: mean(draw(n)), number, pure=False).result() for number in range(48)]
+
+    assert lab10.no_disk.verdict(lab10._solve_no_disk, tight, draw).state == "right"
+    assert lab10.no_disk.verdict(makes_and_forgets, tight, draw).state == "right"
+
+
+@pytest.mark.parametrize("name", ROOM)
+def test_a_cluster_without_room_has_advice_of_its_own(name):
+    answer, advice = ROOM[name]
+    verdict = lab10.room.verdict(answer, draw_as_in_the_lab)
+    assert verdict.state == "not yet"
+    assert advice in verdict.message
+
+
+@pytest.mark.parametrize("answer", [{"n_workers": 1, "memory_limit": "1.5 GiB"}, lab10._solve_room()])
+def test_few_large_workers_have_room(answer):
+    assert lab10.room.verdict(answer, draw_as_in_the_lab).state == "right"
+
+
+def slow(number):
+    time.sleep(0.1)
+    return number
+
+
+def fails_to_draw(number):
+    raise ZeroDivisionError(number)
+
+
+@pytest.mark.parametrize(
+    ("function", "advice"), [(fails_to_draw, "were lost: ZeroDivisionError"), (slow, "the arrays are not all there")]
+)
+def test_a_cluster_that_does_not_do_it_is_said(function, advice, monkeypatch):
+    monkeypatch.setattr(lab10, "_SECONDS", 1.5)
+    function.__module__ = "__main__"
+    verdict = lab10.room.verdict({"n_workers": 1, "memory_limit": "1.5 GiB"}, function)
+    assert advice in verdict.message

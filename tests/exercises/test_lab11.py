@@ -1,0 +1,156 @@
+"""Exercises of lab 11: every wrong answer that was thought of has advice of its own."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from math import log2
+
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster
+
+from daskclass.exercises import lab11
+
+
+def piece(number):
+    return np.arange(number, number + 10)
+
+
+def as_they_come(client, pieces, look_up):
+    return client.map(look_up, pieces, pure=False)
+
+
+def fails(client, pieces, look_up):
+    raise KeyError("pieces")
+
+
+def fails_on_the_worker(client, pieces, look_up):
+    return client.map(lambda one: 1 / 0, pieces, pure=False)
+
+
+def backwards(client, pieces, look_up):
+    return lab11._solve_even(client, pieces, look_up)[::-1]
+
+
+def the_first_ten(client, pieces, look_up):
+    return client.map(look_up, pieces[:10], pure=False)
+
+
+def in_the_notebook(client, pieces, look_up):
+    return client.scatter([look_up(one) for one in client.gather(pieces)])
+
+
+def all_on_one(client, pieces, look_up):
+    (worker,) = client.who_has(pieces)[pieces[0].key]
+    return client.map(look_up, pieces, workers=[worker], pure=False)
+
+
+def too_slow(client, pieces, look_up):
+    return [client.submit(time.sleep, 1, pure=False) for _ in pieces[:6]]
+
+
+EVEN = {
+    "a list": ([1, 2], "should be a function"),
+    "raises": (fails, "It raised KeyError"),
+    "nothing": (lambda client, pieces, look_up: 5, "a list of futures"),
+    "a task raises": (fails_on_the_worker, "A task raised ZeroDivisionError"),
+    "ten": (the_first_ten, "one for each piece, and returned 10"),
+    "backwards": (backwards, "not those of `look_up` of each piece, in order"),
+    "in the notebook": (in_the_notebook, "Only 0 of the look-ups ran as tasks"),
+    "all on one": (all_on_one, "At least 15 on each"),
+    "stolen": (as_they_come, "of them were stolen"),
+}
+
+
+# As functions of a notebook do, these travel with all that is in them: workers cannot import this module.
+for _function in [value for value in globals().values() if inspect.isfunction(value)]:
+    if _function.__module__ == __name__:
+        _function.__module__ = "__main__"
+
+
+@pytest.fixture(scope="module")
+def two():
+    """A client of two workers that steal twenty times a second, so that as they come they end up even."""
+    import dask
+
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
+    with (
+        dask.config.set({"distributed.scheduler.work-stealing-interval": "50ms"}),
+        LocalCluster(**options) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
+@pytest.mark.parametrize("name", EVEN)
+def test_an_uneven_way_has_advice_of_its_own(name, two):
+    answer, advice = EVEN[name]
+    verdict = lab11.even.verdict(answer, two, piece)
+    assert verdict.state == "not yet"
+    assert advice in verdict.message
+
+
+def test_tasks_that_do_not_end_are_said(two, monkeypatch):
+    monkeypatch.setattr(lab11, "_SECONDS", 0.2)
+    assert "not done within 0.2 seconds" in lab11.even.verdict(too_slow, two, piece).message
+
+
+def test_the_solution_is_even(two):
+    assert lab11.even.verdict(lab11._solve_even, two, piece).state == "right"
+
+
+def test_it_needs_two_workers():
+    with (
+        LocalCluster(n_workers=1, processes=False, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        assert "has 1 workers" in lab11.even.verdict(as_they_come, client, piece).message
+
+
+def test_every_advice_of_even_is_reached(unreached, two, monkeypatch):
+    names = {"client": two, "piece": piece}
+    rows = [(lab11.even, answer, names) for answer, _advice in EVEN.values()]
+    rows += [(lab11.level, answer, {}) for answer, _advice in LEVEL.values()]
+    left = set(unreached(lab11, rows))
+    monkeypatch.setattr(lab11, "_SECONDS", 0.2)
+    left &= set(unreached(lab11, [(lab11.even, too_slow, names)]))
+    assert [line for line in left if "workers, and the question needs 2" not in line] == []
+
+
+def without_talk(nbytes, seconds, bandwidth):
+    return max(1, round(log2(nbytes / bandwidth / seconds) + 6))
+
+
+def without_end(nbytes, seconds, bandwidth):
+    return max(1, round(log2((nbytes / bandwidth + 0.1) / seconds) + 6))
+
+
+def too_careful(nbytes, seconds, bandwidth):
+    level = without_end(nbytes, seconds, bandwidth)
+    return level if level < 8 else None
+
+
+LEVEL = {
+    "a number": (7, "should be a function"),
+    "raises": (lambda nbytes, seconds, bandwidth: 1 // 0, "raised ZeroDivisionError"),
+    "a text": (lambda nbytes, seconds, bandwidth: "7", "is a str"),
+    "a bool": (lambda nbytes, seconds, bandwidth: True, "is a bool"),
+    "without talk": (without_talk, "Is the tenth of a second in it"),
+    "without end": (without_end, "beyond 14 it is never stolen"),
+    "too careful": (too_careful, "such a task may be stolen"),
+}
+
+
+@pytest.mark.parametrize("name", LEVEL)
+def test_a_wrong_level_has_advice_of_its_own(name):
+    answer, advice = LEVEL[name]
+    verdict = lab11.level.verdict(answer)
+    assert verdict.state == "not yet"
+    assert advice in verdict.message
+
+
+def test_the_moves_try_both_ends():
+    levels = [lab11._by_dask(*move, lab11._BANDWIDTH) for move in lab11._MOVES.values()]
+    assert {None, 1, 14} <= set(levels)
+    assert len(set(levels)) >= 6

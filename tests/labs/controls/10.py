@@ -1,0 +1,265 @@
+"""What makes each claim of lab 10 false."""
+
+CONTROLS = [
+    {
+        "claim": "below the target nothing was spilled, above it what did not fit was",
+        "cell": "fill",
+        # what comes fits, too
+        "source": """
+def draw(number):
+    return np.random.default_rng(number).random(4 * MIB)
+
+
+with watch.record(client) as below:
+    few = client.map(draw, range(13))
+    wait(few)
+
+with watch.record(client) as above:
+    many = client.map(draw, range(16))
+    wait(many)
+""",
+    },
+    {
+        "claim": "below the target nothing was spilled, above it what did not fit was",
+        "cell": "fill",
+        "alone": True,  # or the first is recorded when all are there already
+        # what comes first does not fit either
+        "source": """
+def draw(number):
+    return np.random.default_rng(number).random(4 * MIB)
+
+
+with watch.record(client) as below:
+    few = client.map(draw, range(30))
+    wait(few)
+
+with watch.record(client) as above:
+    many = client.map(draw, range(48))
+    wait(many)
+""",
+    },
+    {
+        "claim": "the configured folder has a file for each spilled result, as large as Dask says",
+        "cell": "start",
+        "alone": True,  # another cluster
+        # another folder was configured
+        "source": """
+disk = terminals.folder / "disk"
+options = {
+    "n_workers": 1,
+    "threads_per_worker": 1,
+    "memory_limit": "1 GiB",
+    "local_directory": str(terminals.folder / "another"),
+    "dashboard_address": "127.0.0.1:0",
+    "silence_logs": "CRITICAL",
+}
+cluster = LocalCluster(**options)
+client = Client(cluster)
+""",
+    },
+    {
+        "claim": "what came back from disk was what had gone there, bit for bit",
+        "cell": "files",
+        "alone": True,  # the files stay as they are
+        # somebody writes into the files
+        "source": """
+def on_this_worker(dask_worker):
+    data = dask_worker.data
+    return {
+        "in memory": len(data.memory),
+        "on disk": len(data.disk),
+        "bytes": data.spilled_total.disk,
+    }
+
+
+[says] = client.run(on_this_worker).values()
+files = list(disk.glob("dask-scratch-space/worker-*/storage/*"))
+file_bytes = sum(file.stat().st_size for file in files)
+for file in files:
+    with file.open("r+b") as damaged:
+        damaged.seek(10 * MIB)
+        damaged.write(bytes(4096))
+""",
+    },
+    {
+        "claim": "a full worker paused, began nothing, and went on by itself when memory was free",
+        "cell": "pause",
+        # the three come before the worker is full
+        "source": """
+def leak(share):
+    worker = get_worker()
+    worker.kept, process = [], psutil.Process()
+    while process.memory_info().rss < share * worker.memory_manager.memory_limit:
+        worker.kept.append(np.ones(4 * MIB))
+        time.sleep(0.1)
+
+
+def forget(dask_worker):
+    dask_worker.kept.clear()
+
+
+def began():
+    return time.time()
+
+
+def changes(client, address):
+    events = client.get_events(address)
+    return [
+        (when, event["status"])
+        for when, event in events
+        if event.get("action") == "worker-status-change"
+    ]
+
+
+def status(client):
+    return [worker["status"] for worker in client.scheduler_info()["workers"].values()]
+
+
+def count(futures):
+    return pd.Series([future.status for future in futures]).value_counts().to_dict()
+
+
+[address] = client.scheduler_info()["workers"]
+earlier = len(changes(client, address))
+eight = client.map(draw, range(8))
+wait(eight)
+
+with watch.record(client) as leaking:
+    three = [client.submit(began, pure=False) for _ in range(3)]
+    starts = client.gather(three)
+    client.submit(leak, 0.87, pure=False).result()
+    watch.until(lambda: status(client) == ["paused"], "a pause")
+    waiting = [future.status for future in three]
+    client.run(forget)
+    watch.until(lambda: status(client) == ["running"], "the end of the pause")
+""",
+    },
+    {
+        "claim": "without spilling the same work did not fit: the worker paused and stayed paused",
+        "cell": "off",
+        # spilling is on
+        "source": """
+off = {}
+with LocalCluster(**options) as without, Client(without, set_as_default=False) as other:
+    with watch.record(other) as full:
+        arrays = other.map(draw, range(48))
+        wait(arrays)
+        outcome = count(arrays)
+        state = status(other)
+""",
+    },
+    {
+        "claim": "what Dask does not manage drove all results to disk and stayed in memory itself",
+        "cell": "unmanaged",
+        # it is Dask's own results that fill the memory
+        "source": """
+with watch.record(client) as leaking:
+    wait(client.map(draw, range(100, 130)))
+
+most = {
+    "managed": int(leaking.memory.managed.max()),
+    "unmanaged": int((leaking.memory.process - leaking.memory.managed).max()),
+    "spilled": int(leaking.memory.spilled.max()),
+}
+""",
+        "alone": True,  # the recording of the leak is gone
+    },
+    {
+        "claim": "with only the last threshold left the nanny killed the worker, and tasks failed",
+        "cell": "last",
+        # pausing is on
+        "source": """
+with (
+    dask.config.set(off),
+    LocalCluster(**options) as doomed,
+    Client(doomed, set_as_default=False) as other,
+):
+    arrays = other.map(draw, range(48))
+    watch.until(lambda: status(other) == ["paused"], "a pause")
+    errors = {type(future.exception()) for future in arrays if future.status == "error"}
+    killed = [event for _when, event in other.get_events("worker-restart-memory")]
+""",
+    },
+    {
+        "claim": "zeros took less than a hundredth of their size on disk, noise took all of it",
+        "cell": "compress",
+        # nothing is compressed
+        "source": """
+def zeros(number):
+    return np.zeros(4 * MIB)
+
+
+def spilled_by(client):
+    spilled = client.run(lambda dask_worker: dask_worker.data.spilled_total)
+    return next(iter(spilled.values()))
+
+
+sizes = {}
+plain = {
+    "distributed.worker.memory.target": 0.01,
+    "distributed.worker.memory.spill-compression": False,
+}
+with (
+    dask.config.set(plain),
+    LocalCluster(**options) as early,
+    Client(early, set_as_default=False) as other,
+):
+    for kind in (draw, zeros):
+        held = other.map(kind, range(4), pure=False)
+        wait(held)
+        on_disk = spilled_by(other)
+        sizes[kind.__name__] = {"in memory": on_disk.memory, "on disk": on_disk.disk}
+        del held
+        watch.until(lambda: spilled_by(other).disk == 0, "the end of the files")
+
+sizes = pd.DataFrame.from_dict(sizes, orient="index")
+sizes["share"] = sizes["on disk"] / sizes["in memory"]
+""",
+    },
+    {
+        "claim": "at the limit of its disk the worker stood still until memory was given back",
+        "cell": "max-spill",
+        # its disk has no limit
+        "source": """
+with LocalCluster(**options) as small, Client(small, set_as_default=False) as other:
+    arrays = other.map(draw, range(48))
+    wait(arrays)
+    alone = {"arrays": count(arrays), "status": status(other)}
+    on_disk = spilled_by(other).disk
+    in_hand = 0
+    del arrays[:16]
+    helped = count(arrays)
+""",
+    },
+    {
+        "claim": "a full disk was told to the worker's log alone: tasks waited, and none failed",
+        "cell": "full-disk",
+        # the disk is not full
+        "source": """
+with LocalCluster(**guarded) as stuck, Client(stuck, set_as_default=False) as other:
+    other.run(log_to, str(worker_log))
+    arrays = other.map(draw, range(48))
+    wait(arrays, timeout=60)
+    quiet = count(arrays)
+log = worker_log.read_text().splitlines() or [""]
+""",
+    },
+    {
+        "claim": "a watchdog turned it into an error that names the disk; nothing wrong came back",
+        "cell": "full-disk",
+        # nobody watches
+        "source": """
+with LocalCluster(**options) as stuck, Client(stuck, set_as_default=False) as other:
+    other.run(log_to, str(worker_log))
+    faults.full_disk(other)
+    arrays = other.map(draw, range(48))
+    watch.until(lambda: status(other) == ["paused"], "a pause")
+    time.sleep(6)
+    quiet = count(arrays)
+    error = None
+    made = [n for n, future in enumerate(arrays) if future.status == "finished"]
+    same = [zlib.crc32(arrays[number].result()) == expected[number] for number in made]
+log = worker_log.read_text().splitlines() or [""]
+""",
+    },
+]
