@@ -6,8 +6,13 @@ CONTROLS = [
         "cell": "fill",
         # what comes fits, too
         "source": """
+def numbers(seed):
+    return np.random.default_rng(seed).random(4 * MIB)
+
+
 def draw(number):
-    return np.random.default_rng(number).random(4 * MIB)
+    time.sleep(0.04)
+    return numbers(number)
 
 
 with watch.record(client) as below:
@@ -25,8 +30,13 @@ with watch.record(client) as above:
         "alone": True,  # or the first is recorded when all are there already
         # what comes first does not fit either
         "source": """
+def numbers(seed):
+    return np.random.default_rng(seed).random(4 * MIB)
+
+
 def draw(number):
-    return np.random.default_rng(number).random(4 * MIB)
+    time.sleep(0.04)
+    return numbers(number)
 
 
 with watch.record(client) as below:
