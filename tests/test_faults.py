@@ -1,10 +1,12 @@
 """Faults are real: what they break is broken, and only there."""
 
 import numpy as np
+import psutil
 import pytest
 from distributed import Client, LocalCluster, wait
 
 from daskclass import faults, watch
+from daskclass.errors import UsageProblem
 
 
 @pytest.fixture
@@ -61,3 +63,25 @@ def test_where_files_have_no_limit_the_folder_is_taken_away(spilling, monkeypatc
     made = make(spilling)
     watch.until(lambda: where(spilling)[0] == 3, "the arrays' staying in memory", seconds=5)
     assert all((array == noise(n)).all() for n, array in enumerate(spilling.gather(made)))
+
+
+def test_a_killed_worker_is_gone_and_its_nanny_starts_another():
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
+    with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as client:
+        victim, other = sorted(client.scheduler_info()["workers"])
+        pids = client.run(lambda dask_worker: psutil.Process().pid)
+        assert faults.kill(client, victim) == pids[victim]
+        assert victim not in client.scheduler_info()["workers"]
+        assert not psutil.pid_exists(pids[victim])
+        client.wait_for_workers(2, timeout=60)
+        assert other in client.scheduler_info()["workers"]
+        with pytest.raises(UsageProblem, match="there is no worker"):
+            faults.kill(client, victim)
+
+
+def test_this_process_is_not_killed():
+    options = {"n_workers": 1, "processes": False, "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as client:
+        (here,) = client.scheduler_info()["workers"]
+        with pytest.raises(UsageProblem, match="lives in this very process"):
+            faults.kill(client, here)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import psutil
 from distributed import Client
+
+from daskclass import watch
+from daskclass.errors import UsageProblem
 
 _FILE = 64 * 2**10  # bytes that a file may have on a full disk: enough for a log, and too few for data
 
@@ -31,3 +36,33 @@ def _refuse(dask_worker) -> str:
     _soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE, hard))
     return "RLIMIT_FSIZE is 64 KiB"
+
+
+def kill(client: Client, address: str) -> int:
+    """Kill the process of a worker as a power failure does: without a good-bye. Returns when the scheduler has noticed.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Of a cluster whose processes are on this machine.
+    address : str
+        The worker's, as in ``client.scheduler_info()["workers"]``.
+
+    Returns
+    -------
+    int
+        The process's number.
+
+    Raises
+    ------
+    UsageProblem
+        If there is no such worker, or it lives in this very process.
+    """
+    if address not in client.scheduler_info(n_workers=-1)["workers"]:
+        raise UsageProblem(f"there is no worker {address!r} on this cluster")
+    pid = client.run(os.getpid, workers=[address])[address]
+    if pid == os.getpid():
+        raise UsageProblem(f"worker {address} lives in this very process; start the cluster with processes=True")
+    psutil.Process(pid).kill()
+    watch.until(lambda: address not in client.scheduler_info(n_workers=-1)["workers"], f"the loss of {address}")
+    return pid

@@ -65,6 +65,9 @@ def left_in(folder: Path) -> list[Path]:
         pytest.param("07-tasks-and-scheduling", "output", marks=pytest.mark.labs),
         pytest.param("08-the-dashboard", "report", marks=pytest.mark.labs),
         pytest.param("09-distributed-data", "write-gather", marks=pytest.mark.labs),
+        pytest.param("10-spill", "off", marks=pytest.mark.labs),
+        pytest.param("11-work-stealing", "restricted", marks=pytest.mark.labs),
+        pytest.param("12-losing-things", "scheduler", marks=pytest.mark.labs),
     ],
 )
 def test_a_lab_that_fails_half_way_leaves_nothing(kernel, tmp_path, lab, last):

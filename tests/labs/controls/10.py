@@ -150,7 +150,7 @@ with watch.record(client) as leaking:
         # spilling is on
         "source": """
 off = {}
-with LocalCluster(**options) as without, Client(without, set_as_default=False) as other:
+with LocalCluster(**options) as without, Client(without, set_as_default=False) as other, other.as_current():
     with watch.record(other) as full:
         arrays = other.map(draw, range(48))
         wait(arrays)
@@ -213,6 +213,7 @@ with (
     dask.config.set(plain),
     LocalCluster(**options) as early,
     Client(early, set_as_default=False) as other,
+    other.as_current(),
 ):
     for kind in (draw, zeros):
         held = other.map(kind, range(4), pure=False)
@@ -231,7 +232,7 @@ sizes["share"] = sizes["on disk"] / sizes["in memory"]
         "cell": "max-spill",
         # its disk has no limit
         "source": """
-with LocalCluster(**options) as small, Client(small, set_as_default=False) as other:
+with LocalCluster(**options) as small, Client(small, set_as_default=False) as other, other.as_current():
     arrays = other.map(draw, range(48))
     wait(arrays)
     alone = {"arrays": count(arrays), "status": status(other)}
@@ -246,7 +247,7 @@ with LocalCluster(**options) as small, Client(small, set_as_default=False) as ot
         "cell": "full-disk",
         # the disk is not full
         "source": """
-with LocalCluster(**guarded) as stuck, Client(stuck, set_as_default=False) as other:
+with LocalCluster(**guarded) as stuck, Client(stuck, set_as_default=False) as other, other.as_current():
     other.run(log_to, str(worker_log))
     arrays = other.map(draw, range(48))
     wait(arrays, timeout=60)

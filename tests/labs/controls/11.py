@@ -13,7 +13,7 @@ def look_up(prices):
 
 def drown(client, on):
     pieces = client.map(piece, range(40), workers=[on], pure=False)
-    wait(pieces)
+    client.gather(pieces)
     with watch.record(client) as recording:
         client.gather(client.map(look_up, pieces, key="look-up", pure=False))
     return recording
@@ -23,7 +23,7 @@ def drown(client, on):
 _RESTRICTED = """
 def restricted(client, **where):
     pieces = client.map(piece, range(40), workers=[first], pure=False)
-    wait(pieces)
+    client.gather(pieces)
     with watch.record(client) as recording:
         client.gather(client.map(look_up, pieces, key="look-up", pure=False, **where))
     return recording
@@ -138,7 +138,7 @@ def helped(interval):
         elsewhere = 0
         for _job in range(8):
             numbers = guest.map(int, range(12), workers=[near], pure=False)
-            wait(numbers)
+            guest.gather(numbers)
             with watch.record(guest) as recording:
                 guest.gather(guest.map(nap, numbers, key="nap", pure=False))
             elsewhere += len(ran_on(recording, far))

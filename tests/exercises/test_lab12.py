@@ -1,0 +1,160 @@
+"""Exercises of lab 12: every wrong answer that was thought of has advice of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from daskclass.exercises import lab12
+
+
+def removes_the_half(inputs, folder):
+    for half in Path(folder).glob("*.tmp"):
+        half.unlink()
+    return lab12._solve_to_do(inputs, folder)
+
+
+def parts_instead(inputs, folder):
+    return [str(Path(folder) / Path(path).name) for path in lab12._solve_to_do(inputs, folder)]
+
+
+def takes_a_half_for_whole(inputs, folder):
+    there = {path.name.split(".")[0] for path in Path(folder).iterdir()}
+    return [path for path in inputs if Path(path).stem not in there]
+
+
+def raises_without_a_folder(inputs, folder):
+    there = os.listdir(folder)
+    return [path for path in inputs if Path(path).name not in there]
+
+
+def nothing_without_a_folder(inputs, folder):
+    return lab12._solve_to_do(inputs, folder) if Path(folder).exists() else []
+
+
+TO_DO = {
+    "a list": (["part-2.parquet"], "should be a function"),
+    "raises": (lambda inputs, folder: 1 // 0, "It raised ZeroDivisionError"),
+    "a number": (lambda inputs, folder: 3, "a list of paths"),
+    "numbers": (lambda inputs, folder: [2, 3, 4], "a list of paths"),
+    "changes": (removes_the_half, "It changed the folder"),
+    "parts": (parts_instead, "Return inputs, and not parts"),
+    "all": (lambda inputs, folder: list(inputs), "The part of part-0.parquet, part-1.parquet is finished"),
+    "half": (takes_a_half_for_whole, "Missing: part-3.parquet, part-2.parquet"),
+    "sorted": (lambda inputs, folder: sorted(lab12._solve_to_do(inputs, folder)), "in the order of the inputs"),
+    "twice": (lambda inputs, folder: lab12._solve_to_do(inputs, folder) * 2, "be there once"),
+    "no folder": (raises_without_a_folder, "It raised FileNotFoundError"),
+    "nothing": (nothing_without_a_folder, "Where there is no folder yet"),
+}
+
+
+def straight(pieces, path):
+    with open(path, "wb") as file:
+        for piece in pieces:
+            file.write(piece)
+
+
+def swallows(pieces, path):
+    with contextlib.suppress(BaseException):
+        lab12._solve_write_safely(pieces, path)
+
+
+def fails_itself(pieces, path):
+    lab12._solve_write_safely(pieces, path)
+    raise KeyError("done")
+
+
+def wrong_name(pieces, path):
+    lab12._solve_write_safely(pieces, f"{path}.new")
+
+
+def only_the_last(pieces, path):
+    for piece in pieces:
+        content = piece
+    lab12._solve_write_safely([content], path)
+
+
+def not_again(pieces, path):
+    content = list(pieces)
+    if not Path(path).exists() or Path(path).read_bytes() == b"what was there before":
+        lab12._solve_write_safely(content, path)
+
+
+def one_name_for_all(pieces, path):
+    with open(f"{path}.tmp", "wb") as file:
+        for piece in pieces:
+            file.write(piece)
+            file.flush()
+    shutil.copyfile(f"{path}.tmp", path)
+
+
+def one_name_moved(pieces, path):
+    straight(pieces, f"{path}.tmp")
+    os.replace(f"{path}.tmp", path)
+
+
+def cleans_up_on_errors(pieces, path):
+    try:
+        straight(pieces, path)
+    except Exception:
+        os.remove(path)
+        raise
+
+
+WRITE = {
+    "a text": ("part.bin", "should be a function"),
+    "straight": (straight, "there should be no file of that name"),
+    "cleans up": (cleans_up_on_errors, "there should be no file of that name"),
+    "swallows": (swallows, "did not pass it on"),
+    "type error": (lambda pieces, path: 1 + "1" + next(pieces), "It raised TypeError"),
+    "fails": (fails_itself, "Uninterrupted, it raised KeyError"),
+    "elsewhere": (wrong_name, "there is none"),
+    "one piece": (only_the_last, "all pieces, one after the other"),
+    "not again": (not_again, "Written a second time"),
+    "one name": (one_name_for_all, "and mixed it"),
+    "one name, moved": (one_name_moved, "it raised FileNotFoundError"),
+}
+
+
+@pytest.mark.parametrize("name", TO_DO)
+def test_what_is_not_to_do_has_advice_of_its_own(name):
+    answer, advice = TO_DO[name]
+    verdict = lab12.to_do.verdict(answer)
+    assert verdict.state == "not yet"
+    assert advice in verdict.message
+
+
+@pytest.mark.parametrize("name", WRITE)
+def test_an_unsafe_way_has_advice_of_its_own(name):
+    answer, advice = WRITE[name]
+    verdict = lab12.write_safely.verdict(answer)
+    assert verdict.state == "not yet"
+    assert advice in verdict.message
+
+
+def test_every_advice_is_reached(unreached):
+    rows = [(lab12.to_do, answer, {}) for answer, _advice in TO_DO.values()]
+    rows += [(lab12.write_safely, answer, {}) for answer, _advice in WRITE.values()]
+    rows.append((lab12.write_safely, keeps_nothing, {}))
+    assert unreached(lab12, rows) == []
+
+
+def keeps_nothing(pieces, path):
+    """Takes the old file away first."""
+    Path(path).unlink(missing_ok=True)
+    lab12._solve_write_safely(pieces, path)
+
+
+def test_the_old_file_is_to_stay():
+    assert "the old one, whole" in lab12.write_safely.verdict(keeps_nothing).message
+
+
+def test_paths_may_be_paths():
+    def to_do(inputs, folder):
+        return tuple(Path(path) for path in lab12._solve_to_do(inputs, folder))
+
+    assert lab12.to_do.verdict(to_do).state == "right"
