@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from pathlib import Path
 
@@ -28,7 +27,7 @@ def takes_a_half_for_whole(inputs, folder):
 
 
 def raises_without_a_folder(inputs, folder):
-    there = os.listdir(folder)
+    there = {path.name for path in Path(folder).iterdir()}
     return [path for path in inputs if Path(path).name not in there]
 
 
@@ -53,7 +52,7 @@ TO_DO = {
 
 
 def straight(pieces, path):
-    with open(path, "wb") as file:
+    with Path(path).open("wb") as file:
         for piece in pieces:
             file.write(piece)
 
@@ -85,7 +84,7 @@ def not_again(pieces, path):
 
 
 def one_name_for_all(pieces, path):
-    with open(f"{path}.tmp", "wb") as file:
+    with Path(f"{path}.tmp").open("wb") as file:
         for piece in pieces:
             file.write(piece)
             file.flush()
@@ -94,14 +93,14 @@ def one_name_for_all(pieces, path):
 
 def one_name_moved(pieces, path):
     straight(pieces, f"{path}.tmp")
-    os.replace(f"{path}.tmp", path)
+    Path(f"{path}.tmp").replace(path)
 
 
 def cleans_up_on_errors(pieces, path):
     try:
         straight(pieces, path)
     except Exception:
-        os.remove(path)
+        Path(path).unlink()
         raise
 
 
