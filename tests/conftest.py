@@ -283,6 +283,14 @@ def piece():
     return piece
 
 
+@pytest.fixture
+def broken(tmp_path, small_sales):
+    """Files as lab 13 hands them out, of which some are spoilt."""
+    from daskclass.exercises import lab13
+
+    return lab13.break_files(tmp_path, small_sales)
+
+
 @pytest.fixture(scope="session")
 def ward(small_sales):
     """Six patients, as lab 08 admits them. Only to be looked at."""
