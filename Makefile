@@ -15,7 +15,6 @@ help:
 	@echo 'make test-controls  every claim must turn false when its cause is taken away'
 	@echo 'make test-compose   the cluster of containers, on a running Docker engine'
 	@echo 'make up, make down  that cluster for you: scheduler, WORKERS=2 workers, notebook of 2 GB'
-	@echo 'make soak           a hundred workers killed at random, every answer exact'
 	@echo 'make rehearse       the whole class at size class, with a report in build/rehearsal'
 	@echo 'make pictures       the pictures of the README, from that report'
 	@echo 'make bench          ratios against named other ways, in one run'
@@ -58,10 +57,6 @@ test-labs: $(READY) $(ELSEWHERE)/.ready
 
 test-controls: $(READY)
 	$(BIN)/pytest -m controls tests/labs
-
-.PHONY: soak
-soak: $(READY)
-	$(BIN)/python tools/soak.py --kills 100
 
 # Docker is never installed from here, and no setting of its engine is touched.
 .PHONY: engine

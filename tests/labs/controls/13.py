@@ -32,9 +32,13 @@ def patient(number):
     return lock.acquire(timeout=60)
 
 
-elsewhere = next(w for w in client.scheduler_info()["workers"] if w != failed_on)
+def others():
+    return [w for w in client.scheduler_info()["workers"] if w != failed_on]
+
+
+[elsewhere] = others()
 hung = client.submit(patient, 1, workers=[elsewhere], pure=False)
-watch.until(lambda: client.processing()[elsewhere], "the arrival of the task")
+watch.until(lambda: hung.key in client.processing()[elsewhere], "the task's arrival")
 
 
 def stack_of(future):
