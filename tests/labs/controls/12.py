@@ -176,20 +176,43 @@ def noise(seed):
     return np.random.default_rng(seed).random(2**21)
 
 
+def sealed(seed):
+    data = noise(seed)
+    return data, zlib.crc32(data)
+
+
+def opened(pair):
+    data, checksum = pair
+    if zlib.crc32(data) != checksum:
+        raise OSError("these are not the bytes that were put away")
+    return float(data.sum())
+
+
 def total_of(data):
     return float(data.sum())
 
 
-files_of_trusted = files_of_checked = 7
-wrong = refused = 0
-with (
-    dask.config.set(early),
-    LocalCluster(**options | {"n_workers": 1}) as one,
-    Client(one, set_as_default=False) as guest,
-):
-    totals = guest.gather(guest.map(total_of, guest.map(noise, range(10)), pure=False))
-    right = [total_of(noise(seed)) for seed in range(10)]
-    wrong = sum(not np.isclose(a, b) for a, b in zip(totals, right, strict=True))
+def untouched(make, use):
+    place = terminals.folder / f"untouched-{uuid.uuid4()}"
+    with (
+        dask.config.set(early),
+        LocalCluster(**options | {"n_workers": 1}, local_directory=str(place)) as one,
+        Client(one, set_as_default=False) as guest,
+        guest.as_current(),
+    ):
+        made = guest.map(make, range(10), pure=False)
+        wait(made)
+        files = list(place.glob("dask-scratch-space/worker-*/storage/*"))
+        used = guest.map(use, made, pure=False)
+        wait(used)
+        return [f.exception() or f.result() for f in used], len(files)
+
+
+right = [total_of(noise(seed)) for seed in range(10)]
+trusted, files_of_trusted = untouched(noise, total_of)
+checked, files_of_checked = untouched(sealed, opened)
+wrong = sum(not np.isclose(one, other) for one, other in zip(trusted, right, strict=True))
+refused = sum(isinstance(one, OSError) for one in checked)
 """,
     },
     {
