@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help lab test test-labs test-controls test-compose rehearse pictures bench up down lock clean
+.PHONY: help lab test test-labs test-controls test-compose soak rehearse pictures bench up down lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +15,7 @@ help:
 	@echo 'make test-controls  every claim must turn false when its cause is taken away'
 	@echo 'make test-compose   the cluster of containers, on a running Docker engine'
 	@echo 'make up, make down  that cluster for you: scheduler, WORKERS=2 workers, notebook of 2 GB'
+	@echo 'make soak           a hundred workers killed at random while jobs run, every answer exact'
 	@echo 'make rehearse       the whole class at size class, with a report in build/rehearsal'
 	@echo 'make pictures       the pictures of the README, from that report'
 	@echo 'make bench          ratios against named other ways, in one run'
@@ -38,7 +39,7 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python tools/format_labs.py
-	$(BIN)/pytest -m 'not controls and not slow and not labs and not compose'
+	$(BIN)/pytest -m 'not controls and not labs and not compose'
 	$(BIN)/pytest --nbval-lax $(wildcard labs/00-*.ipynb labs/01-*.ipynb labs/02-*.ipynb)
 
 # Packages whose requirements contradict JupyterLab's.
@@ -76,6 +77,10 @@ down: engine
 
 test-compose: engine $(READY)
 	$(BIN)/pytest -m compose tests/compose
+
+soak: $(READY)
+	@$(BIN)/daskclass data
+	$(BIN)/python tools/soak.py --kills 100
 
 rehearse: $(READY)
 	@$(BIN)/daskclass rehearse

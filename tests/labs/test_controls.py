@@ -20,7 +20,7 @@ def controls_of(lab: Path) -> list[dict]:
 
 
 # Labs whose cells can be run again, as a learner does who changes one: their controls share a kernel.
-IN_PASSING = [lab for lab in LABS if lab.name >= "07"]
+IN_PASSING = [lab for lab in LABS if lab.name >= "03"]
 CASES = [
     pytest.param(lab, control, id=f"{lab.name[:2]}-{control['claim']}")
     for lab in LABS

@@ -25,6 +25,7 @@ counted = {worker["name"] for worker in client.scheduler_info()["workers"].value
     },
     {
         "claim": "a path relative to the notebook does not exist for a task",
+        "alone": True,  # the file stays in the workers' folders
         "cell": "office",
         # the workers' folders have such a file, too
         "source": """
@@ -95,6 +96,7 @@ outcome = only_here.compute(scheduler="synchronous")
     },
     {
         "claim": "workers that lack a module end, and the task waits for one that has it",
+        "alone": True,  # the module is on the workers' path, once and for all
         "cell": "half-installed",
         # the workers find it, too
         "source": """
@@ -116,6 +118,7 @@ workers["east"].close()  # whose name the next one takes
     },
     {
         "claim": "an older copy of a module gives a second answer to the same call, and no warning",
+        "alone": True,  # files and a worker stay
         "cell": "older",
         # the label alone is old
         "source": """
@@ -132,6 +135,7 @@ two_answers = ask_both(bonus.points, 1000)
     },
     {
         "claim": "get_versions finds a package whose version differs on one worker",
+        "alone": True,  # files and a worker stay
         "cell": "older",
         # no label
         "source": """

@@ -109,6 +109,7 @@ few, many = spent(8), spent(8)
     },
     {
         "claim": "scale down loses scattered data; retiring the worker first keeps it",
+        "alone": True,  # it takes the name of a function that the cell needs
         "cell": "scale-down",
         # nobody is retired, neither time
         "source": """

@@ -69,6 +69,7 @@ client.run_on_scheduler(install)
     },
     {
         "claim": "usage per tag adds up to the whole, and is what the tasks measured themselves",
+        "alone": True,  # what was billed stays billed
         "cell": "tags-send",
         # bob says that he is ada
         "source": """
@@ -81,6 +82,7 @@ own = pd.DataFrame(client.gather(tasks)).groupby("owner").seconds.agg(["count", 
     },
     {
         "claim": "without keys of their own, one user's tasks are on the other's bill",
+        "alone": True,  # what was billed stays billed
         "cell": "same-function",
         # each has a key
         "source": """
