@@ -106,15 +106,12 @@ name, number, count = calls[-1]
     {
         "claim": "the log of the worker on which the task failed names its key and its error",
         "cell": "logs",
-        # it is looked for on the other worker
+        # it is looked for in the logs of the nannies
         "source": """
-by_worker = client.get_worker_logs()
 about = {
     worker: [text for _level, text in reversed(lines) if failed.key in text]
-    for worker, lines in by_worker.items()
+    for worker, lines in client.get_worker_logs(nanny=True).items()
 }
-where = next(worker for worker, texts in about.items() if not texts)
-about[where] = [""]
 """,
     },
     {
@@ -134,20 +131,72 @@ def revenue_of(rows):
     return total
 
 
-def attempt(future):
+def attempt(call, *arguments, **options):
     try:
-        client.recreate_error_locally(future)
+        return call(*arguments, **options)
     except Exception as error:
         return error
 
 
 total = client.submit(revenue_of, rows_of(paths[5]), pure=False)
 wait(total)
-as_it_is = attempt(total)
-try:
-    revenue_of(rows_of(paths[5]))
-except ValueError as error:
-    by_hand = error
+as_it_is = [
+    attempt(client.recreate_error_locally, total),
+    attempt(client.recreate_task_locally, total),
+]
+by_hand = attempt(revenue_of, rows_of(paths[5]))
+""",
+    },
+    {
+        "claim": "with the scheduler in this thread a plan fails here, with the variables at hand",
+        "cell": "sync",
+        # it is computed by the cluster
+        "source": """
+def read_orders(path):
+    thread = threading.get_ident()
+    orders = pd.read_csv(path)
+    return orders.assign(price=orders.price.astype("float64")), thread
+
+
+def prices(path):
+    return read_orders(path)[0]
+
+
+meta = prices(paths[0]).iloc[:0]
+plan = dd.from_map(prices, paths, meta=meta)
+in_sync = attempt(plan.partitions[5].compute)
+frames_here = {
+    frame.f_code.co_name: frame.f_locals for frame, _line in traceback.walk_tb(in_sync.__traceback__)
+}
+""",
+    },
+    {
+        "claim": "a task's logger was heard in the notebook from forward_logging on",
+        "cell": "forward",
+        # it is forwarded before the first one speaks
+        "source": """
+class Heard(logging.Handler):
+    def __init__(self):
+        super().__init__()
+        self.messages = []
+
+    def emit(self, record):
+        self.messages.append(record.getMessage())
+
+
+def out_of_stock(article):
+    logging.getLogger("shop").info("no more of %s", article)
+
+
+heard = Heard()
+logging.getLogger("shop").addHandler(heard)
+
+client.forward_logging("shop")
+client.submit(out_of_stock, "lamps", pure=False).result()
+client.submit(out_of_stock, "chairs", pure=False).result()
+watch.until(lambda: len(heard.messages) > 1, "what the tasks said")
+client.unforward_logging("shop")
+logging.getLogger("shop").removeHandler(heard)
 """,
     },
 ]
