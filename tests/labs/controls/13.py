@@ -93,14 +93,12 @@ tree = client.profile(key="summary", start=began)
 def heaviest(node):
     while node["children"]:
         node = max(node["children"].values(), key=lambda child: child["count"])
-        if node["count"] == 0:
-            return
         where = node["description"]
         yield where["name"], where["line_number"], node["count"]
 
 
 calls = list(heaviest(tree))
-name, number, count = calls[-1]
+(caller, _line, count), (innermost, number, _zero) = calls[-2:]
 """,
     },
     {
@@ -185,7 +183,9 @@ class Heard(logging.Handler):
 
 
 def out_of_stock(article):
-    logging.getLogger("shop").info("no more of %s", article)
+    logger = logging.getLogger("shop")
+    logger.addHandler(logging.NullHandler())
+    logger.warning("no more of %s", article)
 
 
 heard = Heard()
