@@ -267,7 +267,7 @@ with LocalCluster(**options) as stuck, Client(stuck, set_as_default=False) as ot
     watch.until(lambda: status(other) == ["paused"], "a pause")
     time.sleep(6)
     quiet = count(arrays)
-    error = None
+    error = next((future.exception() for future in arrays if future.status == "error"), None)
     made = [n for n, future in enumerate(arrays) if future.status == "finished"]
     same = [zlib.crc32(arrays[number].result()) == expected[number] for number in made]
 log = worker_log.read_text().splitlines() or [""]

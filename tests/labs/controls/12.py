@@ -59,6 +59,24 @@ with watch.record(client) as drill:
 """,
     },
     {
+        "claim": "what ran again had been on the dead worker or was needed for it, and nothing else",
+        "cell": "kill",
+        # somebody does not trust it, and sends all of it a second time
+        "source": _KILL
+        + """
+with watch.record(client) as drill:
+    once = {"pure": False}
+    for kill in (True, False):
+        tables = [client.submit(read, n, inputs[n], journal, **once) for n in numbers]
+        sums = [client.submit(add_up, n, tables[n], journal, **once) for n in numbers]
+        if kill:
+            watch.until(lambda: journal.count("sum") > len(inputs) // 3, "a third of the sums")
+            victim, survivor = sorted(client.scheduler_info()["workers"])
+            dead = faults.kill(client, victim)
+        total = sum(client.gather(sums))
+""",
+    },
+    {
         "claim": "a poison task was named after four deaths; others were done, the cluster lived on",
         "cell": "poison",
         # one more death is forgiven
@@ -126,7 +144,9 @@ with (
     guest.restart_workers(list(guest.scheduler_info()["workers"]))
     sums = guest.map(add_prices, tables, pure=False)
     wait(sums)
-    failed, errors, named = [], {}, False
+    failed = [future for future in sums if future.status == "error"]
+    errors = Counter(type(future.exception()).__name__ for future in failed)
+    named = all("storage" in str(future.exception()) for future in failed)
     after = guest.gather(sums)
     readings = len(reading.entries())
 """,
