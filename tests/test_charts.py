@@ -164,17 +164,28 @@ def alone(**changes) -> Recording:
 def test_thresholds_are_drawn_and_who_crossed_them():
     chart = charts.thresholds(alone())
     assert chart.summary == (
-        "The process held at most 330 MiB of 400 MiB, 200 MiB of results and 130 MiB unmanaged; on disk were at most "
-        "50 MiB. The process crossed: target, spill, pause."
+        "The process held at most 330 MiB of 400 MiB, 200 MiB of it results; on disk were at most 50 MiB. "
+        "Crossed: spill, pause."
     )
     page = chart.html()
     for share in ("target 60%", "spill 70%", "pause 80%", "terminate 95%"):
         assert share in page
 
 
+def test_the_target_is_crossed_by_results():
+    recording = alone()
+    recording.memory.loc[1, "managed"] = 250 << 20
+    assert charts.thresholds(recording).summary.endswith("Crossed: target, spill, pause.")
+
+
+def test_without_a_look_nothing_was_recorded():
+    summary = charts.thresholds(alone(memory=alone().memory.iloc[:0])).summary
+    assert summary == "Nothing was recorded. No line was crossed."
+
+
 def test_without_thresholds_none_is_drawn():
     chart = charts.thresholds(alone(thresholds={}))
-    assert chart.summary.endswith("The process crossed no threshold.")
+    assert chart.summary.endswith("No line was crossed.")
     assert "pause 80%" not in chart.html()
 
 

@@ -178,13 +178,20 @@ def thresholds(recording: Recording) -> Chart:
     plot.y_range.start, plot.y_range.end = 0, top / _MIB * 1.08
     if len(frame):
         _legend_above(plot)
-    crossed = [name for name, share in recording.thresholds.items() if (frame.process > share * limit).any()]
-    most = {kind: held.max() if len(held) else 0 for kind, held in kinds.items()}
-    text = (
-        f"The process held at most {_mib(most['process'])} of {_mib(limit)}, {_mib(most['managed'])} of results and "
-        f"{_mib(most['unmanaged'])} unmanaged; on disk were at most {_mib(most['spilled, on disk'])}. "
-    )
-    text += f"The process crossed: {', '.join(crossed)}." if crossed else "The process crossed no threshold."
+    of_results = {"target"}  # what the other lines look at is the whole process
+    crossed = [
+        name
+        for name, share in recording.thresholds.items()
+        if ((frame.managed if name in of_results else frame.process) > share * limit).any()
+    ]
+    text = "Nothing was recorded. "
+    if len(frame):
+        largest = frame.loc[frame.process.idxmax()]
+        text = (
+            f"The process held at most {_mib(largest.process)} of {_mib(limit)}, {_mib(largest.managed)} of it "
+            f"results; on disk were at most {_mib(frame.spilled.max())}. "
+        )
+    text += f"Crossed: {', '.join(crossed)}." if crossed else "No line was crossed."
     return Chart(plot, text)
 
 

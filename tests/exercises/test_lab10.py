@@ -61,7 +61,7 @@ ROOM = {
     "workers, bool": ({"n_workers": True, "memory_limit": "700 MiB"}, "a whole number from 1"),
     "limit, a word": ({"n_workers": 2, "memory_limit": "auto"}, "a size such as"),
     "limit, a list": ({"n_workers": 2, "memory_limit": [1]}, "a size such as"),
-    "limit, a share": ({"n_workers": 1, "memory_limit": 1}, "1 bytes for each worker"),
+    "limit, a share": ({"n_workers": 1, "memory_limit": 1}, "1 B for each worker, which is less"),
     "too much": ({"n_workers": 2, "memory_limit": "1 GiB"}, "is 2.00 GiB; you have 1.50 GiB"),
     "too little": ({"n_workers": 1, "memory_limit": "1 GiB"}, "were written to disk"),
     "too many": ({"n_workers": 6, "memory_limit": "256 MiB"}, "were written to disk"),

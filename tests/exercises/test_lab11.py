@@ -41,6 +41,10 @@ def in_the_notebook(client, pieces, look_up):
     return client.scatter([look_up(one) for one in client.gather(pieces)])
 
 
+def fetched_first(client, pieces, look_up):
+    return client.map(look_up, client.gather(pieces), pure=False)
+
+
 def all_on_one(client, pieces, look_up):
     (worker,) = client.who_has(pieces)[pieces[0].key]
     return client.map(look_up, pieces, workers=[worker], pure=False)
@@ -58,6 +62,7 @@ EVEN = {
     "ten": (the_first_ten, "one for each piece, and returned 10"),
     "backwards": (backwards, "not those of `look_up` of each piece, in order"),
     "in the notebook": (in_the_notebook, "Only 0 of the look-ups ran as tasks"),
+    "fetched first": (fetched_first, "given a piece and not its future"),
     "all on one": (all_on_one, "At least 15 on each"),
     "stolen": (as_they_come, "of them were stolen"),
 }
@@ -96,8 +101,11 @@ def test_tasks_that_do_not_end_are_said(two, monkeypatch):
     assert "not done within 0.2 seconds" in lab11.even.verdict(too_slow, two, piece).message
 
 
-def test_the_solution_is_even(two):
-    assert lab11.even.verdict(lab11._solve_even, two, piece).state == "right"
+def test_the_solution_is_even():
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as client:
+        verdict = lab11.even.verdict(lab11._solve_even, client, piece)
+    assert verdict.state == "right", verdict.message
 
 
 def test_it_needs_two_workers():
@@ -131,7 +139,13 @@ def too_careful(nbytes, seconds, bandwidth):
     return level if level < 8 else None
 
 
+def one_too_far(nbytes, seconds, bandwidth):
+    level = without_end(nbytes, seconds, bandwidth)
+    return level if level <= 15 else None
+
+
 LEVEL = {
+    "one too far": (one_too_far, "beyond 14 it is never stolen"),
     "a number": (7, "should be a function"),
     "raises": (lambda nbytes, seconds, bandwidth: 1 // 0, "raised ZeroDivisionError"),
     "a text": (lambda nbytes, seconds, bandwidth: "7", "is a str"),

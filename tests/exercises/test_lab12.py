@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
+import os
 import shutil
+import tempfile
+import uuid
 from pathlib import Path
 
 import pytest
@@ -83,12 +87,43 @@ def not_again(pieces, path):
         lab12._solve_write_safely(content, path)
 
 
+def all_at_once(pieces, path):
+    Path(path).write_bytes(b"".join(pieces))
+
+
+def copied(pieces, path):
+    unfinished = f"{path}.{uuid.uuid4()}.tmp"
+    straight(pieces, unfinished)
+    shutil.copyfile(unfinished, path)
+
+
+def carried(pieces, path):
+    with tempfile.TemporaryDirectory() as elsewhere:
+        straight(pieces, f"{elsewhere}/part.bin")
+        shutil.move(f"{elsewhere}/part.bin", path)
+
+
+def first_removed(pieces, path):
+    unfinished = f"{path}.{uuid.uuid4()}.tmp"
+    straight(pieces, unfinished)
+    Path(path).unlink(missing_ok=True)
+    Path(unfinished).replace(path)
+
+
+def only_here(pieces, path, here=os.getpid()):  # noqa: B008
+    if os.getpid() != here:
+        raise RuntimeError("not at home")
+    lab12._solve_write_safely(pieces, path)
+
+
 def one_name_for_all(pieces, path):
-    with Path(f"{path}.tmp").open("wb") as file:
+    unfinished = Path(f"{path}.tmp")
+    with unfinished.open("wb") as file:
         for piece in pieces:
             file.write(piece)
             file.flush()
-    shutil.copyfile(f"{path}.tmp", path)
+    if unfinished.exists():
+        unfinished.replace(path)
 
 
 def one_name_moved(pieces, path):
@@ -114,9 +149,20 @@ WRITE = {
     "elsewhere": (wrong_name, "there is none"),
     "one piece": (only_the_last, "all pieces, one after the other"),
     "not again": (not_again, "Written a second time"),
+    "at once": (all_at_once, "into the file of that name itself"),
+    "copied": (copied, "into the file of that name itself"),
+    "carried": (carried, "in another folder"),
+    "first removed": (first_removed, "A kill in between leaves none"),
+    "only here": (only_here, "In a process of its own it failed: RuntimeError: not at home"),
     "one name": (one_name_for_all, "and mixed it"),
     "one name, moved": (one_name_moved, "it raised FileNotFoundError"),
 }
+
+
+# As functions of a notebook do, these travel with all that is in them.
+for _function in [value for value in globals().values() if inspect.isfunction(value)]:
+    if _function.__module__ == __name__:
+        _function.__module__ = "__main__"
 
 
 @pytest.mark.parametrize("name", TO_DO)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import tempfile
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,6 +16,7 @@ from daskclass.exercises.exercise import Exercise, TryNext
 ARRAYS = 48
 KEPT = 24
 BUDGET = 1536 * 2**20  # bytes, for all workers together
+_LEAST = 128 * 2**20  # bytes of a worker, of which an empty one takes more than half
 _SECONDS = 60.0
 
 
@@ -34,13 +37,14 @@ def _judge_no_disk(answer, client: Client, draw: Callable) -> str:
     if not callable(answer):
         raise TryNext("It should be a function that takes the client, `draw` and `mean`.")
     before = _written(client)
+    shift = secrets.randbelow(1000)  # what was computed with another function is of no use
 
     def draw_in_a_task(number):
         try:
             get_worker()
         except ValueError:
             raise RuntimeError("`draw` was called in the notebook; let tasks call it") from None
-        return draw(number)
+        return draw(number) + shift
 
     try:
         means = answer(client, draw_in_a_task, _mean)
@@ -51,11 +55,16 @@ def _judge_no_disk(answer, client: Client, draw: Callable) -> str:
         raise TryNext(f"It should return a list of {ARRAYS} means.")
     if not all(isinstance(mean, float | np.floating) for mean in means):
         raise TryNext(f"Each of them should be a number; the first is a {type(means[0]).__name__}.")
-    if not np.allclose(means, [_mean(draw(number)) for number in range(ARRAYS)], rtol=1e-12, atol=0):
-        raise TryNext(f"They are not the means of `draw(0)` to `draw({ARRAYS - 1})`, in this order.")
+    if not np.allclose(means, [_mean(draw(number) + shift) for number in range(ARRAYS)], rtol=1e-12, atol=0):
+        raise TryNext(
+            f"They are not the means of `draw(0)` to `draw({ARRAYS - 1})`, in this order; use the `draw` it is given."
+        )
     if written:
-        raise TryNext(f"The means are right, and {format_bytes(int(written))} were written to disk.")
-    return f"{ARRAYS} means, and not a byte was written: no array was kept for longer than its mean took."
+        raise TryNext(
+            f"The means are right, and {format_bytes(int(written))} were written to disk. (What is read back into a "
+            "full memory pushes others out, which are written once more.)"
+        )
+    return f"{ARRAYS} means, and not a byte was written."
 
 
 def _solve_no_disk(client, draw, mean):
@@ -81,7 +90,8 @@ def _judge_room(answer, draw: Callable) -> str:
     workers, limit = _options(answer)
     options = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
     with (
-        LocalCluster(n_workers=workers, memory_limit=limit, **options) as cluster,
+        tempfile.TemporaryDirectory(prefix="daskclass-room-") as place,
+        LocalCluster(n_workers=workers, memory_limit=limit, local_directory=place, **options) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
         client.wait_for_workers(workers, timeout=_SECONDS)
@@ -125,8 +135,11 @@ def _options(answer: Any) -> tuple[int, int]:
         limit = parse_bytes(answer["memory_limit"])
     except (TypeError, ValueError, AttributeError) as error:
         raise TryNext('`memory_limit` should be a size such as `"256 MiB"`.') from error
-    if limit < 2**20:
-        raise TryNext(f"`memory_limit` is {limit} bytes for each worker. Say a size, such as `256 MiB`.")
+    if limit < _LEAST:
+        raise TryNext(
+            f"`memory_limit` is {format_bytes(limit)} for each worker, which is less than its libraries need. Say "
+            f"{format_bytes(_LEAST)} or more."
+        )
     if workers * limit > BUDGET:
         total = format_bytes(int(workers * limit))
         raise TryNext(f"{workers} times {format_bytes(limit)} is {total}; you have {format_bytes(BUDGET)}.")

@@ -24,6 +24,11 @@ def _look_up(prices) -> float:
     return float(prices.max())
 
 
+def _inputs(dask_scheduler, keys: list[str]) -> dict[str, set[str]]:
+    """Keys of the tasks that each of `keys` takes the results of."""
+    return {key: {task.key for task in dask_scheduler.tasks[key].dependencies} for key in keys}
+
+
 def _judge_even(answer, client: Client, piece: Callable) -> str:
     if not callable(answer):
         raise TryNext("It should be a function that takes the client, the futures of the pieces and `look_up`.")
@@ -52,14 +57,20 @@ def _judge_even(answer, client: Client, piece: Callable) -> str:
     if any(not isinstance(got, float) or got != right for got, right in zip(results, expected, strict=True)):
         raise TryNext("The results are not those of `look_up` of each piece, in order.")
     keys = {future.key for future in futures}
+    inputs = client.run_on_scheduler(_inputs, keys=sorted(keys))
     ran = recording.tasks[(recording.tasks.action == "compute") & recording.tasks.key.isin(keys)]
     if len(ran) < PIECES:
         raise TryNext(f"Only {len(ran)} of the look-ups ran as tasks. Let the cluster do them.")
+    if sum(bool(names & {future.key for future in pieces}) for names in inputs.values()) < PIECES:
+        raise TryNext("Some of the look-ups were given a piece and not its future: the notebook fetched it first.")
     share = Counter({worker: 0 for worker in workers})
     share.update(ran.worker)
     stolen = recording.steals[(recording.steals.answer == "confirm") & recording.steals.key.isin(keys)]
     if min(share.values()) < _FEW:
-        raise TryNext(f"On the two workers ran {share[workers[0]]} and {share[workers[1]]}. At least {_FEW} on each.")
+        raise TryNext(
+            f"On the two workers ran {share[workers[0]]} and {share[workers[1]]}. At least {_FEW} on each. "
+            "(`rebalance` moves nothing while a worker's memory is hardly used.)"
+        )
     if len(stolen):
         raise TryNext(f"It is even, and {len(stolen)} of them were stolen. Have the data where the work is to be.")
     return f"{share[workers[0]]} and {share[workers[1]]}, and nobody had to look."
@@ -90,6 +101,7 @@ _MOVES = {
     "1 GB, work of a minute": (1_000_000_000, 60.0),
     "20 MB, hardly any work": (20_000_000, 0.0001),
     "the last level": (1_000, 0.0003),
+    "one beyond": (1_000, 0.0002),
 }
 
 
@@ -120,7 +132,8 @@ def _judge_level(answer) -> str:
                 raise TryNext(f"{call}, {name}, is {got}; beyond 14 it is never stolen.")
             if got != right:
                 raise TryNext(
-                    f"{call}, {name}, is {got}, and Dask says otherwise. Is the tenth of a second in it, and the 1?"
+                    f"{call}, {name}, is {got}, and Dask says otherwise. Is the tenth of a second in it, "
+                    "the move above the work, `round` and not `int`, and nothing below 1?"
                 )
     return f"{2 * len(_MOVES)} moves, and Dask's own scheduler says the same of each."
 

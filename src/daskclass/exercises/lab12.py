@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import cloudpickle
 
 from daskclass.exercises.exercise import Exercise, TryNext
 
@@ -113,6 +118,8 @@ def _judge_write_safely(answer) -> str:
             answer(iter(_PIECES[:1]), str(path))
             if path.read_bytes() != _PIECES[0]:
                 raise TryNext("Written a second time with other pieces, the file should have those.")
+    for deed in _deeds(answer):
+        raise TryNext(_AT_ANY_MOMENT[deed])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "part.bin"
         try:
@@ -124,6 +131,56 @@ def _judge_write_safely(answer) -> str:
                 "Two tasks wrote the same part at once, and mixed it. Give each unfinished file its own name."
             )
     return "Interrupted twice, and what was there was whole each time; two at once did not mix."
+
+
+# What would leave half a file, or none, if a kill came in that moment, wherever that is.
+_AT_ANY_MOMENT = {
+    "written": "It writes into the file of that name itself. A kill in the middle of this leaves half a file.",
+    "removed": "It takes the old file away before the new one is there. A kill in between leaves none.",
+    "carried": "It writes in another folder, which may be on another disk: then the last step is a copy, not one step.",
+}
+
+# In a process of its own, since whatever listens to a process listens to it until its end.
+_LISTEN = """
+import json, os, sys
+import cloudpickle
+
+answer, pieces, path = cloudpickle.loads(sys.stdin.buffer.read())
+deeds = []
+
+
+def is_it(name):
+    return isinstance(name, (str, bytes, os.PathLike)) and os.path.abspath(os.fsdecode(name)) == path
+
+
+def listen(event, arguments):
+    if event == "open" and is_it(arguments[0]) and (arguments[2] or 0) & (os.O_WRONLY | os.O_RDWR):
+        deeds.append("written")
+    elif event == "os.remove" and is_it(arguments[0]) or event == "os.rename" and is_it(arguments[0]):
+        deeds.append("removed")
+    elif event == "os.rename" and is_it(arguments[1]):
+        source = os.path.abspath(os.fsdecode(arguments[0]))
+        if os.path.dirname(source) != os.path.dirname(path):
+            deeds.append("carried")
+
+
+sys.addaudithook(listen)
+answer(iter(pieces), path)
+print(json.dumps(deeds), file=sys.__stdout__)
+"""
+
+
+def _deeds(answer: Callable) -> list[str]:
+    """What `answer` does to a file that is there, as Python's audit events tell it; it has to work."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder).resolve() / "part.bin"
+        path.write_bytes(b"what was there before")
+        work = cloudpickle.dumps((answer, _PIECES, str(path)))
+        done = subprocess.run([sys.executable, "-c", _LISTEN], input=work, capture_output=True, check=False)
+    if done.returncode:
+        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise TryNext(f"In a process of its own it failed: {''.join(last)}")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def _writes_meanwhile(answer: Callable, path: str) -> Iterator[bytes]:

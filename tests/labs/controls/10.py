@@ -2,7 +2,7 @@
 
 CONTROLS = [
     {
-        "claim": "below the target nothing was spilled, above it what did not fit was",
+        "claim": "below the lines nothing was spilled, above them what did not fit was",
         "cell": "fill",
         # what comes fits, too
         "source": """
@@ -25,7 +25,7 @@ with watch.record(client) as above:
 """,
     },
     {
-        "claim": "below the target nothing was spilled, above it what did not fit was",
+        "claim": "below the lines nothing was spilled, above them what did not fit was",
         "cell": "fill",
         "alone": True,  # or the first is recorded when all are there already
         # what comes first does not fit either
@@ -68,8 +68,8 @@ client = Client(cluster)
 """,
     },
     {
-        "claim": "what came back from disk was what had gone there, bit for bit",
-        "cell": "files",
+        "claim": "the configured folder has a file for each spilled result, as large as Dask says",
+        "cell": "fill-numbers",
         "alone": True,  # the files stay as they are
         # somebody writes into the files
         "source": """
@@ -82,6 +82,20 @@ def on_this_worker(dask_worker):
     }
 
 
+[says] = client.run(on_this_worker).values()
+limit = above.limits[above.memory.worker[0]]
+target = above.thresholds["target"] * limit
+for file in disk.glob("dask-scratch-space/worker-*/storage/*"):
+    with file.open("ab") as longer:
+        longer.write(bytes(1))
+""",
+    },
+    {
+        "claim": "what came back from disk was what had gone there, bit for bit",
+        "cell": "files",
+        "alone": True,  # the files stay as they are
+        # somebody writes into the files
+        "source": """
 [says] = client.run(on_this_worker).values()
 files = list(disk.glob("dask-scratch-space/worker-*/storage/*"))
 file_bytes = sum(file.stat().st_size for file in files)
@@ -97,8 +111,8 @@ for file in files:
         # the three come before the worker is full
         "source": """
 def leak(share):
-    worker = get_worker()
-    worker.kept, process = [], psutil.Process()
+    worker, process = get_worker(), psutil.Process()
+    worker.kept = getattr(worker, "kept", [])
     while process.memory_info().rss < share * worker.memory_manager.memory_limit:
         worker.kept.append(np.ones(4 * MIB))
         time.sleep(0.1)
@@ -204,13 +218,9 @@ def spilled_by(client):
     return next(iter(spilled.values()))
 
 
-sizes = {}
-plain = {
-    "distributed.worker.memory.target": 0.01,
-    "distributed.worker.memory.spill-compression": False,
-}
+sizes, still, highest = {}, {}, 0
 with (
-    dask.config.set(plain),
+    dask.config.set({"distributed.worker.memory.target": 0.01, "distributed.worker.memory.spill-compression": False}),
     LocalCluster(**options) as early,
     Client(early, set_as_default=False) as other,
     other.as_current(),
@@ -220,6 +230,9 @@ with (
         wait(held)
         on_disk = spilled_by(other)
         sizes[kind.__name__] = {"in memory": on_disk.memory, "on disk": on_disk.disk}
+        [there] = other.run(on_this_worker).values()
+        still[kind.__name__] = there["in memory"]
+        highest = max(highest, *other.run(resident).values())
         del held
         watch.until(lambda: spilled_by(other).disk == 0, "the end of the files")
 
@@ -228,7 +241,43 @@ sizes["share"] = sizes["on disk"] / sizes["in memory"]
 """,
     },
     {
-        "claim": "at the limit of its disk the worker stood still until memory was given back",
+        "claim": "with the target at 1 % every result went to disk, the process was far from full",
+        "cell": "compress",
+        # the target is where it always is
+        "source": """
+def zeros(number):
+    return np.zeros(4 * MIB)
+
+
+def spilled_by(client):
+    spilled = client.run(lambda dask_worker: dask_worker.data.spilled_total)
+    return next(iter(spilled.values()))
+
+
+sizes, still, highest = {}, {}, 0
+with (
+    dask.config.set({"distributed.worker.memory.target": 0.6}),
+    LocalCluster(**options) as early,
+    Client(early, set_as_default=False) as other,
+    other.as_current(),
+):
+    for kind in (draw, zeros):
+        held = other.map(kind, range(4), pure=False)
+        wait(held)
+        on_disk = spilled_by(other)
+        sizes[kind.__name__] = {"in memory": on_disk.memory, "on disk": on_disk.disk}
+        [there] = other.run(on_this_worker).values()
+        still[kind.__name__] = there["in memory"]
+        highest = max(highest, *other.run(resident).values())
+        del held
+        watch.until(lambda: spilled_by(other).disk == 0, "the end of the files")
+
+sizes = pd.DataFrame.from_dict(sizes, orient="index")
+sizes["share"] = sizes["on disk"] / sizes["in memory"]
+""",
+    },
+    {
+        "claim": "at the limit of its disk the worker stood still; given memory back, it went on",
         "cell": "max-spill",
         # its disk has no limit
         "source": """
@@ -240,10 +289,11 @@ with LocalCluster(**options) as small, Client(small, set_as_default=False) as ot
     in_hand = 0
     del arrays[:16]
     helped = count(arrays)
+    begins_again = status(other)
 """,
     },
     {
-        "claim": "a full disk was told to the worker's log alone: tasks waited, and none failed",
+        "claim": "a full disk was told in the worker's log: tasks waited, and none failed",
         "cell": "full-disk",
         # the disk is not full
         "source": """

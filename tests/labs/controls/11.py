@@ -92,6 +92,10 @@ def use_for(data, seconds):
     return len(data)
 
 
+def stand_in_the_way(name):
+    Event(name).wait(timeout=60)
+
+
 def levels(dask_scheduler, prefix):
     stealing = dask_scheduler.extensions["stealing"]
     return [
@@ -101,26 +105,27 @@ def levels(dask_scheduler, prefix):
     ]
 
 
-kinds = ["long, few bytes", "short, few bytes", "short, 20 MB", "next to nothing, 20 MB"]
+kinds = ["long, few bytes", "short, few bytes", "short, 20 MB", "no work, 60 MB"]
 seen = {}
 for number, kind in enumerate(kinds):
     sources = client.map(block, [1_000] * 4, workers=[first], pure=False)
     use = {"seconds": 0.05, "key": f"same{number}", "workers": [first], "pure": False}
     client.gather(client.map(use_for, sources[:2], **use))
-    gate = client.submit(time.sleep, 0.3, workers=[first], pure=False)
+    gate = client.submit(stand_in_the_way, use["key"], workers=[first], pure=False)
     waiting = client.map(use_for, sources, priority=-1, **use)
     found = watch.until(
         lambda name=use["key"]: client.run_on_scheduler(levels, prefix=name), "their arrival"
     )
     seen[kind] = {"cost by work": found[-1][0], "level": found[-1][1]}
-    client.gather(waiting)
+    Event(use["key"]).set()
+    client.gather([gate, *waiting])
     del sources, waiting, gate
 """,
     },
     {
         "claim": "a look every second helped short jobs less than ten looks a second did",
         "cell": "interval",
-        # the other way round
+        # the interval is the same both times
         "source": """
 def nap(number):
     time.sleep(0.05)
@@ -135,17 +140,17 @@ def helped(interval):
         Client(own, set_as_default=False) as guest,
     ):
         near, far = sorted(guest.scheduler_info()["workers"])
-        elsewhere = 0
+        elsewhere, began = 0, time.perf_counter()
         for _job in range(8):
             numbers = guest.map(int, range(12), workers=[near], pure=False)
             guest.gather(numbers)
             with watch.record(guest) as recording:
                 guest.gather(guest.map(nap, numbers, key="nap", pure=False))
             elsewhere += len(ran_on(recording, far))
-        return elsewhere, 0.0
+        return elsewhere, time.perf_counter() - began
 
 
-by_interval = {"1s": helped("100ms"), "100ms": helped("1s")}
+by_interval = {interval: helped("100ms") for interval in ("1s", "100ms")}
 """,
     },
 ]

@@ -4,7 +4,7 @@ CONTROLS = [
     {
         "claim": "the remote error was reproduced here, on the same input, down to the row",
         "cell": "recreate",
-        # it is called here on another file
+        # it is another task that is brought here
         "source": """
 def last_frame(error):
     *_, (frame, line) = traceback.walk_tb(error.__traceback__)
@@ -13,8 +13,10 @@ def last_frame(error):
 
 other = raw / "another.csv"
 other.write_text("order_id,price,quantity\\n1,free,2\\n")
+another = client.submit(revenue, str(other), pure=False)
+wait(another)
 try:
-    revenue(str(other))
+    client.recreate_error_locally(another)
 except ValueError as error:
     here, line = error, last_frame(error)[1]
     variables = last_frame(error)[0]
@@ -29,7 +31,7 @@ def patient(number):
     lock = threading.Lock()
     lock.acquire()
     time.sleep(30)
-    return lock.acquire(timeout=60)
+    return lock.acquire(timeout=600)
 
 
 def others():
@@ -104,18 +106,21 @@ calls = list(heaviest(tree))
     {
         "claim": "the log of the worker on which the task failed names its key and its error",
         "cell": "logs",
-        # it is looked for in the logs of the nannies
+        "alone": True,  # the worker's log is gone
+        # the worker was restarted in the meantime
         "source": """
+client.restart_workers([failed_on])
+client.wait_for_workers(2, timeout=60)
 about = {
     worker: [text for _level, text in reversed(lines) if failed.key in text]
-    for worker, lines in client.get_worker_logs(nanny=True).items()
+    for worker, lines in client.get_worker_logs().items()
 }
 """,
     },
     {
-        "claim": "with an input from another task it was not reproduced, with it fetched it was",
+        "claim": "with an input that nobody holds it was not reproduced; held or fetched, it was",
         "cell": "gone",
-        # the task has its input as an argument
+        # somebody holds it
         "source": """
 def rows_of(path):
     return Path(path).read_text().splitlines()[1:]
@@ -136,13 +141,15 @@ def attempt(call, *arguments, **options):
         return error
 
 
-total = client.submit(revenue_of, rows_of(paths[5]), pure=False)
+rows = client.submit(rows_of, paths[5], pure=False)
+total = client.submit(revenue_of, rows, pure=False)
 wait(total)
-as_it_is = [
-    attempt(client.recreate_error_locally, total),
-    attempt(client.recreate_task_locally, total),
-]
-by_hand = attempt(revenue_of, rows_of(paths[5]))
+held = attempt(client.recreate_error_locally, total)
+rows = client.submit(rows_of, paths[5], pure=False)
+total = client.submit(revenue_of, rows, pure=False)
+wait(total)
+let_go = [attempt(client.recreate_error_locally, total)]
+by_hand = attempt(revenue_of, client.submit(rows_of, paths[5], pure=False).result())
 """,
     },
     {
