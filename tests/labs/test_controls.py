@@ -19,13 +19,12 @@ def controls_of(lab: Path) -> list[dict]:
     return runpy.run_path(str(path))["CONTROLS"] if path.is_file() else []
 
 
-# Labs whose cells can be run again, as a learner does who changes one: their controls share a kernel.
-IN_PASSING = [lab for lab in LABS if lab.name >= "03"]
+# Cells can be run again, as a learner does who changes one: so the controls of a lab share a kernel, but for some.
 CASES = [
     pytest.param(lab, control, id=f"{lab.name[:2]}-{control['claim']}")
     for lab in LABS
     for control in controls_of(lab)
-    if lab not in IN_PASSING or control.get("alone")
+    if control.get("alone")
 ]
 
 
@@ -118,7 +117,7 @@ def test_without_its_cause_exactly_this_claim_is_false(lab, control, kernel, for
 
 
 @pytest.mark.controls
-@pytest.mark.parametrize("lab", IN_PASSING, ids=lambda lab: lab.name[:2])
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.name[:2])
 def test_in_passing_each_claim_is_false_without_its_cause_and_then_true(lab, kernel, format_labs):
     """Before a cell is run as it stands, it is run as each of its controls, with what follows down to the claim."""
     notebook, sources = read(lab)

@@ -47,6 +47,7 @@ here = where(0)
     },
     {
         "claim": "more numbers than fit into the workers' memory passed through it",
+        "alone": True,  # the workers that it killed come back in their own time
         "cell": "pi",
         # in blocks each larger than a worker
         "source": """

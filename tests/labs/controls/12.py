@@ -152,7 +152,6 @@ with (
     {
         "claim": "the scheduler's death was told to the client; no finished part was done again",
         "cell": "scheduler",
-        "alone": True,  # the parts are there
         # it dies when all is done
         "source": """
 address = start_scheduler()
@@ -209,7 +208,6 @@ after = stamps()
 again = [name for name in before if after[name] != before[name]]
 resumed = cents_of([str(folder / name) for name in sorted(finished())])
 """,
-        "alone": True,  # all parts are there then
     },
     {
         "claim": "a worker ended with its nanny, and nobody started another one",
