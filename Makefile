@@ -100,7 +100,7 @@ lock:
 	build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
 	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 		--generate-hashes --no-emit-index-url --no-header $(LOCK_FLAGS) \
-		--extra dev --extra managers pyproject.toml --output-file requirements.lock
+		--extra dev --extra managers --extra xgboost pyproject.toml --output-file requirements.lock
 	printf 'duckdb\npolars\n' | build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 		--fork-strategy fewest --generate-hashes --no-emit-index-url --no-header $(LOCK_FLAGS) \
 		--constraint requirements.lock - --output-file requirements-peers.lock

@@ -283,6 +283,28 @@ def piece():
     return piece
 
 
+@pytest.fixture(scope="session")
+def home(large_sales, tmp_path_factory):
+    """A model's folder, as lab 14 saves it: a forest, since a model in every call has to be seen among other bytes."""
+    from daskclass import scoring
+
+    folder = tmp_path_factory.mktemp("model")
+    scoring.save(scoring.train(scoring.sample(large_sales, 40_000), "forest"), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def slices(large_sales, tmp_path_factory):
+    """Two files of 5,000 orders, as lab 14 cuts them."""
+    import pyarrow.parquet as pq
+
+    folder = tmp_path_factory.mktemp("slices")
+    orders = pq.read_table(large_sales.parts[0])
+    for number in range(2):
+        pq.write_table(orders.slice(number * 5_000, 5_000), folder / f"slice-{number}.parquet")
+    return sorted(str(path) for path in folder.iterdir())
+
+
 @pytest.fixture
 def broken(tmp_path, small_sales):
     """Files as lab 13 hands them out, of which some are spoilt."""

@@ -69,6 +69,7 @@ def left_in(folder: Path) -> list[Path]:
         pytest.param("11-work-stealing", "restricted", marks=pytest.mark.labs),
         pytest.param("12-losing-things", "scheduler", marks=pytest.mark.labs),
         pytest.param("13-debugging", "hang", marks=pytest.mark.labs),
+        pytest.param("14-batch-ml-scoring", "run", marks=pytest.mark.labs),
     ],
 )
 def test_a_lab_that_fails_half_way_leaves_nothing(kernel, tmp_path, lab, last):

@@ -1,0 +1,217 @@
+"""Exercises of lab 14: a model that is loaded once a worker, and a scoring job without its three faults."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from distributed import Client, LocalCluster, WorkerPlugin
+
+from daskclass import scoring, traffic
+from daskclass.exercises.exercise import Exercise, TryNext
+
+_SECONDS = 60.0
+
+
+def _judge_set_up(answer: Callable, home: str | Path) -> str:
+    if not callable(answer):
+        raise TryNext("It should be a function that takes the worker and the model's folder.")
+
+    class Plugin(WorkerPlugin):
+        name = "the exercise's model"
+
+        def __init__(self, folder: str):
+            self.folder = folder
+
+        def setup(self, worker) -> None:
+            answer(worker, self.folder)
+
+    first = scoring.load(home)
+    options = {"processes": False, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
+    with (
+        tempfile.TemporaryDirectory() as place,
+        LocalCluster(**options, local_directory=place, silence_logs="CRITICAL") as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        another = Path(place) / "another"
+        second = scoring.save(first.pipeline.set_params(verbose=not first.pipeline.verbose), another)
+
+        def register(folder: str | Path) -> list[tuple[str, int]]:
+            try:
+                client.register_plugin(Plugin(str(folder)))
+            except Exception as error:
+                raise TryNext(f"On the worker it raised {type(error).__name__}: {error}") from error
+            return list(client.run(_model_of).values())
+
+        [(version, loaded)] = register(home)
+        if version != first.version:
+            raise TryNext("After it, `worker.model` should be what `scoring.load(folder)` returns.")
+        [(version, again)] = register(home)
+        if again != loaded:
+            raise TryNext("Called a second time with the same model, it loaded it again.")
+        [(version, _loaded)] = register(another)
+        if version != second:
+            raise TryNext("Called with another model, it kept the old one. Whose version do you look at?")
+        cluster.scale(2)
+        client.wait_for_workers(2, timeout=_SECONDS)
+        if {version for version, _loaded in client.run(_model_of).values()} != {second}:
+            raise TryNext("A worker that came later has another model, or none.")
+    return "Loaded once, loaded anew for another version, and there on a worker that came later."
+
+
+def _model_of(dask_worker) -> tuple[str, int]:
+    model = getattr(dask_worker, "model", None)
+    return getattr(model, "version", ""), id(model)
+
+
+def _solve_set_up(worker, folder):
+    import json
+    from pathlib import Path
+
+    from daskclass import scoring
+
+    version = json.loads((Path(folder) / "model.json").read_text())["version"]
+    if getattr(worker, "model", None) is None or worker.model.version != version:
+        worker.model = scoring.load(folder)
+
+
+set_up = Exercise(
+    variable="set_up",
+    judge=_judge_set_up,
+    solve=_solve_set_up,
+    hints=(
+        "`worker.model` is an attribute like any other: it may be there already, with a `version`.",
+        'The folder\'s version, without loading: `json.loads((Path(folder) / "model.json").read_text())["version"]`.',
+    ),
+    is_function=True,
+)
+
+_FILES, _ROWS, _GROUP = 8, 2_000, 1_000
+
+
+def _judge_score_all(answer: Callable, client: Client, slices: Sequence[str], home: str | Path) -> str:
+    if not callable(answer):
+        raise TryNext("It should be a function of the client, the sources, the folder for parts, the model's folder.")
+    model, size = scoring.load(home), sum(path.stat().st_size for path in Path(home).iterdir())
+    with tempfile.TemporaryDirectory(prefix="daskclass-capstone-") as place:
+        folder, backup = Path(place, "parts"), Path(place, "backup")
+        folder.mkdir()
+        backup.mkdir()
+        sources = [_cut(slices[number % len(slices)], number, Path(place)) for number in range(_FILES)]
+
+        with traffic.through_scheduler(client) as passed:
+            _run(answer, client, sources, folder, home)
+        _compare(sources, folder, model, "")
+        if passed.received + passed.sent > 5 * size:
+            times = (passed.received + passed.sent) / size
+            raise TryNext(
+                f"The scores are right, and {times:.0f} times the model's bytes went through the scheduler for "
+                f"{_FILES} files. Which lab counted this?"
+            )
+
+        before = _stamps(folder)
+        _run(answer, client, sources, folder, home)
+        if _stamps(folder) != before:
+            raise TryNext("Started a second time, it did again what was finished.")
+
+        half, stale, changed, *untouched = sources
+        part = folder / Path(half).name
+        part.write_bytes(part.read_bytes()[:-50])
+        _by_another_model(stale, folder, model)
+        os.link(folder / Path(stale).name, backup / "stale")
+        old = (backup / "stale").read_bytes()
+        _changed(changed)
+        before = _stamps(folder)
+        _run(answer, client, sources, folder, home)
+        _compare([half], folder, model, "A part was half-written, as a kill leaves it, and was taken for finished. ")
+        _compare([stale], folder, model, "A part was of an older model, and was taken for finished. ")
+        _compare([changed], folder, model, "A source had changed since its part was written. ")
+        after = _stamps(folder)
+        if again := [Path(one).name for one in untouched if after[Path(one).name] != before[Path(one).name]]:
+            raise TryNext(f"Some parts were to be done again, and it did {len(again)} others as well.")
+        if (backup / "stale").read_bytes() != old:
+            raise TryNext(
+                "The scores are right. But it writes into the file of the part itself: a kill in the middle of this "
+                "leaves half a part under a whole part's name."
+            )
+    return (
+        f"{_FILES} sources, a whole part for each; the model moved once; what was finished stayed; what was half, of "
+        "an older model or of an older source was done anew."
+    )
+
+
+def _cut(path: str, number: int, place: Path) -> str:
+    source = place / f"orders-{number}.parquet"
+    pq.write_table(pq.read_table(path).slice(number * 10, _ROWS), source, row_group_size=_GROUP)
+    return str(source)
+
+
+def _run(answer: Callable, client: Client, sources: list[str], folder: Path, home: str | Path) -> None:
+    try:
+        answer(client, list(sources), str(folder), str(home))
+    except Exception as error:
+        raise TryNext(f"It raised {type(error).__name__}: {error}") from error
+
+
+def _stamps(folder: Path) -> dict[str, tuple[int, int]]:
+    return {path.name: (path.stat().st_mtime_ns, path.stat().st_ino) for path in folder.glob("*.parquet")}
+
+
+def _compare(sources: list[str], folder: Path, model: scoring.Model, why: str) -> None:
+    for source in sources:
+        path, orders = folder / Path(source).name, pq.read_table(source)
+        if not path.is_file():
+            raise TryNext(f"{why}There is no part {path.name} in the folder.")
+        try:
+            part = pq.read_table(path)
+        except (OSError, pa.ArrowException) as error:
+            raise TryNext(f"{why}The part {path.name} cannot be read.") from error
+        if not {"order_id", "score"} <= set(part.column_names):
+            raise TryNext(f"{why}The part {path.name} should have the columns order_id and score.")
+        if not part.column("order_id").equals(orders.column("order_id")):
+            raise TryNext(f"{why}The part {path.name} should have each order of its source once, in order.")
+        if not np.array_equal(part.column("score").to_numpy(), model.scores(orders.to_pandas())):
+            raise TryNext(f"{why}The scores in {path.name} are not the model's.")
+
+
+def _by_another_model(source: str, folder: Path, model: scoring.Model) -> None:
+    """What this model would have written if it had another version and knew nothing."""
+    other = scoring.Model(model.pipeline, "0" * 64, model.types, model.known)
+    part = scoring.score_file(source, folder, other)
+    table = pq.read_table(folder / part.name)
+    halves = pa.array([0.5] * len(table), pa.float64())
+    pq.write_table(table.set_column(1, "score", halves), folder / part.name)
+
+
+def _changed(source: str) -> None:
+    orders = pq.read_table(source)
+    place = orders.column_names.index("price")
+    pq.write_table(orders.set_column(place, "price", orders.column("price").take(np.arange(_ROWS)[::-1])), source)
+
+
+def _solve_score_all(client, sources, folder, home):
+    from daskclass import scoring
+
+    model = scoring.load(home)
+    done = scoring.finished(sources, folder, model)
+    missing = [source for source in sources if source not in done]
+    there = client.scatter(model, hash=False, broadcast=True)
+    return client.gather(client.map(scoring.score_file, missing, folder=folder, model=there, pure=False))
+
+
+score_all = Exercise(
+    variable="score_all",
+    judge=_judge_score_all,
+    solve=_solve_score_all,
+    hints=(
+        "What crosses the network with each task (lab 09)? What does a kill leave behind (lab 12)? And does a file of "
+        "the right name say which model made it, and from what (this lab)?",
+        "`scoring.score_file` writes a part that is whole and says what it is; `scoring.finished` knows which count.",
+    ),
+    is_function=True,
+)

@@ -1,0 +1,198 @@
+"""One file of orders, one part of scores: written as a whole or not at all, and known again.
+
+A part names, inside, the model it was made with and the file it was made from. So what is finished can be seen from the
+parts alone, whoever made them and whatever died since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from daskclass.errors import Problem
+from daskclass.scoring.model import FEATURES, DoesNotFit, Model, check
+
+MANIFEST_NAME = "manifest.json"
+_KEY, _SCORE = "order_id", "score"
+_MODEL, _SOURCE = b"daskclass.model", b"daskclass.source"
+
+
+class CannotScore(Problem):
+    """A file of orders cannot be scored; the message names it, and the row group."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A finished part.
+
+    Attributes
+    ----------
+    name : str
+        Of the file in the folder of parts.
+    source : str
+        Name of the file of orders.
+    rows : int
+    model : str
+        Version of the model.
+    sha256 : str
+        Of the file, 64 hexadecimal digits.
+    """
+
+    name: str
+    source: str
+    rows: int
+    model: str
+    sha256: str
+
+
+def score_file(source: str | Path, folder: str | Path, model: Model, batch: int | None = None) -> Part:
+    """Score the orders of a Parquet file, row group by row group, into a part of the same name in `folder`.
+
+    The part appears when it is complete. If there is one of that name already, it is replaced in one step.
+
+    Parameters
+    ----------
+    source : str or path
+        A Parquet file with ``order_id`` and the columns of the model.
+    folder : str or path
+        An existing folder that is not the source's.
+    batch : int, optional
+        Rows that are scored at once; a row group if not given.
+
+    Raises
+    ------
+    CannotScore
+        If the file or a row group of it cannot be read or does not fit the model. There is no part then.
+    """
+    source, folder = Path(source), Path(folder)
+    if source.parent.resolve() == folder.resolve():
+        raise CannotScore(f"{source} is in the folder of parts itself, and a part would replace it")
+    try:
+        stamp, file = _stamp(source), pq.ParquetFile(source, read_dictionary=[name for name in model.known])
+    except (OSError, pa.ArrowException) as error:
+        raise CannotScore(f"{source} cannot be read: {_first_line(error)}") from error
+    schema = pa.schema(
+        [(_KEY, pa.int64()), (_SCORE, pa.float64())], metadata={_MODEL: model.version.encode(), _SOURCE: stamp}
+    )
+    unfinished = folder / f"{source.name}.{uuid.uuid4()}.tmp"
+    try:
+        with file, pq.ParquetWriter(unfinished, schema) as writer:
+            for number in range(file.num_row_groups):
+                orders = _row_group(file, number, source, model)
+                scores = model.scores(orders.select(list(FEATURES)).to_pandas(), batch)
+                writer.write_table(pa.table([orders.column(_KEY), scores], schema=schema))
+            rows = file.metadata.num_rows
+        digest = _sha256(unfinished)
+        unfinished.replace(folder / source.name)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return Part(source.name, source.name, rows, model.version, digest)
+
+
+def _row_group(file: pq.ParquetFile, number: int, source: Path, model: Model) -> pa.Table:
+    where = f"{source}, row group {number} of {file.num_row_groups}"
+    there = set(file.schema_arrow.names)
+    if _KEY not in there:
+        raise CannotScore(f"{where}: there is no column {_KEY!r}, and a score would be nobody's")
+    try:
+        orders = file.read_row_group(number, columns=[name for name in (_KEY, *FEATURES) if name in there])
+    except (OSError, pa.ArrowException) as error:
+        raise CannotScore(f"{where} cannot be read: {_first_line(error)}") from error
+    try:
+        check(orders, model)
+    except DoesNotFit as error:
+        raise CannotScore(f"{where}: {error}") from error
+    return orders
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+
+
+def _stamp(source: Path) -> bytes:
+    """What a file is, as far as one can see without reading it."""
+    status = source.stat()
+    return json.dumps([source.name, status.st_size, status.st_mtime_ns]).encode()
+
+
+def finished(sources: Iterable[str | Path], folder: str | Path, model: Model) -> dict[str, Part]:
+    """Which of `sources` have a part that is complete, of this model, and of the file as it is now.
+
+    Only footers are read, and for those that count, the checksum.
+
+    Returns
+    -------
+    dict
+        The part for each such source, by the source as it was given.
+    """
+    found = {}
+    for source in sources:
+        path = Path(folder) / Path(source).name
+        try:
+            metadata, rows = pq.read_metadata(path), pq.read_metadata(source).num_rows
+            stamp = _stamp(Path(source))
+        except (OSError, pa.ArrowException):
+            continue  # not there, or not to be read: not finished
+        about = metadata.metadata or {}
+        if metadata.num_rows == rows and about.get(_MODEL) == model.version.encode() and about.get(_SOURCE) == stamp:
+            found[str(source)] = Part(path.name, Path(source).name, rows, model.version, _sha256(path))
+    return found
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_manifest(folder: str | Path, parts: Iterable[Part]) -> Path:
+    """Write down which parts make the whole, sorted by name, into `folder`; in one step.
+
+    Raises
+    ------
+    CannotScore
+        If two of them have one name, or one of them is not there.
+    """
+    folder, listed = Path(folder), sorted(parts, key=lambda part: part.name)
+    names = [part.name for part in listed]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise CannotScore(f"{min(twice)} is in the list of parts more than once")
+    if gone := [name for name in names if not (folder / name).is_file()]:
+        raise CannotScore(f"{folder / gone[0]} is in the list of parts, and not there")
+    unfinished = folder / f"{MANIFEST_NAME}.{uuid.uuid4()}.tmp"
+    text = {"rows": sum(part.rows for part in listed), "parts": [asdict(part) for part in listed]}
+    unfinished.write_text(json.dumps(text, indent=1) + "\n")
+    return unfinished.replace(folder / MANIFEST_NAME)
+
+
+def read_manifest(folder: str | Path) -> list[Part]:
+    """The parts that the manifest of `folder` lists, after a look at every one of them.
+
+    Raises
+    ------
+    CannotScore
+        If there is no manifest, it cannot be read, a part of it is missing or is not what was written, or a file is
+        there that it does not list.
+    """
+    folder = Path(folder)
+    try:
+        parts = [Part(**part) for part in json.loads((folder / MANIFEST_NAME).read_text())["parts"]]
+    except FileNotFoundError:
+        raise CannotScore(f"there is no {MANIFEST_NAME} in {folder}: the scores are not complete") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise CannotScore(f"{folder / MANIFEST_NAME} cannot be read: {_first_line(error)}") from error
+    for part in parts:
+        path = folder / part.name
+        if not path.is_file():
+            raise CannotScore(f"{path} is in the manifest, and not there")
+        if _sha256(path) != part.sha256:
+            raise CannotScore(f"{path} is not what the manifest lists")
+    if strangers := {path.name for path in folder.glob("*.parquet")} - {part.name for part in parts}:
+        raise CannotScore(f"{folder / min(strangers)} is not in the manifest")
+    return parts

@@ -1,0 +1,218 @@
+"""Exercises of lab 14: every wrong answer that was thought of has advice of its own."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from distributed import Client, LocalCluster
+
+from daskclass import scoring
+from daskclass.exercises import lab14
+
+
+@pytest.fixture(scope="module")
+def client():
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as client:
+        yield client
+
+
+def always(worker, folder):
+    worker.model = scoring.load(folder)
+
+
+def only_once(worker, folder):
+    if not hasattr(worker, "model"):
+        worker.model = scoring.load(folder)
+
+
+def the_pipeline(worker, folder):
+    worker.model = scoring.load(folder).pipeline
+
+
+def fails(worker, folder):
+    raise KeyError("model")
+
+
+first = {}
+
+
+def on_the_first_worker_only(worker, folder):
+    version = scoring.load(folder).version
+    if first.setdefault("worker", worker.address) == worker.address:
+        lab14._solve_set_up(worker, folder)
+    else:
+        assert version
+
+
+SET_UP = {
+    "a number": (7, "should be a function"),
+    "fails": (fails, "On the worker it raised KeyError"),
+    "the pipeline": (the_pipeline, "should be what `scoring.load(folder)` returns"),
+    "always": (always, "it loaded it again"),
+    "only once": (only_once, "it kept the old one"),
+    "the first": (on_the_first_worker_only, "has another model, or none"),
+}
+
+
+@pytest.mark.parametrize("name", SET_UP)
+def test_a_wrong_way_to_load_has_advice_of_its_own(name, home):
+    first.clear()
+    answer, advice = SET_UP[name]
+    verdict = lab14.set_up.verdict(answer, home)
+    assert verdict.state == "not yet"
+    assert advice in verdict.message
+
+
+def test_the_model_is_loaded_once(home):
+    verdict = lab14.set_up.verdict(lab14._solve_set_up, home)
+    assert verdict.state == "right", verdict.message
+
+
+def variant(**changes):
+    """A job that is right but for what `changes` say."""
+
+    def job(client, sources, folder, home):
+        return changes.get("run", whole)(client, sources, folder, home, changes)
+
+    return job
+
+
+def score(source, folder, model):
+    scoring.score_file(source, folder, model)
+
+
+def in_place(source, folder, model):
+    elsewhere = folder.parent / "backup"
+    part = scoring.score_file(source, elsewhere, model)
+    (folder / part.name).write_bytes((elsewhere / part.name).read_bytes())
+
+
+def backwards(source, folder, model):
+    scoring.score_file(source, folder, model)
+    path = folder / Path(source).name
+    pq.write_table(pq.read_table(path).slice(0, 1_999), path)
+
+
+def text(source, folder, model):
+    (folder / Path(source).name).write_text("scores")
+
+
+def other_columns(source, folder, model):
+    pd.DataFrame({"scores": [0.5]}).to_parquet(folder / Path(source).name)
+
+
+def rounded(source, folder, model):
+    scoring.score_file(source, folder, model)
+    path = folder / Path(source).name
+    frame = pq.read_table(path).to_pandas()
+    frame.round(2).to_parquet(path)
+
+
+def not_there(source, folder, model):
+    return None
+
+
+def by_finished(sources, folder, model):
+    return scoring.finished(sources, folder, model)
+
+
+def by_existence(sources, folder, model):
+    return {source for source in sources if (folder / Path(source).name).exists()}
+
+
+def by_reading(sources, folder, model):
+    """Whole files of any model."""
+    found = set()
+    for source in by_existence(sources, folder, model):
+        try:
+            pq.read_table(folder / Path(source).name)
+        except (OSError, ValueError):
+            continue
+        found.add(source)
+    return found
+
+
+def by_model(sources, folder, model):
+    """Whole files of this model, whatever their source was."""
+    found = set()
+    for source in by_reading(sources, folder, model):
+        about = pq.read_metadata(folder / Path(source).name).metadata or {}
+        if about.get(b"daskclass.model") == model.version.encode():
+            found.add(source)
+    return found
+
+
+def nothing_is(sources, folder, model):
+    return set()
+
+
+def all_or_nothing(sources, folder, model):
+    done = set(by_finished(sources, folder, model))
+    return done if len(done) == len(sources) else set()
+
+
+def whole(client, sources, folder, home, changes):
+    folder, model = Path(folder), scoring.load(home)
+    done = changes.get("done", by_finished)(sources, folder, model)
+    missing = [source for source in sources if source not in done]
+    one = changes.get("score", score)
+    if changes.get("each"):
+        jobs = [client.submit(one, source, folder, model, pure=False) for source in missing]
+    else:
+        there = client.scatter(model, hash=False, broadcast=True)
+        jobs = client.map(one, missing, folder=folder, model=there, pure=False)
+    return client.gather(jobs)
+
+
+SCORE_ALL = {
+    "a number": (7, "should be a function"),
+    "fails": (lambda client, sources, folder, home: 1 // 0, "It raised ZeroDivisionError"),
+    "not there": (variant(score=not_there), "There is no part orders-0.parquet"),
+    "text": (variant(score=text), "orders-0.parquet cannot be read"),
+    "other columns": (variant(score=other_columns), "should have the columns order_id and score"),
+    "backwards": (variant(score=backwards), "each order of its source once, in order"),
+    "rounded": (variant(score=rounded), "are not the model's"),
+    "in each call": (variant(each=True), "times the model's bytes went through the scheduler"),
+    "all again": (variant(done=nothing_is), "it did again what was finished"),
+    "by existence": (variant(done=by_existence), "A part was half-written"),
+    "by reading": (variant(done=by_reading), "A part was of an older model"),
+    "by model": (variant(done=by_model), "A source had changed since its part was written"),
+    "all or nothing": (variant(done=all_or_nothing), "and it did 5 others as well"),
+    "in place": (variant(score=in_place), "it writes into the file of the part itself"),
+}
+
+
+# As functions of a notebook do, these travel with all that is in them: workers cannot import this module.
+for _function in [value for value in globals().values() if inspect.isfunction(value)]:
+    if _function.__module__ == __name__:
+        _function.__module__ = "__main__"
+
+
+@pytest.mark.parametrize("name", SCORE_ALL)
+def test_a_fault_has_advice_of_its_own(name, client, slices, home):
+    answer, advice = SCORE_ALL[name]
+    verdict = lab14.score_all.verdict(answer, client, slices, home)
+    assert verdict.state == "not yet"
+    assert advice in verdict.message
+
+
+def test_the_solution_has_no_fault(client, slices, home):
+    verdict = lab14.score_all.verdict(lab14._solve_score_all, client, slices, home)
+    assert verdict.state == "right", verdict.message
+
+
+def test_every_advice_is_reached(unreached, client, slices, home):
+    first.clear()
+    live = {"client": client, "slices": slices, "home": home}
+    rows = [(lab14.set_up, answer, {"home": home}) for answer, _advice in SET_UP.values()]
+    rows += [(lab14.score_all, answer, live) for answer, _advice in SCORE_ALL.values()]
+    assert unreached(lab14, rows) == []
+
+
+def test_nothing_is_left_in_the_model(home):
+    assert sorted(path.name for path in Path(home).iterdir()) == ["model.joblib", "model.json"]

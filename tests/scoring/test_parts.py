@@ -1,0 +1,215 @@
+"""Parts: whole or not there, known again, and refused with the file and the row group that are the reason."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from daskclass import scoring
+from daskclass.scoring import parts
+
+ROWS, GROUP = 3_000, 1_000
+
+
+@pytest.fixture
+def source(sales, tmp_path):
+    """A file of three row groups."""
+    folder = tmp_path / "orders"
+    folder.mkdir()
+    pq.write_table(pq.read_table(sales.parts[0]).slice(0, ROWS), folder / "part-0.parquet", row_group_size=GROUP)
+    return folder / "part-0.parquet"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    place = tmp_path / "scores"
+    place.mkdir()
+    return place
+
+
+def names(folder):
+    return [path.name for path in folder.iterdir()]
+
+
+@pytest.mark.parametrize("batch", [None, 999])
+def test_each_order_has_its_score_once(source, folder, model, batch):
+    part = scoring.score_file(source, folder, model, batch)
+    scores, orders = pq.read_table(folder / part.name), pq.read_table(source)
+    assert scores.column("order_id").equals(orders.column("order_id"))
+    alone = model.pipeline.predict_proba(orders.select(list(scoring.FEATURES)).to_pandas())[:, 1]
+    np.testing.assert_array_equal(scores.column("score").to_numpy(), alone)
+    assert part.rows == ROWS
+    assert part.model == model.version
+    assert names(folder) == [part.name]
+
+
+def rewritten(source, change, group=GROUP):
+    pq.write_table(change(pq.read_table(source)), source, row_group_size=group)
+
+
+def in_row(table, number, name, value):
+    values = table.column(name).to_pylist()
+    values[number] = value
+    return table.set_column(table.column_names.index(name), name, pa.array(values, table.schema.field(name).type))
+
+
+def overwritten(path, at, length=200):
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(os.urandom(length))
+
+
+def broken_group(source):
+    column = pq.read_metadata(source).row_group(2).column(4)  # the price
+    overwritten(source, column.dictionary_page_offset or column.data_page_offset)
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (Path.unlink, r"part-0.parquet cannot be read: FileNotFoundError"),
+        (lambda path: path.write_bytes(b"order_id,price\n"), r"part-0.parquet cannot be read: ArrowInvalid"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), r"part-0.parquet cannot be read: ArrowInvalid"),
+        (broken_group, r"part-0.parquet, row group 2 of 3 cannot be read: "),
+        (
+            lambda path: rewritten(path, lambda table: in_row(table, 1_500, "price", None)),
+            r"row group 1 of 3: column 'price'",
+        ),
+        (
+            lambda path: rewritten(path, lambda table: in_row(table, 2_999, "store", "S77")),
+            r"row group 2 of 3: .* 'S77'",
+        ),
+        (
+            lambda path: rewritten(path, lambda table: table.drop_columns("quantity")),
+            r"row group 0 of 3: there is no column",
+        ),
+        (lambda path: rewritten(path, lambda table: table.drop_columns("order_id")), r"a score would be nobody's"),
+    ],
+)
+def test_what_cannot_be_scored_is_named_and_leaves_nothing(source, folder, model, harm, words):
+    harm(source)
+    with pytest.raises(scoring.CannotScore, match=words):
+        scoring.score_file(source, folder, model)
+    assert names(folder) == []
+    assert scoring.finished([source], folder, model) == {}
+
+
+def test_a_part_does_not_replace_its_source(source, model):
+    before = source.read_bytes()
+    with pytest.raises(scoring.CannotScore, match="in the folder of parts itself"):
+        scoring.score_file(source, source.parent, model)
+    assert source.read_bytes() == before
+
+
+class PowerFailure(BaseException):
+    pass
+
+
+def test_a_part_that_was_interrupted_is_not_there_and_the_old_one_is(source, folder, model, monkeypatch):
+    first = scoring.score_file(source, folder, model)
+    calls = []
+
+    def dies(table, model):
+        calls.append(table)
+        if len(calls) == 2:
+            raise PowerFailure
+
+    monkeypatch.setattr(parts, "check", dies)
+    with pytest.raises(PowerFailure):
+        scoring.score_file(source, folder, model)
+    assert scoring.finished([source], folder, model) == {str(source): first}
+    assert names(folder) == [first.name]
+
+
+def test_a_second_run_finds_what_is_finished(source, folder, model):
+    assert scoring.finished([source], folder, model) == {}
+    part = scoring.score_file(source, folder, model)
+    assert scoring.finished([source], folder, model) == {str(source): part}
+
+
+def newer(source, folder, model):
+    os.utime(source, ns=(1, 1))
+    return model
+
+
+def another_model(source, folder, model):
+    return dataclasses.replace(model, version="0" * 64)
+
+
+def cut_off(source, folder, model):
+    path = folder / source.name
+    path.write_bytes(path.read_bytes()[:-1])
+    return model
+
+
+def fewer_rows(source, folder, model):
+    path = folder / source.name
+    table = pq.read_table(path)
+    pq.write_table(table.slice(1), path)
+    return model
+
+
+def somebody_elses(source, folder, model):
+    pq.write_table(pa.table({"order_id": range(ROWS), "score": [0.5] * ROWS}), folder / source.name)
+    return model
+
+
+def half(source, folder, model):
+    (folder / source.name).rename(folder / f"{source.name}.1234.tmp")
+    return model
+
+
+def no_source(source, folder, model):
+    source.unlink()
+    return model
+
+
+@pytest.mark.parametrize(
+    "change",
+    [newer, another_model, cut_off, fewer_rows, somebody_elses, half, no_source],
+    ids=lambda change: change.__name__,
+)
+def test_what_is_not_finished_is_not_taken_for_it(source, folder, model, change):
+    scoring.score_file(source, folder, model)
+    assert scoring.finished([source], folder, change(source, folder, model)) == {}
+
+
+def test_the_manifest_lists_what_is_there(source, folder, model):
+    part = scoring.score_file(source, folder, model)
+    scoring.write_manifest(folder, [part])
+    assert scoring.read_manifest(folder) == [part]
+    assert json.loads((folder / scoring.MANIFEST_NAME).read_text())["rows"] == ROWS
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (lambda folder: (folder / "manifest.json").unlink(), "the scores are not complete"),
+        (lambda folder: (folder / "manifest.json").write_text("{"), "cannot be read: JSONDecodeError"),
+        (lambda folder: (folder / "manifest.json").write_text('{"parts": [{}]}'), "cannot be read: TypeError"),
+        (lambda folder: (folder / "part-0.parquet").unlink(), "part-0.parquet is in the manifest, and not there"),
+        (lambda folder: (folder / "part-0.parquet").write_bytes(b""), "part-0.parquet is not what the manifest lists"),
+        (lambda folder: (folder / "part-9.parquet").write_bytes(b""), "part-9.parquet is not in the manifest"),
+    ],
+)
+def test_scores_that_are_not_what_the_manifest_lists_are_refused(source, folder, model, harm, words):
+    scoring.write_manifest(folder, [scoring.score_file(source, folder, model)])
+    harm(folder)
+    with pytest.raises(scoring.CannotScore, match=words):
+        scoring.read_manifest(folder)
+
+
+def test_no_manifest_of_parts_twice_or_gone(source, folder, model):
+    part = scoring.score_file(source, folder, model)
+    with pytest.raises(scoring.CannotScore, match="more than once"):
+        scoring.write_manifest(folder, [part, part])
+    with pytest.raises(scoring.CannotScore, match=r"gone\.parquet is in the list of parts, and not there"):
+        scoring.write_manifest(folder, [part, dataclasses.replace(part, name="gone.parquet")])
+    assert not (folder / scoring.MANIFEST_NAME).exists()
