@@ -232,6 +232,7 @@ def test_an_old_peak_is_known_as_such(client):
     def hold(megabytes):
         return len(bytes(range(250)) * (megabytes * 4_000))
 
+    client.restart()  # a worker that an earlier test had killed for its memory may be on its way back
     with watch.record(client) as first:
         client.gather(client.map(hold, [200, 200], pure=False))
     with watch.record(client) as second:
