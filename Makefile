@@ -52,12 +52,12 @@ $(ELSEWHERE)/.ready: requirements-elsewhere.lock $(READY)
 	@touch $@
 
 test-labs: $(READY) $(ELSEWHERE)/.ready
-	$(BIN)/pytest --nbval-lax labs
-	$(BIN)/pytest -m labs tests/labs
+	$(BIN)/pytest --timeout 900 --nbval-lax labs
+	$(BIN)/pytest --timeout 900 -m labs tests/labs
 	$(ELSEWHERE)/bin/python -m pytest --noconftest tests/elsewhere
 
 test-controls: $(READY)
-	$(BIN)/pytest -m controls tests/labs
+	$(BIN)/pytest --timeout 900 -m controls tests/labs
 
 # Docker is never installed from here, and no setting of its engine is touched.
 .PHONY: engine
@@ -76,7 +76,7 @@ down: engine
 	@docker compose down
 
 test-compose: engine $(READY)
-	$(BIN)/pytest -m compose tests/compose
+	$(BIN)/pytest --timeout 1800 -m compose tests/compose
 
 soak: $(READY)
 	@$(BIN)/daskclass data
@@ -104,7 +104,7 @@ lock:
 	printf 'duckdb\npolars\n' | build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 		--fork-strategy fewest --generate-hashes --no-emit-index-url --no-header $(LOCK_FLAGS) \
 		--constraint requirements.lock - --output-file requirements-peers.lock
-	printf 'coiled\ndask-cloudprovider\ndask-kubernetes\ndask-yarn\ndask[distributed]==2026.8.0\npytest\n' | \
+	printf 'coiled\ndask-cloudprovider\ndask-kubernetes\ndask-yarn\ndask[distributed]==2026.8.0\npytest\npytest-timeout\n' | \
 		build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 		--fork-strategy fewest --generate-hashes --no-emit-index-url --no-header --no-annotate $(LOCK_FLAGS) \
 		- --output-file requirements-elsewhere.lock
