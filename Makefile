@@ -93,6 +93,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/generator.py
 	$(BIN)/python benchmarks/question.py
 	$(BIN)/python benchmarks/scheduler.py
+	$(BIN)/python benchmarks/scoring.py
 
 # uv is the one resolver that writes a single file for every Python and system at once.
 lock:

@@ -92,10 +92,11 @@ def own_sales(small_sales, tmp_path):
 
 @pytest.fixture(scope="session")
 def cluster():
+    """Two workers; with room, since all that the tests import adds up, and a worker that pauses lets tests wait."""
     from distributed import LocalCluster
 
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, memory_limit="500 MB", dashboard_address="127.0.0.1:0"
+        n_workers=2, threads_per_worker=1, memory_limit="2 GB", dashboard_address="127.0.0.1:0"
     ) as running:
         yield running
 

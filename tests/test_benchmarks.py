@@ -1,12 +1,13 @@
-"""Benchmarks check their answers: lab 02's question, and what one scheduler can do."""
+"""Benchmarks check their answers: lab 02's question, what one scheduler can do, and lab 14's ways to score."""
 
 import dataclasses
 import importlib.util
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from daskclass import sizes
+from daskclass import scoring, sizes
 
 
 def benchmark(name):
@@ -69,3 +70,29 @@ def test_one_schedulers_capacity_is_measured():
     assert row["received"] > 200
     assert row["sent"] > 500
     assert 0 < capacity.pool(200) < 1
+
+
+@pytest.fixture(scope="module")
+def rates():
+    return benchmark("scoring")
+
+
+WAYS = {"gather_and_loop", "with_joblib", "in_the_graph", "scattered", "once_a_worker", "parts"}
+
+
+def test_each_way_to_score_is_measured_beside_bare_processes(rates, large_sales, home, tmp_path):
+    slices = rates.cut(large_sales, 16_000, tmp_path)
+    assert [len(pd.read_parquet(path)) for path in slices] == [2_000] * 8
+    orders = pd.concat([pd.read_parquet(path) for path in slices])
+    exact = scoring.load(home).scores(orders)
+    row = rates.one_round(home, slices, workers=2, exact=exact)
+    assert set(row) == {"bare", "bare before", "bare after", *WAYS}
+    assert row["bare"] == (row["bare before"] + row["bare after"]) / 2
+    assert min(row.values()) > 0
+    with pytest.raises(SystemExit, match="gather_and_loop: the scores are not scikit-learn's"):
+        rates.one_round(home, slices, workers=2, exact=exact[::-1])
+
+
+def test_more_orders_than_there_are_cannot_be_cut(rates, small_sales, tmp_path):
+    with pytest.raises(SystemExit, match=r"there are [\d,]+ orders, and 900,000 are asked for"):
+        rates.cut(small_sales, 900_000, tmp_path)

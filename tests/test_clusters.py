@@ -67,6 +67,13 @@ def test_a_named_cluster_is_used_and_left_alive(cluster, client):
     assert client.submit(pow, 2, 5, pure=False).result() == 32
 
 
+def test_what_is_known_of_each_worker(cluster, client):
+    known = clusters.workers(client)
+    assert sorted(known) == sorted(client.nthreads())
+    assert sorted(worker["name"] for worker in known.values()) == sorted(cluster.workers)
+    assert {worker["status"] for worker in known.values()} == {"running"}
+
+
 def test_the_dashboard_is_where_the_scheduler_serves_it(client):
     with dask.config.set({"distributed.dashboard.link": "https://proxy.example/{port}"}):
         base = clusters.dashboard(client)

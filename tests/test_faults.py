@@ -68,13 +68,13 @@ def test_where_files_have_no_limit_the_folder_is_taken_away(spilling, monkeypatc
 def test_a_killed_worker_is_gone_and_its_nanny_starts_another():
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
     with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as client:
-        victim, other = sorted(client.scheduler_info()["workers"])
+        victim, other = sorted(client.nthreads())
         pids = client.run(lambda dask_worker: psutil.Process().pid)
         assert faults.kill(client, victim) == pids[victim]
-        assert victim not in client.scheduler_info()["workers"]
+        assert victim not in client.nthreads()
         assert not psutil.pid_exists(pids[victim])
         client.wait_for_workers(2, timeout=60)
-        assert other in client.scheduler_info()["workers"]
+        assert other in client.nthreads()
         with pytest.raises(UsageProblem, match="there is no worker"):
             faults.kill(client, victim)
 
@@ -82,6 +82,6 @@ def test_a_killed_worker_is_gone_and_its_nanny_starts_another():
 def test_this_process_is_not_killed():
     options = {"n_workers": 1, "processes": False, "dashboard_address": "127.0.0.1:0"}
     with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as client:
-        (here,) = client.scheduler_info()["workers"]
+        (here,) = client.nthreads()
         with pytest.raises(UsageProblem, match="lives in this very process"):
             faults.kill(client, here)

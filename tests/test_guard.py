@@ -89,7 +89,7 @@ def test_its_patience_can_be_configured(started, monkeypatch):
             time.sleep(0.1)
         paused = next(
             when
-            for address in client.scheduler_info()["workers"]
+            for address in client.nthreads()
             for when, event in client.get_events(address)
             if event.get("status") == "paused"
         )

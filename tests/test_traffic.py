@@ -15,7 +15,7 @@ def one(request):
 
 
 def test_what_workers_exchange_does_not_count(one):
-    first, second = list(one.scheduler_info()["workers"])[:2]
+    first, second = list(one.nthreads())[:2]
     with traffic.through_scheduler(one) as seen:
         made = one.submit(bytes, SIZE, workers=[first], pure=False)
         assert one.submit(len, made, workers=[second], pure=False).result() == SIZE

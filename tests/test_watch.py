@@ -24,7 +24,7 @@ def recorded(tmp_path_factory):
         before = client.submit(np.full, 1_000_000, 0, pure=False)
         before.result()
         with watch.record(client) as recording:
-            first, second = sorted(client.scheduler_info()["workers"])
+            first, second = sorted(client.nthreads())
             made = client.map(np.full, [1_000_000] * 20, range(20), workers=[second], pure=False)
             sums = client.map(np.sum, made, workers=[first], pure=False)
             failed = client.submit(lambda: 1 / 0, key="failing")
@@ -255,7 +255,7 @@ def stolen():
             dask.config.set(config),
             Client(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", set_as_default=False) as client,
         ):
-            first, second = sorted(client.scheduler_info()["workers"])
+            first, second = sorted(client.nthreads())
             made = client.map(int, range(30), workers=[first], pure=False)
             client.gather(made)
             with watch.record(client) as recording:

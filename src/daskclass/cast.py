@@ -9,6 +9,7 @@ import pandas as pd
 import psutil
 from distributed import Client
 
+from daskclass import clusters
 from daskclass.errors import Problem
 
 
@@ -38,7 +39,7 @@ def cast(client: Client) -> Cast:
     Problem
         If a part of the cluster runs on another machine, whose processes cannot be seen from here.
     """
-    workers = client.scheduler_info(n_workers=-1)["workers"]
+    workers = clusters.workers(client)
     names = {address: str(worker["name"]) for address, worker in workers.items()}
     pids = {"client": os.getpid(), "scheduler": client.run_on_scheduler(os.getpid)}
     with_nanny = [address for address, worker in workers.items() if worker["nanny"]]

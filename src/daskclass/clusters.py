@@ -153,6 +153,15 @@ def _versions(said: dict) -> dict[str, str]:
     return {name: short.get(name) or packages.get(name) or "missing" for name in _SAME}
 
 
+def workers(client: Client) -> dict[str, dict]:
+    """What the scheduler knows of each worker, by address: name, status, limits, and more.
+
+    `Client.scheduler_info` says the same, but now and then without any worker: the client's own update, which comes
+    every two seconds and asks for none, can replace the answer before the caller sees it.
+    """
+    return client.sync(client.scheduler.identity, n_workers=-1)["workers"]
+
+
 def until(client: Client, workers: int, seconds: float = 60) -> int:
     """Wait until the cluster has so many workers, fewer or more than now; say how many it has in the end.
 
@@ -164,7 +173,7 @@ def until(client: Client, workers: int, seconds: float = 60) -> int:
         After which what there is counts.
     """
     end = time.monotonic() + seconds
-    while (there := len(client.scheduler_info(n_workers=-1)["workers"])) != workers and time.monotonic() < end:
+    while (there := len(client.nthreads())) != workers and time.monotonic() < end:
         time.sleep(0.05)
     return there
 

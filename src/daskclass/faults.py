@@ -58,11 +58,11 @@ def kill(client: Client, address: str) -> int:
     UsageProblem
         If there is no such worker, or it lives in this very process.
     """
-    if address not in client.scheduler_info(n_workers=-1)["workers"]:
+    if address not in client.nthreads():
         raise UsageProblem(f"there is no worker {address!r} on this cluster")
     pid = client.run(os.getpid, workers=[address])[address]
     if pid == os.getpid():
         raise UsageProblem(f"worker {address} lives in this very process; start the cluster with processes=True")
     psutil.Process(pid).kill()
-    watch.until(lambda: address not in client.scheduler_info(n_workers=-1)["workers"], f"the loss of {address}")
+    watch.until(lambda: address not in client.nthreads(), f"the loss of {address}")
     return pid

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from distributed import Client, Future
 
+from daskclass import clusters
 from daskclass.errors import Problem
 
 
@@ -31,10 +32,7 @@ def journey(client: Client, task: Future | str, asked: float | None = None, rece
         If nobody knows the task any more.
     """
     key = task.key if isinstance(task, Future) else task
-    names = {
-        address: f"worker {worker['name']}"
-        for address, worker in client.scheduler_info(n_workers=-1)["workers"].items()
-    }
+    names = {address: f"worker {worker['name']}" for address, worker in clusters.workers(client).items()}
     rows = []
     for who, _key, *story, when in client.story(key):
         if who == "scheduler":

@@ -93,7 +93,7 @@ def admit(client: Client, sales: Sales) -> Ward:
     Problem
         If the cluster has fewer than two workers, or the data have no Parquet.
     """
-    if len(client.scheduler_info(n_workers=-1)["workers"]) < 2:
+    if len(client.nthreads()) < 2:
         raise Problem("a ward needs a cluster with at least two workers")
     if not sales.parts:
         raise Problem("these sales have no Parquet files; make them with `daskclass data --format both`")
@@ -183,7 +183,7 @@ def _record(client: Client, way: Callable[[Client], list]) -> Patient:
 @contextmanager
 def _one_slow_worker(client: Client) -> Iterator[None]:
     """One worker whose interpreter somebody else holds most of the time, as an extension that keeps the GIL does."""
-    victim = min(client.scheduler_info(n_workers=-1)["workers"])
+    victim = min(client.nthreads())
     client.run(_begin_holding, workers=[victim])
     try:
         yield

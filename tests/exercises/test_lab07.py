@@ -41,7 +41,7 @@ def test_a_wrong_answer_has_advice_of_its_own(name, judged, haystack):
 
 def told_apart(haystack):
     """Answers that need the cluster, each with its advice."""
-    first, second = sorted(haystack.scheduler_info()["workers"])
+    first, second = sorted(haystack.nthreads())
     key, address = lab07._solve_needle(haystack)
     other = next(name for name in haystack.who_has() if name.startswith("hay") and name != key)
     return [
@@ -70,7 +70,7 @@ def alone():
 
 
 def test_a_place_needs_two_workers(judged, alone):
-    (only,) = alone.scheduler_info()["workers"]
+    (only,) = alone.nthreads()
     assert "has 1 workers, and the question needs 2" in judged(lab07.place, only, client=alone).message
 
 
@@ -80,23 +80,21 @@ def busy(monkeypatch):
     monkeypatch.setattr(lab07, "_SECONDS", 0.2)
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": "127.0.0.1:0"}
     with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as client:
-        naps = [
-            client.submit(time.sleep, 2, workers=[worker], pure=False) for worker in client.scheduler_info()["workers"]
-        ]
+        naps = [client.submit(time.sleep, 2, workers=[worker], pure=False) for worker in client.nthreads()]
         yield client
         client.gather(naps)
 
 
 def test_a_place_where_nothing_runs_is_said(judged, busy):
-    second = max(busy.scheduler_info()["workers"])
+    second = max(busy.nthreads())
     assert "did not run in 0.2 seconds" in judged(lab07.place, second, client=busy).message
 
 
 def test_every_advice_is_reached(unreached, haystack, alone, busy):
     rows = [(exercise, answer, {"client": haystack}) for exercise, answer, _advice in CASES.values()]
     rows += [(exercise, answer, {"client": haystack}) for exercise, answer, _advice in told_apart(haystack)]
-    rows += [(lab07.place, next(iter(alone.scheduler_info()["workers"])), {"client": alone})]
-    rows += [(lab07.place, max(busy.scheduler_info()["workers"]), {"client": busy})]
+    rows += [(lab07.place, next(iter(alone.nthreads())), {"client": alone})]
+    rows += [(lab07.place, max(busy.nthreads()), {"client": busy})]
     rows += [(lab07.needle, ("hay-1", "tcp://127.0.0.1:1"), {"client": alone})]
     assert unreached(lab07, rows) == []
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from distributed import Client, Future
 
+from daskclass import clusters
 from daskclass.exercises.exercise import Exercise, TryNext
 
 LINES = 40
@@ -20,7 +21,7 @@ def _on_every_worker(client: Client, function: Callable, *arguments) -> list:
     """What a call returns on each worker, or the exception that it ends with."""
     futures = [
         client.submit(function, *arguments, workers=[worker], allow_other_workers=False, pure=False)
-        for worker in client.scheduler_info()["workers"]
+        for worker in client.nthreads()
     ]
     return [future.exception(timeout=_PATIENCE) or future.result() for future in futures]
 
@@ -84,7 +85,7 @@ def _judge_in_cents(answer, client: Client) -> str:
         raise TryNext("It should be the future of the call of `rounding.to_cents` itself.")
     if answer.result() != 999:
         raise TryNext(f'It is {answer.result()!r} and should be 999: call `rounding.to_cents` with the string "9.99".')
-    names = {address: worker["name"] for address, worker in client.scheduler_info()["workers"].items()}
+    names = {address: worker["name"] for address, worker in clusters.workers(client).items()}
     ran = {names.get(address, address) for address in client.who_has([answer])[answer.key]}
     if ran != {"west"}:
         raise TryNext(
@@ -123,7 +124,7 @@ def _judge_versions(answer, client: Client) -> str:
     right = client.run(ask)
     if not isinstance(answer, dict):
         raise TryNext("It should be a dictionary from address to number, as `client.run` returns it.")
-    names = {worker["name"] for worker in client.scheduler_info()["workers"].values()}
+    names = {worker["name"] for worker in clusters.workers(client).values()}
     if set(answer) == names:
         raise TryNext("Its keys are names. `client.run` gives addresses, which never mean two workers.")
     if set(answer) != set(right):
@@ -132,7 +133,7 @@ def _judge_versions(answer, client: Client) -> str:
         raise TryNext(
             "These are not the versions that the workers have. Import `bonus` inside the function, over there."
         )
-    behind = [client.scheduler_info()["workers"][address]["name"] for address, version in right.items() if version == 1]
+    behind = [clusters.workers(client)[address]["name"] for address, version in right.items() if version == 1]
     return f"Behind is {', '.join(behind)}. Do that with your own package, before anything long."
 
 

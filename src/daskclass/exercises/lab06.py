@@ -11,6 +11,7 @@ import psutil
 from distributed import Client, LocalCluster
 from distributed.security import Security
 
+from daskclass import clusters
 from daskclass.errors import Problem
 from daskclass.exercises.exercise import Exercise, TryNext
 
@@ -31,7 +32,7 @@ def _judge_mended(answer, address: str) -> str:
     refusal = None
     try:
         with Client(address, security=answer, timeout=10, set_as_default=False) as client:
-            workers = len(client.scheduler_info(n_workers=-1)["workers"])
+            workers = len(client.nthreads())
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         refusal = type(error).__name__
     if refusal:
@@ -97,12 +98,12 @@ def three() -> dict[str, dict[str, dict]]:
         with LocalCluster(**settings, **options) as cluster, Client(cluster, set_as_default=False) as client:
             # Workers look at their memory ten times a second; those that hold more than they may then pause.
             held, end = psutil.Process().memory_info().rss, time.monotonic() + 10
-            workers = client.scheduler_info(n_workers=-1)["workers"]
+            workers = clusters.workers(client)
             while _paused(workers) != all(worker["memory_limit"] < held for worker in workers.values()):
                 if time.monotonic() > end:
                     raise Problem(f"the workers of {name} do not do what their limit says; run the cell again")
                 time.sleep(0.05)
-                workers = client.scheduler_info(n_workers=-1)["workers"]
+                workers = clusters.workers(client)
             said[name] = workers
     return said
 

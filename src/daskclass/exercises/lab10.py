@@ -11,6 +11,7 @@ import numpy as np
 from dask.utils import format_bytes, parse_bytes
 from distributed import Client, LocalCluster, get_worker, wait
 
+from daskclass import clusters
 from daskclass.exercises.exercise import Exercise, TryNext
 
 ARRAYS = 48
@@ -95,7 +96,7 @@ def _judge_room(answer, draw: Callable) -> str:
         Client(cluster, set_as_default=False) as client,
     ):
         client.wait_for_workers(workers, timeout=_SECONDS)
-        addresses = list(client.scheduler_info()["workers"])
+        addresses = list(client.nthreads())
         arrays = client.map(draw, range(KEPT), pure=False)
         try:
             with client.as_current():
@@ -104,7 +105,7 @@ def _judge_room(answer, draw: Callable) -> str:
             raise TryNext(f"After {_SECONDS:.0f} seconds the arrays are not all there. {_how_it_is(client)}") from None
         if failed := [future for future in arrays if future.status != "finished"]:
             raise TryNext(f"{len(failed)} of the arrays were lost: {type(failed[0].exception()).__name__}.")
-        if set(client.scheduler_info()["workers"]) != set(addresses):
+        if set(client.nthreads()) != set(addresses):
             raise TryNext("A worker was killed by its nanny on the way.")
         if written := _written(client):
             raise TryNext(
@@ -119,7 +120,7 @@ def _judge_room(answer, draw: Callable) -> str:
 
 
 def _how_it_is(client: Client) -> str:
-    states = [worker["status"] for worker in client.scheduler_info()["workers"].values()]
+    states = [worker["status"] for worker in clusters.workers(client).values()]
     return f"The workers are {' and '.join(sorted(set(states)))}." if states else "There is no worker."
 
 

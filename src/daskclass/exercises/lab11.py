@@ -32,7 +32,7 @@ def _inputs(dask_scheduler, keys: list[str]) -> dict[str, set[str]]:
 def _judge_even(answer, client: Client, piece: Callable) -> str:
     if not callable(answer):
         raise TryNext("It should be a function that takes the client, the futures of the pieces and `look_up`.")
-    workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
+    workers = sorted(client.nthreads())
     if len(workers) != 2:
         raise TryNext(f"This cluster has {len(workers)} workers, and the question needs 2: start the lab anew.")
     pieces = client.map(piece, range(PIECES), workers=workers[:1], pure=False)

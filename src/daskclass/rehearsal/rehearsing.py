@@ -140,7 +140,7 @@ def _cluster(size: sizes.Size, scheduler: str | None) -> str:
     if not scheduler.strip():
         raise UsageProblem("an empty --scheduler is no address: say one such as tcp://127.0.0.1:8786, or leave it out")
     with clusters.reach(scheduler) as client:
-        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        workers = clusters.workers(client).values()
         threads, memory = sum(one["nthreads"] for one in workers), sum(one["memory_limit"] for one in workers)
         return f"{scheduler}, {len(workers)} workers with {threads} threads and {format_bytes(memory)} in all"
 

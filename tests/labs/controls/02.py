@@ -87,7 +87,7 @@ with watch.record(client) as recording:
         # one worker does it all
         "source": """
 with watch.record(client) as recording:
-    result = answer.compute(workers=list(client.scheduler_info()["workers"])[:1])
+    result = answer.compute(workers=list(client.nthreads())[:1])
 """,
     },
     {

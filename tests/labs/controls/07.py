@@ -32,7 +32,7 @@ def work(number):
     return get_worker().address
 
 
-first, second = sorted(client.scheduler_info()["workers"])
+first, second = sorted(client.nthreads())
 
 with watch.record(client) as free:
     client.gather(client.map(work, range(8), key="anywhere", pure=False))

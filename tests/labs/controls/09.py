@@ -57,7 +57,7 @@ holders = {
     "plain": set(client.who_has(plain)[plain.key]),
     "broadcast": set(client.who_has(everywhere)[everywhere.key]),
 }
-workers = set(client.scheduler_info()["workers"])
+workers = set(client.nthreads())
 """,
     },
     {
@@ -70,7 +70,7 @@ def compute(size):
     return np.arange(size)
 
 
-doomed = sorted(client.scheduler_info()["workers"])[0]
+doomed = sorted(client.nthreads())[0]
 from_here = client.scatter(np.arange(1_000_000), workers=[doomed], hash=False)
 from_task = client.submit(
     compute, 1_000_000, workers=[doomed], allow_other_workers=True, pure=False
@@ -128,7 +128,7 @@ write_all = gather_all
 
 def only_connect(address):
     with Client(address) as client:
-        print(f"a client of {len(client.scheduler_info()['workers'])} workers")
+        print(f"a client of {len(client.nthreads())} workers")
 """,
     },
     {
@@ -167,7 +167,7 @@ def gather_all(address):
 
 def only_connect(address):
     with Client(address) as client:
-        print(f"a client of {len(client.scheduler_info()['workers'])} workers")
+        print(f"a client of {len(client.nthreads())} workers")
 """,
     },
     {
@@ -259,7 +259,7 @@ client.register_plugin(Table(table_path), name="table")
 before = client.gather(client.map(opened_before, range(20)))
 count["a plugin"] = openings() - count["each task"]
 
-victim, *_others = client.scheduler_info()["workers"]
+victim, *_others = client.nthreads()
 client.restart_workers([victim])
 client.wait_for_workers(2, timeout=60)
 client.gather(client.map(opened_before, range(20), pure=False))
@@ -295,7 +295,7 @@ def copies_of(path):
 
 
 made, places = copies_of(far)
-victim, *_others = client.scheduler_info()["workers"]
+victim, *_others = client.nthreads()
 client.restart_workers([victim])
 client.wait_for_workers(2, timeout=60)
 gone = [place for place in places if not Path(place).exists()]

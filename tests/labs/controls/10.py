@@ -143,7 +143,7 @@ def count(futures):
     return pd.Series([future.status for future in futures]).value_counts().to_dict()
 
 
-[address] = client.scheduler_info()["workers"]
+[address] = client.nthreads()
 earlier = len(changes(client, address))
 eight = client.map(draw, range(8))
 wait(eight)

@@ -42,7 +42,7 @@ with (
     LocalCluster(**options) as honest,
     Client(honest, set_as_default=False) as other,
 ):
-    holder, idle = sorted(other.scheduler_info()["workers"])
+    holder, idle = sorted(other.nthreads())
     with_stealing = without = drown(other, holder)
 """,
     },
@@ -139,7 +139,7 @@ def helped(interval):
         LocalCluster(**options) as own,
         Client(own, set_as_default=False) as guest,
     ):
-        near, far = sorted(guest.scheduler_info()["workers"])
+        near, far = sorted(guest.nthreads())
         elsewhere, began = 0, time.perf_counter()
         for _job in range(8):
             numbers = guest.map(int, range(12), workers=[near], pure=False)

@@ -36,7 +36,7 @@ with watch.record(client) as drill:
     tables = client.scatter(frames, hash=False)
     sums = [client.submit(add_up, n, tables[n], journal, pure=False) for n in numbers]
     watch.until(lambda: journal.count("sum") > len(inputs) // 3, "a third of the sums")
-    victim, survivor = sorted(client.scheduler_info()["workers"])
+    victim, survivor = sorted(client.nthreads())
     dead = faults.kill(client, victim)
     before_death = journal.count("sum")
     total = sum(client.gather(sums, errors="skip"))
@@ -52,7 +52,7 @@ with watch.record(client) as drill:
     tables = [client.submit(read, n, inputs[n], journal, pure=False) for n in numbers]
     sums = [client.submit(add_up, n, tables[n], journal, pure=False) for n in numbers]
     wait(sums)
-    for victim in sorted(client.scheduler_info()["workers"]):
+    for victim in sorted(client.nthreads()):
         dead = faults.kill(client, victim)
     total = sum(client.gather(sums))
 """,
@@ -70,7 +70,7 @@ with watch.record(client) as drill:
         sums = [client.submit(add_up, n, tables[n], journal, **once) for n in numbers]
         if kill:
             watch.until(lambda: journal.count("sum") > len(inputs) // 3, "a third of the sums")
-            victim, survivor = sorted(client.scheduler_info()["workers"])
+            victim, survivor = sorted(client.nthreads())
             dead = faults.kill(client, victim)
         total = sum(client.gather(sums))
 """,
@@ -139,7 +139,7 @@ with (
     wait(tables)
     before = guest.gather(guest.map(add_prices, tables, pure=False))
     files = list(place.glob("dask-scratch-space/worker-*/storage/*"))
-    guest.restart_workers(list(guest.scheduler_info()["workers"]))
+    guest.restart_workers(list(guest.nthreads()))
     sums = guest.map(add_prices, tables, pure=False)
     wait(sums)
     failed = [future for future in sums if future.status == "error"]
@@ -227,7 +227,7 @@ with Client(address, set_as_default=False) as guest:
     names = {info["name"]: a for a, info in guest.scheduler_info()["workers"].items()}
     worker_pid = pids[names["east"]]
     psutil.Process(worker_pid).kill()
-    watch.until(lambda: len(guest.scheduler_info()["workers"]) == 1, "the loss")
+    watch.until(lambda: len(guest.nthreads()) == 1, "the loss")
     guest.wait_for_workers(2, timeout=60)
     status = None
     left = [info["name"] for info in guest.scheduler_info()["workers"].values()]
@@ -303,7 +303,7 @@ stored = [client.submit(store, n, inputs[n], between, kept, pure=False) for n in
 wait(stored)
 sums = [client.submit(add_up_stored, n, stored[n], kept, pure=False) for n in numbers]
 watch.until(lambda: kept.count("sum") > len(inputs) // 3, "a third of the sums")
-victim = sorted(client.scheduler_info()["workers"])[0]
+victim = sorted(client.nthreads())[0]
 dead = faults.kill(client, victim)
 total = sum(client.gather(sums))
 client.wait_for_workers(2, timeout=60)

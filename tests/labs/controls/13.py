@@ -35,7 +35,7 @@ def patient(number):
 
 
 def others():
-    return [w for w in client.scheduler_info()["workers"] if w != failed_on]
+    return [w for w in client.nthreads() if w != failed_on]
 
 
 [elsewhere] = others()

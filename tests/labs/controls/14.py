@@ -261,7 +261,7 @@ def has_model(dask_worker):
     return dask_worker.model.version
 
 
-victim = sorted(client.scheduler_info()["workers"])[0]
+victim = sorted(client.nthreads())[0]
 everywhere = client.scatter(pipeline, hash=False, broadcast=True)
 faults.kill(client, victim)
 client.wait_for_workers(2, timeout=60)

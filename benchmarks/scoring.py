@@ -1,0 +1,210 @@
+"""Rows a second of each way of lab 14, beside as many bare processes as there are workers, in one run.
+
+A bare process has its share of the orders in memory, as a DataFrame, and does nothing but `predict_proba`, file by
+file. That is what these cores give; each way has to read the same orders from Parquet, to bring orders and model
+together, and to write the scores. The ways are the lab's own, out of its notebook; the last one, `parts`, is the lab's
+job: row group by row group, checked, into a part that is there as a whole or not at all.
+
+A round measures the bare processes, the ways, and the bare processes again; what counts is the ratio within a round, to
+the mean of both. Every way's scores must be scikit-learn's own.
+
+    python benchmarks/scoring.py [--rounds 3] [--rows 2000000] [--kinds forest boosted xgboost] [--workers 2]
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import dask
+import dask.dataframe as dd
+import joblib
+import nbformat
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from distributed import Client, LocalCluster, WorkerPlugin, get_worker
+
+from daskclass import scoring
+from daskclass.sales import Sales, open_sales
+
+FEATURES = list(scoring.FEATURES)
+FILES = 8
+
+BARE = """
+import sys, time
+import pandas as pd
+from daskclass import scoring
+
+pipeline = scoring.load(sys.argv[1]).pipeline
+frames = [pd.read_parquet(path, columns=list(scoring.FEATURES)) for path in sys.argv[2:]]
+pipeline.predict_proba(frames[0].head(1000))
+print("ready", flush=True)
+sys.stdin.readline()
+for frame in frames:
+    pipeline.predict_proba(frame)
+print(sum(map(len, frames)), flush=True)
+"""
+
+
+def cut(sales: Sales, rows: int, folder: Path) -> list[str]:
+    """The first orders as `FILES` files of as many rows each, with the row groups of the whole."""
+    held = pq.read_metadata(sales.parts[0]).num_rows
+    orders = pa.concat_tables(map(pq.read_table, sales.parts[: 1 + rows // held])).slice(0, rows)
+    if len(orders) < rows:
+        raise SystemExit(f"there are {len(orders):,} orders, and {rows:,} are asked for")
+    each, paths = rows // FILES, []
+    for number in range(FILES):
+        paths.append(str(folder / f"slice-{number}.parquet"))
+        pq.write_table(orders.slice(number * each, each), paths[-1], row_group_size=131_072)
+    return paths
+
+
+def bare(home: Path, slices: list[str], workers: int) -> float:
+    """Rows a second of `workers` processes at once, each with its share of the files in memory."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # as a nanny gives it to its worker
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", BARE, str(home), *slices[number::workers]],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        for number in range(workers)
+    ]
+    try:
+        for process in processes:
+            if process.stdout.readline() != "ready\n":
+                raise SystemExit(f"a bare process ended with status {process.wait()}")
+        began = time.perf_counter()
+        for process in processes:
+            process.stdin.write("\n")
+            process.stdin.flush()
+        rows = sum(int(process.stdout.readline()) for process in processes)
+        return rows / (time.perf_counter() - began)
+    finally:
+        for process in processes:
+            process.communicate()
+
+
+def of_the_lab(client: Client, pipeline: object, home: Path, slices: list[str]) -> dict[str, Callable[[str], None]]:
+    """The five ways, as the lab has them: functions that leave a file of scores for each of `slices` in a folder."""
+    [lab] = (Path(__file__).parents[1] / "labs").glob("14-*.ipynb")
+    [cell] = (cell for cell in nbformat.read(lab, as_version=4).cells if cell.id == "ways")
+    given = {
+        "__name__": "__main__",  # so that functions travel with their text, as a notebook's do
+        **{"FEATURES": FEATURES, "Path": Path, "dask": dask, "dd": dd, "get_worker": get_worker, "joblib": joblib},
+        **{"np": np, "pd": pd, "scoring": scoring, "WorkerPlugin": WorkerPlugin},
+        **{"client": client, "home": home, "pipeline": pipeline, "slices": slices},
+    }
+    exec(cell.source, given)
+    return {
+        name: given[name] for name in ("gather_and_loop", "with_joblib", "in_the_graph", "scattered", "once_a_worker")
+    }
+
+
+def parts(client: Client, slices: list[str], folder: str) -> None:
+    """The lab's job: needs the lab's plugin on the workers."""
+
+    def score(path):
+        return scoring.score_file(path, folder, get_worker().model).rows
+
+    client.gather(client.map(score, slices, pure=False))
+
+
+def scores_of(slices: list[str], folder: str) -> np.ndarray:
+    """What a way left in its folder, in the order of the files."""
+    arrays = []
+    for path in map(Path, slices):
+        part = Path(folder) / path.name
+        arrays.append(
+            pq.read_table(part).column("score").to_numpy() if part.exists() else np.load(part.with_suffix(".npy"))
+        )
+    return np.concatenate(arrays)
+
+
+def one_round(home: Path, slices: list[str], workers: int, exact: np.ndarray) -> dict[str, float]:
+    """Rows a second of the bare processes and of each way."""
+    before = bare(home, slices, workers)
+    rates = {}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            memory_limit="2 GiB",
+            dashboard_address="127.0.0.1:0",
+            local_directory=folder,
+        ) as cluster,
+        Client(cluster) as client,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore", UserWarning)  # of the large model in the graph
+        ways = of_the_lab(client, scoring.load(home).pipeline, home, slices)
+        ways["parts"] = lambda folder: parts(client, slices, folder)
+        for name, way in ways.items():
+            way(tempfile.mkdtemp(dir=folder))  # once for imports and connections
+            place = tempfile.mkdtemp(dir=folder)
+            began = time.perf_counter()
+            way(place)
+            rates[name] = len(exact) / (time.perf_counter() - began)
+            if not np.array_equal(scores_of(slices, place), exact):
+                raise SystemExit(f"{name}: the scores are not scikit-learn's")
+    after = bare(home, slices, workers)
+    return {"bare": statistics.mean([before, after]), "bare before": before, "bare after": after, **rates}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--kinds", nargs="+", default=["forest", "boosted", "xgboost"])
+    parser.add_argument("--workers", type=int, default=2)
+    asked = parser.parse_args()
+    sales = open_sales()
+    figures: dict[str, list[dict[str, float]]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        slices = cut(sales, asked.rows, Path(folder))
+        orders = pd.concat([pd.read_parquet(path, columns=FEATURES) for path in slices])
+        training = scoring.sample(sales, asked.rows // 5)
+        prepared = {}
+        for kind in asked.kinds:
+            pipeline = scoring.train(training, kind)
+            home = Path(folder) / kind
+            scoring.save(pipeline, home)
+            prepared[kind] = home, pipeline.predict_proba(orders)[:, 1]
+        del orders
+        for number in range(asked.rounds):
+            for kind, (home, exact) in prepared.items():
+                rates = one_round(home, slices, asked.workers, exact)
+                figures.setdefault(kind, []).append(rates)
+                print(
+                    f"round {number + 1}, {kind}: {rates['bare']:,.0f} rows a second bare "
+                    f"({rates['bare before']:,.0f}, {rates['bare after']:,.0f})",
+                    flush=True,
+                )
+                for name, rate in rates.items():
+                    if not name.startswith("bare"):
+                        print(f"  {name:>16}: {rate:>9,.0f}, {rate / rates['bare']:.2f}", flush=True)
+    for kind, rows in figures.items():
+        for name in rows[0]:
+            if not name.startswith("bare"):
+                ratios = [row[name] / row["bare"] for row in rows]
+                print(
+                    f"{kind}, {name}: {statistics.median(ratios):.2f} of bare processes "
+                    f"({min(ratios):.2f} to {max(ratios):.2f})"
+                )
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
