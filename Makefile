@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help lab test test-labs test-controls test-compose soak rehearse pictures bench up down lock clean
+.PHONY: help lab test test-labs test-controls test-compose test-browser slides soak rehearse pictures bench up down lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,10 +14,12 @@ help:
 	@echo 'make test-labs      every lab, at smoke size'
 	@echo 'make test-controls  every claim must turn false when its cause is taken away'
 	@echo 'make test-compose   the cluster of containers, on a running Docker engine'
+	@echo 'make test-browser   JupyterLab, the report and the decks in a real browser'
+	@echo 'make slides         the decks, as pages and PDF, in build/slides'
 	@echo 'make up, make down  that cluster for you: scheduler, WORKERS=2 workers, notebook of 2 GB'
 	@echo 'make soak           a hundred workers killed at random while jobs run, every answer exact'
 	@echo 'make rehearse       the whole class at size class, with a report in build/rehearsal'
-	@echo 'make pictures       the pictures of the README, from that report'
+	@echo 'make pictures       the pictures of README and slides, from that report'
 	@echo 'make bench          ratios against named other ways, in one run'
 	@echo 'make lock           resolve requirements.lock anew'
 	@echo 'Other Python:       make PYTHON=python3.13 lab'
@@ -39,7 +41,7 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python tools/format_labs.py
-	$(BIN)/pytest -m 'not controls and not labs and not compose'
+	$(BIN)/pytest -m 'not controls and not labs and not compose and not browser'
 	$(BIN)/pytest --nbval-lax $(wildcard labs/00-*.ipynb labs/01-*.ipynb labs/02-*.ipynb)
 
 # Packages whose requirements contradict JupyterLab's.
@@ -78,6 +80,28 @@ down: engine
 test-compose: engine $(READY)
 	$(BIN)/pytest --timeout 1800 -m compose tests/compose
 
+# Node and a Chromium are never installed from here.
+MARP := slides/node_modules/.package-lock.json
+
+$(MARP): slides/package-lock.json
+	@command -v npm >/dev/null || { echo 'Node is missing: on Debian and Ubuntu: apt install nodejs npm'; exit 1; }
+	@npm ci --prefix slides --no-audit --no-fund --loglevel=error
+	@touch $@
+
+PLAYWRIGHT := .venv/.playwright
+
+$(PLAYWRIGHT): requirements-browser.lock $(READY)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-browser.lock
+	@touch $@
+
+slides: $(PLAYWRIGHT) $(MARP)
+	@$(BIN)/python tools/slides.py
+
+test-browser: $(PLAYWRIGHT) slides
+	@command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null || \
+		{ echo 'A Chromium is missing: on Debian and Ubuntu: apt install chromium'; exit 1; }
+	$(BIN)/pytest --timeout 900 -m browser tests/browser
+
 soak: $(READY)
 	@$(BIN)/daskclass data
 	$(BIN)/python tools/soak.py --kills 100
@@ -85,7 +109,7 @@ soak: $(READY)
 rehearse: $(READY)
 	@$(BIN)/daskclass rehearse
 
-pictures: $(READY)
+pictures: $(PLAYWRIGHT)
 	@$(BIN)/python tools/pictures.py
 
 bench: $(READY)
@@ -105,6 +129,9 @@ lock:
 	printf 'duckdb\npolars\n' | build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 		--fork-strategy fewest --generate-hashes --no-emit-index-url --no-header $(LOCK_FLAGS) \
 		--constraint requirements.lock - --output-file requirements-peers.lock
+	printf 'playwright\n' | build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+		--fork-strategy fewest --generate-hashes --no-emit-index-url --no-header $(LOCK_FLAGS) \
+		--constraint requirements.lock - --output-file requirements-browser.lock
 	printf 'coiled\ndask-cloudprovider\ndask-kubernetes\ndask-yarn\ndask[distributed]==2026.8.0\npytest\npytest-timeout\n' | \
 		build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 		--fork-strategy fewest --generate-hashes --no-emit-index-url --no-header --no-annotate $(LOCK_FLAGS) \

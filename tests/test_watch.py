@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import dask
@@ -301,3 +302,19 @@ def test_an_answer_goes_with_the_request_before_it():
     assert steals.key.tolist() == ["a", "a", "b"]
     assert steals.answer.tolist() == ["already-computing", "reschedule", ""]
     assert steals.seconds.tolist() == pytest.approx([0.5, 0.7, 0.9])
+
+
+def test_what_a_process_took_while_a_block_ran_is_seen_when_it_is_let_go_of():
+    with watch.memory_rise() as rise:
+        held = np.ones(25_000_000)
+        watch.until(lambda: rise.bytes > 150_000_000, "a look at the memory")
+        del held
+    assert 195_000_000 < rise.bytes < 260_000_000
+
+
+def test_what_was_taken_before_does_not_count():
+    held = np.ones(25_000_000)
+    with pytest.raises(KeyError), watch.memory_rise() as rise:
+        raise KeyError(held.sum())
+    assert rise.bytes < 60_000_000
+    assert "daskclass-memory-rise" not in {thread.name for thread in threading.enumerate()}

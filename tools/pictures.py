@@ -1,9 +1,8 @@
-"""Draws the README's pictures from the latest rehearsal, with a Chromium that is installed.
+"""Draws the pictures of README and slides from the latest rehearsal, with a Chromium that is installed.
 
-    python tools/pictures.py [--report build/rehearsal/report.html] [--out docs]
+    python tools/pictures.py [--report build/rehearsal/report.html] [--out .]
 
-Each is a figure of a lab's, as the report shows it: pandas' memory against its limit, and the workers' memory while
-Dask answers the same question.
+Each is what a cell of a lab showed, out of the report: the recordings of one rehearsal, drawn by the class's charts.
 """
 
 from __future__ import annotations
@@ -12,78 +11,98 @@ import argparse
 import json
 import re
 import shutil
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from bokeh.resources import Resources
 
 ROOT = Path(__file__).resolve().parents[1]
-PICTURES = {
-    "02-pandas-vs-dask-ask-pandas": "pandas-memory.png",
-    "02-pandas-vs-dask-memory-picture": "dask-memory.png",
+README = {
+    "02-pandas-vs-dask-ask-pandas": "docs/pandas-memory.png",
+    "02-pandas-vs-dask-memory-picture": "docs/dask-memory.png",
 }
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-WIDTH, HEIGHT = 900, 270
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+WIDTH = 900  # of one figure; several of a cell stand in two columns
+SECONDS = 60
 
-PAGE = """<!DOCTYPE html><meta charset="utf-8"><style>body {{ margin: 4px; background: white }}</style>{bokeh}
-<div id="here"></div><script>Bokeh.embed.embed_item({figure}, "here")</script>"""
+PAGE = """<!DOCTYPE html><meta charset="utf-8">
+<style>
+  body {{ margin: 0; background: white }}
+  #here {{ display: grid; grid-template-columns: {columns}; gap: 8px; padding: 4px; width: {width}px }}
+</style>{bokeh}
+<div id="here">{places}</div>
+<script>
+  const figures = [{figures}]
+  Promise.all(figures.map((figure, place) => Bokeh.embed.embed_item(figure, `figure-${{place}}`)))
+    .then(views => Promise.all(views.map(view => view.ready ?? view)))
+    .then(() => document.body.dataset.drawn = "yes")
+</script>"""
 
 
-def figures(report: Path) -> dict[str, str]:
-    """Bokeh's JSON of each figure in `report`, by its id."""
+def wanted() -> dict[str, str]:
+    """Which pictures the README and the slides show: path in the checkout, by the id in the report."""
+    labs = {path.stem[:2]: path.stem for path in (ROOT / "labs").glob("[0-9][0-9]-*.ipynb")}
+    shown = dict(README)
+    for deck in sorted((ROOT / "slides").glob("[0-9][0-9]-*.md")):
+        for number, cell in re.findall(r"\]\(pictures/(\d\d)-([\w-]+)\.png\)", deck.read_text(encoding="utf-8")):
+            shown[f"{labs.get(number, number)}-{cell}/slides"] = f"slides/pictures/{number}-{cell}.png"
+    return shown
+
+
+def figures(report: Path) -> dict[str, list[str]]:
+    """Bokeh's JSON of the figures in `report`, by the id of lab and cell."""
     found = re.search(r'<script type="application/json" id="pictures">(.*?)</script>', report.read_text("utf-8"), re.S)
     if found is None:
-        raise SystemExit(f"{report} has no pictures: rehearse lab 02")
-    return {picture["id"]: picture["figure"] for picture in json.loads(found[1])}
+        raise SystemExit(f"{report} has no pictures: `make rehearse` draws them")
+    drawn: dict[str, list[str]] = {}
+    for picture in json.loads(found[1]):
+        drawn.setdefault(picture["id"], []).append(picture["figure"])
+    return drawn
 
 
-def draw(figure: str, picture: Path, browser: str) -> None:
-    """Write `figure` to `picture`, twice as fine as a screen of old."""
+def draw(shown: list[str], picture: Path, browser: str) -> None:
+    """Write figures of one cell to `picture`, twice as fine as a screen of old."""
+    from playwright.sync_api import sync_playwright
+
     page = PAGE.format(
-        bokeh=Resources(mode="inline", components=["bokeh"]).render(), figure=figure.replace("</", "<\\/")
+        bokeh=Resources(mode="inline", components=["bokeh"]).render(),
+        figures=", ".join(figure.replace("</", "<\\/") for figure in shown),
+        places="".join(f'<div id="figure-{place}"></div>' for place in range(len(shown))),
+        columns="1fr" if len(shown) == 1 else "1fr 1fr",
+        width=WIDTH if len(shown) == 1 else 2 * WIDTH,
     )
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "page.html").write_text(page, encoding="utf-8")
-        command = [
-            browser,
-            *("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--hide-scrollbars"),
-            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-            f"--user-data-dir={folder / 'profile'}",
-            f"--window-size={WIDTH},{HEIGHT}",
-            "--force-device-scale-factor=2",
-            "--virtual-time-budget=5000",
-            f"--screenshot={folder / 'picture.png'}",
-            (folder / "page.html").as_uri(),
-        ]
-        run = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=120)
-        if run.returncode or not (folder / "picture.png").is_file():
-            raise SystemExit(f"{browser} drew nothing (exit status {run.returncode}): {run.stderr.strip()[-500:]}")
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(folder / "picture.png", picture)
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=browser, args=QUIET)
+        try:
+            opened = running.new_page(viewport={"width": 2 * WIDTH, "height": 400}, device_scale_factor=2)
+            opened.set_content(page)
+            opened.wait_for_selector("body[data-drawn]", state="attached", timeout=SECONDS * 1000)
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            opened.locator("#here").screenshot(path=picture)
+        finally:
+            running.close()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--report", type=Path, default=ROOT / "build" / "rehearsal" / "report.html")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs")
-    arguments = parser.parse_args()
+    parser.add_argument("--out", type=Path, default=ROOT)
+    asked = parser.parse_args()
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         print("a browser is missing; on Debian and Ubuntu: apt install chromium", file=sys.stderr)
         return 1
-    if not arguments.report.is_file():
-        print(f"{arguments.report} is not there: `make rehearse` writes it", file=sys.stderr)
+    if not asked.report.is_file():
+        print(f"{asked.report} is not there: `make rehearse` writes it", file=sys.stderr)
         return 1
-    found = figures(arguments.report)
-    for name, picture in PICTURES.items():
-        if name not in found:
-            print(f"{arguments.report} has no picture {name}: rehearse lab {name[:2]}", file=sys.stderr)
-            return 1
-        draw(found[name], arguments.out / picture, browser)
-        print(arguments.out / picture)
+    found, shown = figures(asked.report), wanted()
+    if missing := sorted({name.partition("/")[0] for name in shown} - set(found)):
+        print(f"{asked.report} lacks what these cells show: {', '.join(missing)}; rehearse all labs", file=sys.stderr)
+        return 1
+    for name, path in shown.items():
+        draw(found[name.partition("/")[0]], asked.out / path, browser)
+        print(asked.out / path, flush=True)
     return 0
 
 

@@ -15,7 +15,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from daskclass import clusters, sales, sizes
+from daskclass import clusters, sales, sizes, workspace
 from daskclass.errors import Problem, UsageProblem
 from daskclass.labs import FIRST_LAB, checkout
 from daskclass.signals import held_back, until_terminated
@@ -99,6 +99,7 @@ def _port_near(usual: int, whose: str, besides: int | None = None) -> int:
 def _jupyter(root: Path, cluster, port: int, browser: bool) -> Iterator[tuple[subprocess.Popen, str]]:
     """JupyterLab on this machine only, with a token; ended with its kernels when the block ends."""
     token = secrets.token_urlsafe(24)
+    log, workspaces = root / "build" / f"jupyterlab-{port}.log", root / "build" / f"workspaces-{port}"
     environment = os.environ | {
         "DASK_SCHEDULER_ADDRESS": cluster.scheduler_address,
         "DASKCLASS_LAB": "1",
@@ -120,11 +121,11 @@ def _jupyter(root: Path, cluster, port: int, browser: bool) -> Iterator[tuple[su
         f"--ServerApp.root_dir={root}",
         *(["--ServerApp.allow_root=True"] if os.name == "posix" and os.geteuid() == 0 else []),
         f"--LabApp.default_url=/lab/tree/{FIRST_LAB}",
+        f"--LabApp.workspaces_dir={workspaces}",
         "--LabApp.extension_manager=readonly",  # the other one asks a package index
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]
-    log = root / "build" / f"jupyterlab-{port}.log"
     # A group of its own: Ctrl-C reaches this process alone, which then ends everything in order.
     apart = {"start_new_session": True} if os.name == "posix" else {"creationflags": 0x200}
     address = f"http://127.0.0.1:{port}"
@@ -132,7 +133,7 @@ def _jupyter(root: Path, cluster, port: int, browser: bool) -> Iterator[tuple[su
     try:
         with held_back():
             try:
-                log.parent.mkdir(exist_ok=True)
+                workspace.write(workspaces, FIRST_LAB, cluster.dashboard_link.removesuffix("/status"))
                 with log.open("wb") as output:
                     server = subprocess.Popen(
                         command,
@@ -143,7 +144,7 @@ def _jupyter(root: Path, cluster, port: int, browser: bool) -> Iterator[tuple[su
                         **apart,
                     )
             except OSError as error:
-                raise Problem(f"{log} cannot be written ({error.strerror}): JupyterLab's messages go there") from error
+                raise Problem(f"{error.filename or log} cannot be written: {error.strerror}") from error
         _wait_until_answers(server, f"{address}/api/status", token, log)
         _require_token(f"{address}/api/contents")
         yield server, f"{address}/lab/tree/{FIRST_LAB}?token={token}"

@@ -7,6 +7,7 @@ import io
 import itertools
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -366,6 +367,38 @@ def peak_bytes() -> int:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+@dataclass
+class Rise:
+    """How much memory a process took beyond what it had; complete when the block has ended."""
+
+    bytes: int = 0
+
+
+@contextlib.contextmanager
+def memory_rise() -> Iterator[Rise]:
+    """The most resident memory that this process had while the block ran, less what it had before.
+
+    Looked at a hundred times a second by a thread: what is shorter can be missed, and so can what fits into memory
+    that the process had already taken.
+    """
+    rise, process, over = Rise(), psutil.Process(), threading.Event()
+    before = process.memory_info().rss
+
+    def look() -> None:
+        while True:
+            rise.bytes = max(rise.bytes, process.memory_info().rss - before)
+            if over.wait(0.01):
+                return
+
+    looker = threading.Thread(target=look, name="daskclass-memory-rise", daemon=True)
+    looker.start()
+    try:
+        yield rise
+    finally:
+        over.set()
+        looker.join()
 
 
 def core_seconds() -> float:

@@ -1,5 +1,6 @@
 """A lab that ran to its end, or failed half-way, leaves no process and no file behind."""
 
+import time
 from pathlib import Path
 
 import nbformat
@@ -8,6 +9,7 @@ import pytest
 from daskclass import clusters
 
 ROOT = Path(__file__).parents[2]
+LONG = 4  # seconds: a cell that took longer is not run again here; the controls run most of those again
 LABS = sorted((ROOT / "labs").glob("*.ipynb"))
 
 
@@ -16,7 +18,7 @@ def status() -> set[Path]:
     return {path for place in ("labs", "src") for path in (ROOT / place).rglob("*") if "__pycache__" not in path.parts}
 
 
-@pytest.mark.parametrize("lab", [lab for lab in LABS if lab.name < "03"], ids=lambda lab: lab.name[:2])
+@pytest.mark.parametrize("lab", [lab for lab in LABS if lab.name[:2] in ("00", "02")], ids=lambda lab: lab.name[:2])
 def test_run_all_shows_nothing_red_and_leaves_nothing(lab, kernel, tmp_path):
     run_all(lab, kernel, tmp_path)
 
@@ -32,20 +34,27 @@ def test_on_a_cluster_that_the_environment_names(lab, kernel, tmp_path, monkeypa
         workers = {worker.server_id for worker in cluster.scheduler.workers.values()}
         monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", cluster.scheduler_address)
         # From lab 07 on a cell may be run again, as one does who looks twice, and claims still hold.
-        run_all(lab, kernel, tmp_path, times=2 if lab.name >= "07" else 1)
+        run_all(lab, kernel, tmp_path, again=lab.name >= "07")
         assert {worker.server_id for worker in cluster.scheduler.workers.values()} == workers
 
 
-def run_all(lab, kernel, tmp_path, times=1):
+def run_all(lab, kernel, tmp_path, again=False):
     notebook, before = nbformat.read(lab, as_version=4), status()
     with kernel(notebook) as run:
         for cell in notebook.cells:
-            for _time in range(times if cell.cell_type == "code" else 0):
-                run(cell)
-                assert not [output for output in cell.outputs if output.output_type == "error"]
-                assert not [text for text in cell.outputs if text.get("name") == "stderr" and "Traceback" in text.text]
+            if cell.cell_type == "code":
+                began = time.monotonic()
+                look_at(cell, run)
+                if again and time.monotonic() - began < LONG:
+                    look_at(cell, run)
     assert status() == before
     assert left_in(tmp_path) == []
+
+
+def look_at(cell, run):
+    run(cell)
+    assert not [output for output in cell.outputs if output.output_type == "error"]
+    assert not [text for text in cell.outputs if text.get("name") == "stderr" and "Traceback" in text.text]
 
 
 def left_in(folder: Path) -> list[Path]:

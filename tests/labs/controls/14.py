@@ -29,6 +29,50 @@ after = written()
 again = [name for name in before if after[name] != before[name]]
 """
 
+_MEASURED = """
+def between_workers():
+    def sent(dask_worker):
+        return dask_worker.transfer_outgoing_bytes_total
+
+    return sum(client.run(sent).values())
+
+
+def measured(way):
+    folder = tempfile.mkdtemp(dir=terminals.folder)
+    before = between_workers()
+    with traffic.through_scheduler(client) as passed:
+        way(folder)
+    moved = passed.received + passed.sent + between_workers() - before
+    scores = [np.load(Path(folder) / f"{Path(path).stem}.npy") for path in slices]
+    return 1.0, moved, np.concatenate(scores)
+"""
+
+_BROUGHT = """
+name = f"steps_{time.time_ns()}"
+module = terminals.folder / f"{name}.py"
+module.write_text("def in_cents(orders):\\n    return orders.assign(price=orders.price * 100)\\n")
+sys.path.insert(0, str(module.parent))
+in_cents = importlib.import_module(name).in_cents
+sys.path.remove(str(module.parent))
+
+step = "cents", FunctionTransformer(in_cents)
+theirs = Pipeline([step, *scoring.train(training, "boosted").steps])
+theirs.fit(training[FEATURES], training.returned)
+elsewhere = terminals.folder / "theirs"
+scoring.save(theirs, elsewhere)
+
+
+def score_theirs(path):
+    return scoring.load(elsewhere).scores(read(path))
+
+
+def tried():
+    try:
+        return client.submit(score_theirs, slices[0], pure=False).result()
+    except ModuleNotFoundError as error:
+        return error
+"""
+
 CONTROLS = [
     {
         "claim": "all five ways gave scikit-learn's own score for every row of the slice",
@@ -45,24 +89,8 @@ size = (home / "model.joblib").stat().st_size
         "claim": "in the graph the model crossed the network with each task, by a plugin never",
         "cell": "measure",
         # it is not in the graph
-        "source": """
-def between_workers():
-    def sent(dask_worker):
-        return dask_worker.transfer_outgoing_bytes_total
-
-    return sum(client.run(sent).values())
-
-
-def measured(way):
-    folder = tempfile.mkdtemp(dir=terminals.folder)
-    before = between_workers()
-    with traffic.through_scheduler(client) as passed:
-        way(folder)
-    moved = passed.received + passed.sent + between_workers() - before
-    scores = [np.load(Path(folder) / f"{Path(path).stem}.npy") for path in slices]
-    return 1.0, moved, np.concatenate(scores)
-
-
+        "source": _MEASURED
+        + """
 ways = {"in_the_graph": scattered, "scattered": scattered, "once_a_worker": once_a_worker}
 results = {name: measured(way) for name, way in ways.items()}
 together = pd.concat([pd.read_parquet(path, columns=FEATURES) for path in slices])
@@ -73,24 +101,8 @@ alone = pipeline.predict_proba(together)[:, 1]
         "claim": "in the graph the model crossed the network with each task, by a plugin never",
         "cell": "measure",
         # the plugin's tasks are handed the model as well
-        "source": """
-def between_workers():
-    def sent(dask_worker):
-        return dask_worker.transfer_outgoing_bytes_total
-
-    return sum(client.run(sent).values())
-
-
-def measured(way):
-    folder = tempfile.mkdtemp(dir=terminals.folder)
-    before = between_workers()
-    with traffic.through_scheduler(client) as passed:
-        way(folder)
-    moved = passed.received + passed.sent + between_workers() - before
-    scores = [np.load(Path(folder) / f"{Path(path).stem}.npy") for path in slices]
-    return 1.0, moved, np.concatenate(scores)
-
-
+        "source": _MEASURED
+        + """
 ways = {"in_the_graph": in_the_graph, "scattered": scattered, "once_a_worker": in_the_graph}
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -246,6 +258,29 @@ with (
 ):
     in_workers = list(guest.run(openmp).values())
 later = subprocess.run([sys.executable, "-c", "print([1])"], capture_output=True, text=True, check=True)
+""",
+    },
+    {
+        "claim": "a saved model named a module that workers had not; with it, scores were the same",
+        "cell": "brought",
+        # they have it before
+        "source": _BROUGHT
+        + """
+client.upload_file(str(module))
+alone_at_home = tried()
+with_module = tried()
+""",
+    },
+    {
+        "claim": "a saved model named a module that workers had not; with it, scores were the same",
+        "cell": "brought",
+        # what they get is another version of it
+        "source": _BROUGHT
+        + """
+alone_at_home = tried()
+module.write_text("def in_cents(orders):\\n    return orders\\n")
+client.upload_file(str(module))
+with_module = tried()
 """,
     },
     {

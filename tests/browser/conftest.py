@@ -1,0 +1,150 @@
+"""A real browser, and the class as `daskclass lab` runs it; nothing may be fetched from elsewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SHOTS = ROOT / "build" / "browser"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def pytest_collection_modifyitems(items):
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@dataclass
+class Watched:
+    """What pages asked for and complained about."""
+
+    asked: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def elsewhere(self) -> list[str]:
+        """What was asked of other machines."""
+        own = ("127.0.0.1", "localhost", None)
+        return [url for url in self.asked if urlsplit(url).hostname not in own]
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    from playwright.sync_api import sync_playwright
+
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    assert found, "a Chromium is missing; on Debian and Ubuntu: apt install chromium"
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=found, args=QUIET)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def page(chromium):
+    """A page in a profile of its own."""
+    context = chromium.new_context(viewport={"width": 1600, "height": 900})
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def watched(page) -> Watched:
+    seen = Watched()
+    page.on("request", lambda request: seen.asked.append(request.url))
+    page.on("console", lambda said: seen.errors.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: seen.errors.append(str(error)))
+    return seen
+
+
+@pytest.fixture
+def shot(page, request):
+    """Keep a picture of the page, to be looked at."""
+
+    def keep(name: str) -> None:
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=SHOTS / f"{name}.png")
+
+    return keep
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    """The labs in a folder of their own: whoever presses Run All saves what came out."""
+    shutil.copytree(ROOT / "labs", tmp_path / "class" / "labs", ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    return tmp_path / "class"
+
+
+@dataclass(frozen=True)
+class Session:
+    address: str
+    dashboard: str
+    said: str
+
+
+@pytest.fixture(scope="session")
+def sales_data(tmp_path_factory):
+    """The data at size smoke, made once."""
+    from daskclass import sales, sizes
+
+    folder = tmp_path_factory.mktemp("data")
+    sales.make(sizes.SMOKE, folder / "smoke", threads=2)
+    return folder
+
+
+@pytest.fixture
+def start(checkout, sales_data, tmp_path):
+    """Run ``daskclass lab`` in the checkout until the test ends."""
+    running = []
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DASK", "JUPYTER"))}
+    environment = kept | {
+        "DASKCLASS_DATA": str(sales_data),
+        "DASKCLASS_SIZE": "smoke",
+        "IPYTHONDIR": str(tmp_path / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
+        "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+    def run(**more: str) -> Session:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "daskclass", "lab", "--no-browser"],
+            cwd=checkout,
+            env=environment | more,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        running.append(process)
+        said = ""
+        for line in process.stdout:
+            said += line
+            if line.startswith("JupyterLab:"):
+                break
+        found = dict(re.findall(r"^(Dashboard|JupyterLab): +(\S+)$", said, re.M))
+        assert set(found) == {"Dashboard", "JupyterLab"}, said
+        return Session(found["JupyterLab"], found["Dashboard"], said)
+
+    yield run
+    for process in running:
+        process.terminate()
+        process.communicate(timeout=120)

@@ -1,0 +1,74 @@
+"""What needs a browser: pictures of README and slides are drawn, and what sticks out of its slide is measured."""
+
+import importlib.util
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from bokeh.embed import json_item
+from bokeh.plotting import figure
+
+ROOT = Path(__file__).parents[2]
+
+
+def tool(name: str):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look for it there
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def browser():
+    return next(filter(None, map(shutil.which, tool("slides").BROWSERS)))
+
+
+def plot(*, line: bool) -> str:
+    drawn = figure(height=250, sizing_mode="stretch_width")
+    if line:
+        drawn.line([0, 1], [0, 1], line_width=20)
+    return json.dumps(json_item(drawn))
+
+
+def test_a_figure_is_drawn(browser, tmp_path):
+    pictures = tool("pictures")
+    pictures.draw([plot(line=True)], tmp_path / "drawn.png", browser)
+    pictures.draw([plot(line=False)], tmp_path / "empty.png", browser)
+    drawn, empty = ((tmp_path / name).read_bytes() for name in ("drawn.png", "empty.png"))
+    assert drawn.startswith(b"\x89PNG")
+    assert drawn != empty
+
+
+def size_of(picture: Path) -> tuple[int, int]:
+    head = picture.read_bytes()[16:24]
+    return int.from_bytes(head[:4]), int.from_bytes(head[4:])
+
+
+def test_several_figures_of_a_cell_stand_beside_each_other(browser, tmp_path):
+    pictures = tool("pictures")
+    pictures.draw([plot(line=True)], tmp_path / "one.png", browser)
+    pictures.draw([plot(line=True)] * 4, tmp_path / "four.png", browser)
+    (width, height), (wide, high) = size_of(tmp_path / "one.png"), size_of(tmp_path / "four.png")
+    assert wide == pytest.approx(2 * width, rel=0.05)
+    assert high == pytest.approx(2 * height, rel=0.1)
+
+
+def test_what_sticks_out_of_a_slide_is_measured(browser, tmp_path):
+    style = "section { position: relative; width: 400px; height: 200px; overflow: hidden }"
+    page = tmp_path / "page.html"
+    page.write_text(
+        f"<style>{style}</style><section><p>fits</p></section><section><p style='height: 300px'>tall</p></section>"
+        "<section><div style='position: absolute; left: 380px; width: 50px'>wide</div></section>"
+        "<section><img src='data:image/png;base64,AAAA'></section>"
+        "<section><pre style='overflow: hidden'>a line of code that is longer than its slide, by far</pre>"
+        "</section>"
+    )
+    found = tool("slides").sticks_out(page, browser)
+    assert not any(line.startswith("slide 1") for line in found)
+    assert "slide 2: p sticks out: tall" in found
+    assert "slide 3: div sticks out: wide" in found
+    assert "slide 4: a picture is not shown" in found
+    assert any(line.startswith("slide 5: a line of code is cut: a line of code") for line in found)

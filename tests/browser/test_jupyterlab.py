@@ -1,0 +1,137 @@
+"""What a person sees who types `make lab` and presses Run All, in a real browser."""
+
+import json
+import re
+import time
+
+import nbformat
+import pytest
+
+# How many rectangles, or bars, the plot of a pane has: rows of its data.
+ROWS = """() => Math.max(0, ...Bokeh.documents.flatMap(one => [...one.all_models ?? one._all_models.values()])
+    .filter(model => model.type === 'ColumnDataSource')
+    .map(source => Math.max(0, ...Object.values(source.data).map(column => column.length))))"""
+SECONDS = 240
+
+
+def until(look, what: str, seconds: float = 60):
+    """What `look` gives, once it is true; a page has no event for what is waited for here."""
+    end = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < end, f"{what} did not come within {seconds} seconds"
+        time.sleep(0.2)
+    return found
+
+
+def pane(page, route: str):
+    """The frame of a pane of the dashboard."""
+    return until(lambda: next((one for one in page.frames if route in one.url), None), f"the pane {route}")
+
+
+def rows(page, route: str) -> int:
+    return pane(page, route).evaluate(ROWS)
+
+
+def open_lab(page, name: str) -> None:
+    """Double-click a lab in the list of files, as a person does, and wait for its kernel."""
+    page.locator(".jp-DirListing-item", has_text=name).dblclick()
+    page.locator(".lm-TabBar-tab.jp-mod-current", has_text=name).wait_for()
+
+
+def run_all(page, notebook) -> list[str]:
+    """Run, Run All Cells; then wait until the last code cell has run. What is red in the notebook."""
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_text("Run All Cells", exact=True).click()
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    saved = {}
+
+    def all_have_run() -> bool:
+        page.keyboard.press("Control+s")
+        saved["notebook"] = nbformat.read(notebook.metadata["path"], as_version=4)
+        counts = [cell.execution_count for cell in saved["notebook"].cells if cell.cell_type == "code"]
+        idle = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook-ExecutionIndicator[data-status='idle']")
+        return len(counts) == len(cells) and all(counts) and idle.count() > 0
+
+    until(all_have_run, "the end of Run All", SECONDS)
+    outputs = [output for cell in saved["notebook"].cells if cell.cell_type == "code" for output in cell.outputs]
+    return [str(output)[:500] for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
+
+
+def read(checkout, name: str):
+    path = checkout / "labs" / f"{name}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata["path"] = str(path)
+    return notebook
+
+
+def type_and_run(page, source: str) -> str:
+    """Add a cell below the selected one, run it, and return what it says."""
+    page.keyboard.press("Escape")
+    page.keyboard.press("b")
+    page.keyboard.press("Enter")
+    page.keyboard.type(source)
+    page.keyboard.press("Control+Enter")
+    cell = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook .jp-Cell.jp-mod-selected")
+    cell.locator(".jp-OutputArea-output").first.wait_for(timeout=60_000)
+    return cell.locator(".jp-OutputArea").inner_text()
+
+
+def test_jupyterlab_opens_with_the_lab_and_the_cluster_in_view(start, page, watched, shot, checkout):
+    session = start()
+    page.goto(session.address)
+    page.locator(".jp-NotebookPanel h1", has_text="Start here").wait_for(timeout=90_000)
+    for title in ("Task Stream", "Progress", "Workers Memory"):
+        page.locator(".lm-TabBar-tab", has_text=title).wait_for()
+    before = rows(page, "individual-task-stream")
+    assert rows(page, "individual-workers-memory") == 2
+    lab = page.locator(".jp-NotebookPanel").bounding_box()
+    stream = page.locator("iframe[src*='individual-task-stream']").bounding_box()
+    assert lab["x"] + lab["width"] <= stream["x"], "the lab is on the left, the dashboard on the right"
+    assert page.locator(".jp-toast, .Toastify__toast").count() == 0, "nothing pops up"
+    shot("jupyterlab")
+
+    assert run_all(page, read(checkout, "00-start-here")) == []
+    assert rows(page, "individual-task-stream") > before + 20, "twenty calls and more are in the stream"
+    shot("lab-00")
+
+    page.locator(".jp-Notebook .jp-Cell", has_text="lab00.mean_price.hint() nudges you").first.click()
+    assert "Hint" in type_and_run(page, "lab00.mean_price.hint()")
+    assert "def " in type_and_run(page, "lab00.mean_price.solution()")
+    shot("exercise")
+
+    open_lab(page, "02-pandas-vs-dask")
+    page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) h1", has_text="pandas versus Dask").wait_for(timeout=60_000)
+    assert run_all(page, read(checkout, "02-pandas-vs-dask")) == []
+    shot("lab-02")
+
+    assert watched.elsewhere == []
+    assert watched.errors == []
+
+
+def test_without_the_extension_the_lab_works_and_says_where_to_look(start, page, watched, shot, checkout, tmp_path):
+    (tmp_path / "config" / "labconfig").mkdir(parents=True)
+    disabled = {"disabledExtensions": {"dask-labextension": True}}
+    (tmp_path / "config" / "labconfig" / "page_config.json").write_text(json.dumps(disabled))
+    session = start()
+    page.goto(session.address)
+    page.locator(".jp-NotebookPanel h1", has_text="Start here").wait_for(timeout=90_000)
+    assert not [one.url for one in page.frames if "individual-" in one.url]
+    assert run_all(page, read(checkout, "00-start-here")) == []
+    assert page.locator(".jp-OutputArea-output", has_text=session.dashboard).count() > 0, "the address is plain text"
+    shot("without-extension")
+    assert watched.elsewhere == []
+
+
+def test_a_dashboard_port_that_is_taken_is_said_and_the_panes_follow(start, page):
+    import socket
+
+    with socket.socket() as taken:
+        try:
+            taken.bind(("127.0.0.1", 8787))
+            taken.listen()
+        except OSError:
+            pytest.skip("port 8787 is somebody else's already")
+        session = start()
+        assert re.search(r"^Port 8787 is taken, so the dashboard is on \d+\.$", session.said, re.M)
+        page.goto(session.address)
+        assert session.dashboard.removesuffix("/status") in pane(page, "individual-task-stream").url

@@ -1,0 +1,105 @@
+"""Writes the instructor's schedules into docs/instructors-guide.md, from what the labs say of their minutes.
+
+    python tools/schedules.py [--check]
+
+With --check nothing is written, and the exit status is 1 if the guide has other schedules than the labs give.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+
+from daskclass import labs
+
+ROOT = Path(__file__).resolve().parents[1]
+GUIDE = ROOT / "docs" / "instructors-guide.md"
+
+# Labs by number, and between them what is not a lab with its minutes. "14/2": the first half of its teaching.
+PLANS: dict[str, tuple[str, list[str | tuple[str, int]]]] = {
+    "one day": (
+        "09:00",
+        [
+            *("00", "02", ("Pause", 15), "03", "04", "05", ("Lunch", 60), "07", "08", "09", ("Pause", 15)),
+            *("10", "11", "12", ("Pause", 10), "13", "14", ("Questions", 25)),
+        ],
+    ),
+    "first half day": ("09:00", ["00", "02", ("Pause", 10), "03", "04", ("Pause", 10), "05", "07", ("Questions", 15)]),
+    "second half day": (
+        "09:00",
+        ["08", "09", ("Pause", 10), "10", "11", "12", ("Pause", 10), "13", "14", ("Questions", 15)],
+    ),
+    "taster": ("09:00", ["00", "02", "10", "12", "14/2", ("Questions", 5)]),
+    "administrators": (
+        "09:00",
+        ["00", "03", "04", ("Pause", 15), "05", "06", ("Pause", 15), "08", "10", "12", "13", ("Questions", 15)],
+    ),
+}
+
+
+def about() -> dict[str, tuple[str, dict]]:
+    """Title and metadata of each lab, by its number."""
+    found = {}
+    for lab in labs.find(ROOT):
+        notebook = nbformat.read(lab.path, as_version=4)
+        title = re.findall(r"^# \d\d · (.+)$", notebook.cells[0].source, re.M)[0]
+        found[lab.number] = title, notebook.metadata[labs.METADATA]
+    return found
+
+
+def table(start: str, plan: list[str | tuple[str, int]], known: dict[str, tuple[str, dict]]) -> str:
+    """A schedule as a table, with its end and how much of it is the room's own work."""
+    clock = datetime.datetime.strptime(start, "%H:%M")
+    lines, taught, own = ["| from | what | teaching | exercises |", "|---|---|---|---|"], 0, 0
+    for item in plan:
+        if isinstance(item, tuple):
+            what, teaching, exercises = item[0], item[1], 0
+            lines.append(f"| {clock:%H:%M} | *{what}* | {teaching} | |")
+        else:
+            number, _, half = item.partition("/")
+            title, minutes = known[number]
+            teaching, exercises = minutes["teaching"], minutes["exercises"]
+            if half:
+                title, teaching, exercises = f"{title}, the first half, shown by you", teaching // int(half), 0
+            lines.append(f"| {clock:%H:%M} | {number} {title} | {teaching} | {exercises or ''} |")
+            taught, own = taught + teaching, own + exercises
+        clock += datetime.timedelta(minutes=teaching + exercises)
+    lines += [f"| {clock:%H:%M} | *End* | | |", ""]
+    lines.append(f"{taught + own} minutes of class, {own / (taught + own):.0%} of them the room's own work.")
+    return "\n".join(lines)
+
+
+def filled(text: str) -> str:
+    """The guide's text with its schedules as the labs give them."""
+    known = about()
+    for name, (start, plan) in PLANS.items():
+        begin, end = f"<!-- schedule: {name} -->", "<!-- end -->"
+        if text.count(begin) != 1:
+            raise SystemExit(f"{GUIDE.name} has {text.count(begin)} places for the schedule {name!r}; one is right")
+        before, _, rest = text.partition(begin)
+        after = rest.partition(end)[2]
+        text = f"{before}{begin}\n\n{table(start, plan, known)}\n\n{end}{after}"
+    return text
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true")
+    asked = parser.parse_args()
+    text = GUIDE.read_text(encoding="utf-8")
+    right = filled(text)
+    if asked.check:
+        if text != right:
+            print(f"{GUIDE.name}: its schedules are not the labs': python tools/schedules.py", file=sys.stderr)
+        return int(text != right)
+    GUIDE.write_text(right, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

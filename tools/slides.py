@@ -1,0 +1,245 @@
+"""Builds the decks: build/slides/NN-name.html and .pdf, each a file that needs nothing else.
+
+    python tools/slides.py [--check] [DECK ...]
+
+Needs Node with what slides/package-lock.json lists, and a Chromium. Fails, and says where, if a picture is missing or
+has no alternative text, something would be fetched from elsewhere, a slide has no notes, a deck does not fit its lab,
+or text does not fit its slide, which is measured in the browser.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import mimetypes
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nbformat
+
+from daskclass import labs
+
+ROOT = Path(__file__).resolve().parents[1]
+SLIDES = ROOT / "slides"
+OUT = ROOT / "build" / "slides"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+NOTES = ("Say", "Ask", "Wrong", "Minutes")
+
+_COMMENT = re.compile(r"<!--(.*?)-->", re.S)
+_PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
+_SIZE = re.compile(r"(?:^|\s)[wh]:\S+")
+_ELSEWHERE = re.compile(r"(?:https?:)?//[\w.-]+\.\w+", re.I)
+_SHORTEST = 25  # characters of an alternative text that says something
+
+# What sticks out of its slide, or is not there, in every slide of a page without navigation.
+LOOK = """() => [...document.querySelectorAll('section')].flatMap((slide, index) => {
+  const frame = slide.getBoundingClientRect(), found = []
+  if (slide.scrollHeight > slide.clientHeight + 1 || slide.scrollWidth > slide.clientWidth + 1)
+    found.push(`slide ${index + 1}: its content is ${slide.scrollWidth} x ${slide.scrollHeight}, and it has ` +
+      `${slide.clientWidth} x ${slide.clientHeight}`)
+  for (const part of slide.querySelectorAll('*')) {
+    const box = part.getBoundingClientRect()
+    if (box.right > frame.right + 1 || box.bottom > frame.bottom + 1 || box.left < frame.left - 1 ||
+        box.top < frame.top - 1)
+      found.push(`slide ${index + 1}: ${part.tagName.toLowerCase()} sticks out: ${part.textContent.slice(0, 40)}`)
+    if (part.tagName === 'IMG' && !part.naturalWidth)
+      found.push(`slide ${index + 1}: a picture is not shown`)
+    if (part.tagName === 'PRE' && part.scrollWidth > part.clientWidth + 1)
+      found.push(`slide ${index + 1}: a line of code is cut: ${part.textContent.slice(0, 40)}`)
+  }
+  return found
+})"""
+
+
+@dataclass(frozen=True)
+class Slide:
+    """A slide as it is written: its text without comments, and its notes, by their words."""
+
+    text: str
+    notes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def pictures(self) -> list[tuple[str, str]]:
+        """Alternative text and path of each."""
+        return [(_SIZE.sub(" ", about).strip(), path) for about, path in _PICTURE.findall(self.text)]
+
+
+def read(text: str) -> tuple[dict[str, str], list[Slide]]:
+    """The head of a deck, and its slides."""
+    _nothing, head, body = text.split("---\n", 2)
+    settings = {
+        name.strip(): value.strip().strip('"') for name, _, value in (x.partition(":") for x in head.split("\n"))
+    }
+    return settings, [_slide(part) for part in re.split(r"^---$", body, flags=re.M)]
+
+
+def _slide(text: str) -> Slide:
+    notes: dict[str, str] = {}
+    for comment in _COMMENT.findall(text):
+        notes |= {word: said.strip() for word, said in re.findall(r"^(\w+):(.*)$", comment, re.M) if word in NOTES}
+    return Slide(_COMMENT.sub("", text).strip(), notes)
+
+
+@dataclass(frozen=True)
+class About:
+    """What a lab says of itself: its title, how long it takes in minutes, and the titles of its exercises."""
+
+    title: str
+    minutes: int
+    exercises: list[str]
+
+
+def about(lab: labs.Lab) -> About:
+    """Read a lab's title, minutes and exercises from its notebook."""
+    notebook = nbformat.read(lab.path, as_version=4)
+    text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    minutes = notebook.metadata[labs.METADATA]
+    return About(
+        title=re.findall(r"^# (.+)$", text, re.M)[0],
+        minutes=minutes["teaching"] + minutes["exercises"],
+        exercises=[re.sub(r"[.:]$", "", title) for title in re.findall(r"\*\*Exercise: (.+?)\*\*", text)],
+    )
+
+
+def faults(deck: Path, lab: About, drawings: set[str]) -> list[str]:
+    """What is wrong with a deck, as far as one can see without a browser."""
+    text = deck.read_text(encoding="utf-8")
+    settings, slides = read(text)
+    found = []
+    if settings.get("title") != lab.title:
+        found.append(f"its title is {settings.get('title')!r}, and the lab's is {lab.title!r}")
+    if elsewhere := _ELSEWHERE.search(re.sub(r"^```.*?^```$", "", text, flags=re.S | re.M)):
+        found.append(f"{elsewhere[0]} is elsewhere")
+    minutes = 0
+    for number, slide in enumerate(slides, 1):
+        here = f"slide {number}"
+        found += [f"{here} has no notes that say `{word}:`" for word in NOTES if not slide.notes.get(word)]
+        if slide.notes.get("Minutes"):
+            if not re.fullmatch(r"[1-9]\d*", slide.notes["Minutes"]):
+                found.append(f"{here}: minutes are a whole number from 1, not {slide.notes['Minutes']!r}")
+            else:
+                minutes += int(slide.notes["Minutes"])
+        for alternative, path in slide.pictures:
+            if len(alternative) < _SHORTEST:
+                found.append(f"{here}: {path} has no alternative text that says what is to be seen")
+            if not (path in drawings if path.startswith("drawings/") else (deck.parent / path).is_file()):
+                found.append(f"{here}: there is no {path}")
+    if minutes != lab.minutes:
+        found.append(f"it takes {minutes} minutes, and the lab {lab.minutes}")
+    last = slides[-1].text.lower()
+    found += [
+        f"its last slide does not name the exercise {name!r}" for name in lab.exercises if name.lower() not in last
+    ]
+    return [f"{deck.name}: {fault}" for fault in found]
+
+
+def inlined(deck: Path, drawn: Path) -> str:
+    """A deck's text with its pictures in it."""
+
+    def data(match: re.Match) -> str:
+        path = drawn / Path(match[2]).name if match[2].startswith("drawings/") else deck.parent / match[2]
+        kind = mimetypes.guess_type(path.name)[0]
+        return f"![{match[1]}](data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()})"
+
+    return _PICTURE.sub(data, deck.read_text(encoding="utf-8"))
+
+
+def sticks_out(page: Path, browser: str) -> list[str]:
+    """What does not fit into the slides of a page without navigation, or is fetched from elsewhere."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=browser, args=QUIET)
+        try:
+            opened = running.new_page(viewport={"width": 1280, "height": 720})
+            asked: list[str] = []
+            opened.on("request", lambda request: asked.append(request.url))
+            opened.goto(page.as_uri())
+            opened.evaluate("document.fonts.ready")
+            elsewhere = [url[:60] for url in asked if not url.startswith(("file:", "data:"))]
+            return [f"{url} is fetched" for url in elsewhere] + opened.evaluate(LOOK)
+        finally:
+            running.close()
+
+
+def marp(*arguments: object, browser: str) -> None:
+    """Run Marp, and let it say why if it fails."""
+    command = [SLIDES / "node_modules" / ".bin" / "marp", "--config", SLIDES / "marp.config.mjs", "--no-stdin"]
+    environment = {**os.environ, "CHROME_PATH": browser, "CHROME_NO_SANDBOX": "1"}
+    run = subprocess.run([*map(str, (*command, *arguments))], env=environment, capture_output=True, text=True)
+    if run.returncode:
+        raise SystemExit(f"Marp ended with status {run.returncode}: {run.stderr.strip()[-2000:]}")
+
+
+def build(deck: Path, drawn: Path, browser: str) -> list[str]:
+    """Write a deck's page and PDF; say what does not fit."""
+    with tempfile.TemporaryDirectory() as name:
+        text, bare = Path(name) / deck.name, Path(name) / f"{deck.stem}.html"
+        text.write_text(inlined(deck, drawn), encoding="utf-8")
+        marp(text, "--template", "bare", "--output", bare, browser=browser)
+        found = sticks_out(bare, browser)
+        OUT.mkdir(parents=True, exist_ok=True)
+        marp(text, "--output", OUT / f"{deck.stem}.html", browser=browser)
+        marp(text, "--pdf", "--pdf-notes", "--pdf-outlines", "--output", OUT / f"{deck.stem}.pdf", browser=browser)
+    return [f"{deck.name}: {fault}" for fault in found]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("decks", nargs="*", metavar="DECK", help="such as 02; all if none is given")
+    parser.add_argument("--check", action="store_true", help="look at the texts only, and build nothing")
+    asked = parser.parse_args()
+
+    found_labs = {lab.name: lab for lab in labs.find(ROOT)}
+    decks = {path.stem: path for path in sorted(SLIDES.glob("[0-9][0-9]-*.md"))}
+    found = [f"lab {name} has no deck" for name in found_labs if name not in decks]
+    found += [f"{name}.md is no lab's" for name in decks if name not in found_labs]
+    chosen = {name: path for name, path in decks.items() if not asked.decks or name[:2] in asked.decks}
+    if not chosen:
+        found.append(f"there is no deck {' or '.join(asked.decks)}")
+    drawings = {f"drawings/{path.stem}.svg" for path in (SLIDES / "drawings").glob("*.dot")}
+    for name, path in chosen.items():
+        if name in found_labs:
+            found += faults(path, about(found_labs[name]), drawings)
+    if not found and not asked.check:
+        found = _build(chosen)
+    for fault in found:
+        print(fault, file=sys.stderr)
+    return 1 if found else 0
+
+
+def _build(chosen: dict[str, Path]) -> list[str]:
+    browser, node = next(filter(None, map(shutil.which, BROWSERS)), None), shutil.which("node")
+    if browser is None or node is None:
+        missing = "Chromium" if browser is None else "Node"
+        return [f"{missing} is missing; on Debian and Ubuntu: apt install chromium nodejs npm"]
+    if not (SLIDES / "node_modules").is_dir():
+        return ["Marp is missing: npm ci --prefix slides"]
+    found = []
+    with tempfile.TemporaryDirectory() as name:
+        drawing = subprocess.run(
+            [node, SLIDES / "draw.mjs", SLIDES / "drawings", name], stderr=subprocess.PIPE, text=True
+        )
+        if drawing.returncode:
+            return [drawing.stderr.strip()]
+        for deck in chosen.values():
+            found += build(deck, Path(name), browser)
+            print(OUT / f"{deck.stem}.html", flush=True)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
