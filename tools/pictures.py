@@ -23,7 +23,10 @@ README = {
 }
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-WIDTH = 900  # of one figure; several of a cell stand in two columns
+# Width of a figure in pixels. Narrow ones have larger letters when they fill a slide; boxes need room for theirs.
+WIDTH = {"docs": 900, "slides": 560}
+WIDER = {"slides/pictures/04-cast-picture.png": 760, "slides/pictures/04-connect-picture.png": 760}
+BESIDE = 420  # of each, if a cell has several; three at most stand beside each other
 SECONDS = 60
 
 PAGE = """<!DOCTYPE html><meta charset="utf-8">
@@ -61,21 +64,22 @@ def figures(report: Path) -> dict[str, list[str]]:
     return drawn
 
 
-def draw(shown: list[str], picture: Path, browser: str) -> None:
-    """Write figures of one cell to `picture`, twice as fine as a screen of old."""
+def draw(shown: list[str], picture: Path, browser: str, width: int) -> None:
+    """Write figures of one cell to `picture`, twice as fine as a screen of old; one is `width` wide."""
     from playwright.sync_api import sync_playwright
 
+    columns = min(len(shown), 3)
     page = PAGE.format(
         bokeh=Resources(mode="inline", components=["bokeh"]).render(),
         figures=", ".join(figure.replace("</", "<\\/") for figure in shown),
         places="".join(f'<div id="figure-{place}"></div>' for place in range(len(shown))),
-        columns="1fr" if len(shown) == 1 else "1fr 1fr",
-        width=WIDTH if len(shown) == 1 else 2 * WIDTH,
+        columns=" ".join(["1fr"] * columns),
+        width=width if columns == 1 else columns * BESIDE,
     )
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=browser, args=QUIET)
         try:
-            opened = running.new_page(viewport={"width": 2 * WIDTH, "height": 400}, device_scale_factor=2)
+            opened = running.new_page(viewport={"width": 3 * BESIDE, "height": 400}, device_scale_factor=2)
             opened.set_content(page)
             opened.wait_for_selector("body[data-drawn]", state="attached", timeout=SECONDS * 1000)
             picture.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +105,7 @@ def main() -> int:
         print(f"{asked.report} lacks what these cells show: {', '.join(missing)}; rehearse all labs", file=sys.stderr)
         return 1
     for name, path in shown.items():
-        draw(found[name.partition("/")[0]], asked.out / path, browser)
+        draw(found[name.partition("/")[0]], asked.out / path, browser, WIDER.get(path, WIDTH[path.partition("/")[0]]))
         print(asked.out / path, flush=True)
     return 0
 

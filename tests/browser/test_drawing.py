@@ -35,8 +35,8 @@ def plot(*, line: bool) -> str:
 
 def test_a_figure_is_drawn(browser, tmp_path):
     pictures = tool("pictures")
-    pictures.draw([plot(line=True)], tmp_path / "drawn.png", browser)
-    pictures.draw([plot(line=False)], tmp_path / "empty.png", browser)
+    pictures.draw([plot(line=True)], tmp_path / "drawn.png", browser, 560)
+    pictures.draw([plot(line=False)], tmp_path / "empty.png", browser, 560)
     drawn, empty = ((tmp_path / name).read_bytes() for name in ("drawn.png", "empty.png"))
     assert drawn.startswith(b"\x89PNG")
     assert drawn != empty
@@ -49,10 +49,10 @@ def size_of(picture: Path) -> tuple[int, int]:
 
 def test_several_figures_of_a_cell_stand_beside_each_other(browser, tmp_path):
     pictures = tool("pictures")
-    pictures.draw([plot(line=True)], tmp_path / "one.png", browser)
-    pictures.draw([plot(line=True)] * 4, tmp_path / "four.png", browser)
-    (width, height), (wide, high) = size_of(tmp_path / "one.png"), size_of(tmp_path / "four.png")
-    assert wide == pytest.approx(2 * width, rel=0.05)
+    pictures.draw([plot(line=True)], tmp_path / "one.png", browser, 420)
+    pictures.draw([plot(line=True)] * 6, tmp_path / "six.png", browser, 420)
+    (width, height), (wide, high) = size_of(tmp_path / "one.png"), size_of(tmp_path / "six.png")
+    assert wide == pytest.approx(3 * width, rel=0.05)
     assert high == pytest.approx(2 * height, rel=0.1)
 
 
