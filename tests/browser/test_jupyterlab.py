@@ -2,10 +2,10 @@
 
 import json
 import re
+import socket
 import time
 
 import nbformat
-import pytest
 
 # How many rectangles, or bars, the plot of a pane has: rows of its data.
 ROWS = """() => Math.max(0, ...Bokeh.documents.flatMap(one => [...one.all_models ?? one._all_models.values()])
@@ -14,18 +14,18 @@ ROWS = """() => Math.max(0, ...Bokeh.documents.flatMap(one => [...one.all_models
 SECONDS = 240
 
 
-def until(look, what: str, seconds: float = 60):
+def until(page, look, what: str, seconds: float = 60):
     """What `look` gives, once it is true; a page has no event for what is waited for here."""
     end = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < end, f"{what} did not come within {seconds} seconds"
-        time.sleep(0.2)
+        page.wait_for_timeout(200)  # in which the page's events are heard
     return found
 
 
 def pane(page, route: str):
     """The frame of a pane of the dashboard."""
-    return until(lambda: next((one for one in page.frames if route in one.url), None), f"the pane {route}")
+    return until(page, lambda: next((one for one in page.frames if route in one.url), None), f"the pane {route}")
 
 
 def rows(page, route: str) -> int:
@@ -43,16 +43,21 @@ def run_all(page, notebook) -> list[str]:
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_text("Run All Cells", exact=True).click()
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    shown = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
     saved = {}
 
     def all_have_run() -> bool:
+        if not shown.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").count():
+            return False
         page.keyboard.press("Control+s")
+        until(
+            page, lambda: not page.locator(".lm-TabBar-tab.jp-mod-current.jp-mod-dirty").count(), "the saved notebook"
+        )
         saved["notebook"] = nbformat.read(notebook.metadata["path"], as_version=4)
         counts = [cell.execution_count for cell in saved["notebook"].cells if cell.cell_type == "code"]
-        idle = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook-ExecutionIndicator[data-status='idle']")
-        return len(counts) == len(cells) and all(counts) and idle.count() > 0
+        return len(counts) == len(cells) and all(counts)
 
-    until(all_have_run, "the end of Run All", SECONDS)
+    until(page, all_have_run, "the end of Run All", SECONDS)
     outputs = [output for cell in saved["notebook"].cells if cell.cell_type == "code" for output in cell.outputs]
     return [str(output)[:500] for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
 
@@ -83,7 +88,7 @@ def test_jupyterlab_opens_with_the_lab_and_the_cluster_in_view(start, page, watc
     for title in ("Task Stream", "Progress", "Workers Memory"):
         page.locator(".lm-TabBar-tab", has_text=title).wait_for()
     before = rows(page, "individual-task-stream")
-    assert rows(page, "individual-workers-memory") == 2
+    assert rows(page, "individual-workers-memory") >= 2, "a bar for each worker, or several"
     lab = page.locator(".jp-NotebookPanel").bounding_box()
     stream = page.locator("iframe[src*='individual-task-stream']").bounding_box()
     assert lab["x"] + lab["width"] <= stream["x"], "the lab is on the left, the dashboard on the right"
@@ -123,14 +128,10 @@ def test_without_the_extension_the_lab_works_and_says_where_to_look(start, page,
 
 
 def test_a_dashboard_port_that_is_taken_is_said_and_the_panes_follow(start, page):
-    import socket
-
     with socket.socket() as taken:
-        try:
-            taken.bind(("127.0.0.1", 8787))
-            taken.listen()
-        except OSError:
-            pytest.skip("port 8787 is somebody else's already")
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", 8787))
+        taken.listen()
         session = start()
         assert re.search(r"^Port 8787 is taken, so the dashboard is on \d+\.$", session.said, re.M)
         page.goto(session.address)
