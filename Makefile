@@ -53,8 +53,10 @@ $(ELSEWHERE)/.ready: requirements-elsewhere.lock $(READY)
 	@$(ELSEWHERE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-elsewhere.lock
 	@touch $@
 
+LABS := labs
+
 test-labs: $(READY) $(ELSEWHERE)/.ready
-	$(BIN)/pytest --timeout 900 --nbval-lax labs
+	$(BIN)/pytest --timeout 900 --nbval-lax $(LABS)
 	$(BIN)/pytest --timeout 900 -m labs tests/labs
 	$(ELSEWHERE)/bin/python -m pytest --noconftest tests/elsewhere
 
