@@ -9,7 +9,8 @@ import nbformat
 from nbformat.reader import NotJSONError
 
 # How many rectangles, or bars, the plot of a pane has: rows of its data.
-ROWS = """() => typeof Bokeh === "undefined" ? 0 : Math.max(0, ...Bokeh.documents.flatMap(one => [...one.all_models ?? one._all_models.values()])
+ROWS = """() => typeof Bokeh === "undefined" ? 0 : Math.max(0,
+    ...Bokeh.documents.flatMap(one => [...one.all_models ?? one._all_models.values()])
     .filter(model => model.type === 'ColumnDataSource')
     .map(source => Math.max(0, ...Object.values(source.data).map(column => column.length))))"""
 SECONDS = 240
