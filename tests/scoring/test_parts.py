@@ -101,6 +101,12 @@ def test_what_cannot_be_scored_is_named_and_leaves_nothing(source, folder, model
     assert scoring.finished([source], folder, model) == {}
 
 
+def test_a_part_spends_nothing_on_dictionaries_of_values_that_are_all_different(source, folder, model):
+    scoring.score_file(source, folder, model)
+    group = pq.read_metadata(folder / source.name).row_group(0)
+    assert not any(group.column(number).has_dictionary_page for number in range(group.num_columns))
+
+
 def test_a_part_does_not_replace_its_source(source, model):
     before = source.read_bytes()
     with pytest.raises(scoring.CannotScore, match="in the folder of parts itself"):

@@ -83,7 +83,8 @@ def score_file(source: str | Path, folder: str | Path, model: Model, batch: int 
     )
     unfinished = folder / f"{source.name}.{uuid.uuid4()}.tmp"
     try:
-        with file, pq.ParquetWriter(unfinished, schema) as writer:
+        # No dictionary: of values that are all different it would be as large as they are, and six times the work.
+        with file, pq.ParquetWriter(unfinished, schema, use_dictionary=False) as writer:
             for number in range(file.num_row_groups):
                 orders = _row_group(file, number, source, model)
                 scores = model.scores(orders.select(list(FEATURES)).to_pandas(), batch)
