@@ -5,8 +5,8 @@ file. That is what these cores give; each way has to read the same orders from P
 together, and to write the scores. The ways are the lab's own, out of its notebook; the last one, `parts`, is the lab's
 job: row group by row group, checked, into a part that is there as a whole or not at all.
 
-A round measures the bare processes, the ways, and the bare processes again; what counts is the ratio within a round, to
-the mean of both. Every way's scores must be scikit-learn's own.
+A round measures the bare processes, the ways (in every other round from last to first), and the bare processes again;
+what counts is the ratio within a round, to the mean of both. Every way's scores must be scikit-learn's own.
 
     python benchmarks/scoring.py [--rounds 3] [--rows 2000000] [--kinds forest boosted xgboost] [--workers 2]
 """
@@ -132,7 +132,7 @@ def scores_of(slices: list[str], folder: str) -> np.ndarray:
     return np.concatenate(arrays)
 
 
-def one_round(home: Path, slices: list[str], workers: int, exact: np.ndarray) -> dict[str, float]:
+def one_round(home: Path, slices: list[str], workers: int, exact: np.ndarray, backwards: bool) -> dict[str, float]:
     """Rows a second of the bare processes and of each way."""
     before = bare(home, slices, workers)
     rates = {}
@@ -151,7 +151,7 @@ def one_round(home: Path, slices: list[str], workers: int, exact: np.ndarray) ->
         warnings.simplefilter("ignore", UserWarning)  # of the large model in the graph
         ways = of_the_lab(client, scoring.load(home).pipeline, home, slices)
         ways["parts"] = lambda folder: parts(client, slices, folder)
-        for name, way in ways.items():
+        for name, way in reversed(ways.items()) if backwards else ways.items():
             way(tempfile.mkdtemp(dir=folder))  # once for imports and connections
             place = tempfile.mkdtemp(dir=folder)
             began = time.perf_counter()
@@ -185,7 +185,7 @@ def main() -> None:
         del orders
         for number in range(asked.rounds):
             for kind, (home, exact) in prepared.items():
-                rates = one_round(home, slices, asked.workers, exact)
+                rates = one_round(home, slices, asked.workers, exact, backwards=number % 2 == 1)
                 figures.setdefault(kind, []).append(rates)
                 print(
                     f"round {number + 1}, {kind}: {rates['bare']:,.0f} rows a second bare "

@@ -85,12 +85,12 @@ def test_each_way_to_score_is_measured_beside_bare_processes(rates, large_sales,
     assert [len(pd.read_parquet(path)) for path in slices] == [2_000] * 8
     orders = pd.concat([pd.read_parquet(path) for path in slices])
     exact = scoring.load(home).scores(orders)
-    row = rates.one_round(home, slices, workers=2, exact=exact)
+    row = rates.one_round(home, slices, workers=2, exact=exact, backwards=False)
     assert set(row) == {"bare", "bare before", "bare after", *WAYS}
     assert row["bare"] == (row["bare before"] + row["bare after"]) / 2
     assert min(row.values()) > 0
-    with pytest.raises(SystemExit, match="gather_and_loop: the scores are not scikit-learn's"):
-        rates.one_round(home, slices, workers=2, exact=exact[::-1])
+    with pytest.raises(SystemExit, match="parts: the scores are not scikit-learn's"):
+        rates.one_round(home, slices, workers=2, exact=exact[::-1], backwards=True)
 
 
 def test_more_orders_than_there_are_cannot_be_cut(rates, small_sales, tmp_path):

@@ -1,27 +1,21 @@
 """Pictures of README and slides are figures of the report, and whoever cannot draw them is told why."""
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
+
+import browser
+import pictures
 
 ROOT = Path(__file__).parents[1]
 REPORT = '<script type="application/json" id="pictures">{}</script>'
 
 
 @pytest.fixture
-def pictures():
-    spec = importlib.util.spec_from_file_location("pictures", ROOT / "tools" / "pictures.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture
-def draw(pictures, monkeypatch, tmp_path, capsys):
-    def run(report: str | None, browser: str | None = "/bin/true"):
-        monkeypatch.setattr(pictures.shutil, "which", lambda _name: browser)
+def draw(monkeypatch, tmp_path, capsys):
+    def run(report: str | None, chromium: str | None = "/bin/true"):
+        monkeypatch.setattr(browser, "find", lambda: chromium)
         path = tmp_path / "report.html"
         if report is not None:
             path.write_text(report, encoding="utf-8")
@@ -31,26 +25,26 @@ def draw(pictures, monkeypatch, tmp_path, capsys):
     return run
 
 
-def test_the_readme_shows_what_is_drawn(pictures):
+def test_the_readme_shows_what_is_drawn():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for picture in pictures.README.values():
+    for picture in pictures.README:
         assert f"]({picture})" in text
 
 
-def test_what_is_drawn_is_committed(pictures):
-    for picture in pictures.wanted().values():
+def test_what_is_drawn_is_committed():
+    for picture in pictures.wanted():
         assert (ROOT / picture).read_bytes().startswith(b"\x89PNG"), picture
 
 
-def test_each_picture_is_a_cell_of_its_lab_that_draws(pictures):
+def test_each_picture_is_a_cell_of_its_lab_that_draws():
     shown = set()
     for path in (ROOT / "labs").glob("[0-9]*.ipynb"):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         shown |= {f"{path.stem}-{cell['id']}" for cell in cells if "charts." in "".join(cell["source"])}
-    assert {name.partition("/")[0] for name in pictures.wanted()} <= shown
+    assert set(pictures.wanted().values()) <= shown
 
 
-def test_figures_of_one_cell_stay_together(pictures, tmp_path):
+def test_figures_of_one_cell_stay_together(tmp_path):
     found = [{"id": "a", "figure": "1"}, {"id": "b", "figure": "2"}, {"id": "a", "figure": "3"}]
     (tmp_path / "report.html").write_text(REPORT.format(json.dumps(found)))
     assert pictures.figures(tmp_path / "report.html") == {"a": ["1", "3"], "b": ["2"]}
@@ -63,7 +57,7 @@ def test_without_a_report_it_says_how_to_make_one(draw):
 
 
 def test_without_a_browser_it_says_what_to_install(draw):
-    status, said = draw(REPORT.format("[]"), browser=None)
+    status, said = draw(REPORT.format("[]"), chromium=None)
     assert status == 1
     assert "apt install chromium" in said
 

@@ -1,10 +1,10 @@
 """Decks: a fault of each kind is found, and the committed ones have none that can be found without a browser."""
 
-import importlib.util
-import sys
 from pathlib import Path
 
 import pytest
+
+import slides
 
 ROOT = Path(__file__).parents[1]
 HEAD = '---\nmarp: true\ntheme: daskclass\ntitle: "07 · Tasks"\n---\n\n'
@@ -13,18 +13,8 @@ PICTURE = "![h:300 Bars of two workers over time](pictures/07-a.png)\n"
 DECK = f"{HEAD}# Tasks\n{PICTURE}{NOTES}\n---\n\n## Yours\n\nThe needle\n{NOTES}"
 
 
-@pytest.fixture(scope="module")
-def slides():
-    spec = importlib.util.spec_from_file_location("slides", ROOT / "tools" / "slides.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["slides"] = module  # its dataclasses look for it there
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["slides"]
-
-
 @pytest.fixture
-def faults(slides, tmp_path):
+def faults(tmp_path):
     lab = slides.About(title="07 · Tasks", minutes=10, exercises=["the needle"])
 
     def find(text: str) -> list[str]:
@@ -36,7 +26,7 @@ def faults(slides, tmp_path):
     return find
 
 
-def test_the_committed_decks_have_no_fault(slides, monkeypatch, capsys):
+def test_the_committed_decks_have_no_fault(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["slides.py", "--check"])
     assert slides.main() == 0, capsys.readouterr().err
 
@@ -74,7 +64,7 @@ def test_a_drawing_counts_as_a_picture(faults):
     assert faults(DECK.replace("pictures/07-a.png", "drawings/tree.svg")) == []
 
 
-def test_a_slide_is_read_with_its_notes(slides):
+def test_a_slide_is_read_with_its_notes():
     settings, (first, second) = slides.read(DECK)
     assert settings["title"] == "07 · Tasks"
     assert first.notes == {"Say": "One.", "Ask": "Two?", "Wrong": "Three.", "Minutes": "5"}
@@ -83,25 +73,25 @@ def test_a_slide_is_read_with_its_notes(slides):
     assert second.text == "## Yours\n\nThe needle"
 
 
-def test_pictures_travel_in_the_text(slides, faults, tmp_path):
+def test_pictures_travel_in_the_text(faults, tmp_path):
     faults(DECK)
     text = slides.inlined(tmp_path / "07-tasks.md", tmp_path)
     assert "](data:image/png;base64,iVBORw==)" in text
     assert "pictures/" not in text
 
 
-def test_no_deck_of_that_number_is_said(slides, monkeypatch, capsys):
+def test_no_deck_of_that_number_is_said(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["slides.py", "--check", "77"])
     assert slides.main() == 1
     assert "there is no deck 77" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("missing", ["chromium", "node"])
-def test_what_is_missing_on_the_machine_is_named(slides, monkeypatch, missing):
+def test_what_is_missing_on_the_machine_is_named(monkeypatch, missing):
     def which(name):
         return None if (missing == "node") == (name == "node") else f"/usr/bin/{name}"
 
     monkeypatch.setattr(slides.shutil, "which", which)
     [said] = slides._build({})
-    assert said.lower().startswith(f"{missing} is missing")
-    assert "apt install chromium nodejs npm" in said
+    assert f"{missing} is missing" in said.lower()
+    assert "apt install" in said

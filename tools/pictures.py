@@ -10,19 +10,18 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import shutil
 import sys
 from pathlib import Path
 
 from bokeh.resources import Resources
 
+import browser
+
 ROOT = Path(__file__).resolve().parents[1]
 README = {
-    "02-pandas-vs-dask-ask-pandas": "docs/pandas-memory.png",
-    "02-pandas-vs-dask-memory-picture": "docs/dask-memory.png",
+    "docs/pandas-memory.png": "02-pandas-vs-dask-ask-pandas",
+    "docs/dask-memory.png": "02-pandas-vs-dask-memory-picture",
 }
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 # Width of a figure in pixels. Narrow ones have larger letters when they fill a slide; boxes need room for theirs.
 WIDTH = {"docs": 900, "slides": 560}
 WIDER = {"slides/pictures/04-cast-picture.png": 760, "slides/pictures/04-connect-picture.png": 760}
@@ -44,12 +43,12 @@ PAGE = """<!DOCTYPE html><meta charset="utf-8">
 
 
 def wanted() -> dict[str, str]:
-    """Which pictures the README and the slides show: path in the checkout, by the id in the report."""
+    """Which pictures the README and the slides show: the cell's id in the report, by the path in the checkout."""
     labs = {path.stem[:2]: path.stem for path in (ROOT / "labs").glob("[0-9][0-9]-*.ipynb")}
     shown = dict(README)
     for deck in sorted((ROOT / "slides").glob("[0-9][0-9]-*.md")):
         for number, cell in re.findall(r"\]\(pictures/(\d\d)-([\w-]+)\.png\)", deck.read_text(encoding="utf-8")):
-            shown[f"{labs.get(number, number)}-{cell}/slides"] = f"slides/pictures/{number}-{cell}.png"
+            shown[f"slides/pictures/{number}-{cell}.png"] = f"{labs.get(number, number)}-{cell}"
     return shown
 
 
@@ -64,10 +63,8 @@ def figures(report: Path) -> dict[str, list[str]]:
     return drawn
 
 
-def draw(shown: list[str], picture: Path, browser: str, width: int) -> None:
+def draw(shown: list[str], picture: Path, chromium: str, width: int) -> None:
     """Write figures of one cell to `picture`, twice as fine as a screen of old; one is `width` wide."""
-    from playwright.sync_api import sync_playwright
-
     columns = min(len(shown), 3)
     page = PAGE.format(
         bokeh=Resources(mode="inline", components=["bokeh"]).render(),
@@ -76,16 +73,12 @@ def draw(shown: list[str], picture: Path, browser: str, width: int) -> None:
         columns=" ".join(["1fr"] * columns),
         width=width if columns == 1 else columns * BESIDE,
     )
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=browser, args=QUIET)
-        try:
-            opened = running.new_page(viewport={"width": 3 * BESIDE, "height": 400}, device_scale_factor=2)
-            opened.set_content(page)
-            opened.wait_for_selector("body[data-drawn]", state="attached", timeout=SECONDS * 1000)
-            picture.parent.mkdir(parents=True, exist_ok=True)
-            opened.locator("#here").screenshot(path=picture)
-        finally:
-            running.close()
+    with browser.running(chromium) as running:
+        opened = running.new_page(viewport={"width": 3 * BESIDE, "height": 400}, device_scale_factor=2)
+        opened.set_content(page)
+        opened.wait_for_selector("body[data-drawn]", state="attached", timeout=SECONDS * 1000)
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        opened.locator("#here").screenshot(path=picture)
 
 
 def main() -> int:
@@ -93,19 +86,19 @@ def main() -> int:
     parser.add_argument("--report", type=Path, default=ROOT / "build" / "rehearsal" / "report.html")
     parser.add_argument("--out", type=Path, default=ROOT)
     asked = parser.parse_args()
-    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if browser is None:
-        print("a browser is missing; on Debian and Ubuntu: apt install chromium", file=sys.stderr)
+    chromium = browser.find()
+    if chromium is None:
+        print(browser.MISSING, file=sys.stderr)
         return 1
     if not asked.report.is_file():
         print(f"{asked.report} is not there: `make rehearse` writes it", file=sys.stderr)
         return 1
     found, shown = figures(asked.report), wanted()
-    if missing := sorted({name.partition("/")[0] for name in shown} - set(found)):
+    if missing := sorted(set(shown.values()) - set(found)):
         print(f"{asked.report} lacks what these cells show: {', '.join(missing)}; rehearse all labs", file=sys.stderr)
         return 1
-    for name, path in shown.items():
-        draw(found[name.partition("/")[0]], asked.out / path, browser, WIDER.get(path, WIDTH[path.partition("/")[0]]))
+    for path, cell in shown.items():
+        draw(found[cell], asked.out / path, chromium, WIDER.get(path, WIDTH[path.partition("/")[0]]))
         print(asked.out / path, flush=True)
     return 0
 

@@ -23,19 +23,12 @@ from pathlib import Path
 
 import nbformat
 
+import browser
 from daskclass import labs
 
 ROOT = Path(__file__).resolve().parents[1]
 SLIDES = ROOT / "slides"
 OUT = ROOT / "build" / "slides"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 NOTES = ("Say", "Ask", "Wrong", "Minutes")
 
 _COMMENT = re.compile(r"<!--(.*?)-->", re.S)
@@ -157,43 +150,37 @@ def inlined(deck: Path, drawn: Path) -> str:
     return _PICTURE.sub(data, deck.read_text(encoding="utf-8"))
 
 
-def sticks_out(page: Path, browser: str) -> list[str]:
+def sticks_out(page: Path, chromium: str) -> list[str]:
     """What does not fit into the slides of a page without navigation, or is fetched from elsewhere."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=browser, args=QUIET)
-        try:
-            opened = running.new_page(viewport={"width": 1280, "height": 720})
-            asked: list[str] = []
-            opened.on("request", lambda request: asked.append(request.url))
-            opened.goto(page.as_uri())
-            opened.evaluate("document.fonts.ready")
-            elsewhere = [url[:60] for url in asked if not url.startswith(("file:", "data:"))]
-            return [f"{url} is fetched" for url in elsewhere] + opened.evaluate(LOOK)
-        finally:
-            running.close()
+    with browser.running(chromium) as running:
+        opened = running.new_page(viewport={"width": 1280, "height": 720})
+        asked: list[str] = []
+        opened.on("request", lambda request: asked.append(request.url))
+        opened.goto(page.as_uri())
+        opened.evaluate("document.fonts.ready")
+        elsewhere = [url[:60] for url in asked if not url.startswith(("file:", "data:"))]
+        return [f"{url} is fetched" for url in elsewhere] + opened.evaluate(LOOK)
 
 
-def marp(*arguments: object, browser: str) -> None:
+def marp(*arguments: object, chromium: str) -> None:
     """Run Marp, and let it say why if it fails."""
     command = [SLIDES / "node_modules" / ".bin" / "marp", "--config", SLIDES / "marp.config.mjs", "--no-stdin"]
-    environment = {**os.environ, "CHROME_PATH": browser, "CHROME_NO_SANDBOX": "1"}
+    environment = {**os.environ, "CHROME_PATH": chromium, "CHROME_NO_SANDBOX": "1"}
     run = subprocess.run([*map(str, (*command, *arguments))], env=environment, capture_output=True, text=True)
     if run.returncode:
         raise SystemExit(f"Marp ended with status {run.returncode}: {run.stderr.strip()[-2000:]}")
 
 
-def build(deck: Path, drawn: Path, browser: str) -> list[str]:
+def build(deck: Path, drawn: Path, chromium: str) -> list[str]:
     """Write a deck's page and PDF; say what does not fit."""
     with tempfile.TemporaryDirectory() as name:
         text, bare = Path(name) / deck.name, Path(name) / f"{deck.stem}.html"
         text.write_text(inlined(deck, drawn), encoding="utf-8")
-        marp(text, "--template", "bare", "--output", bare, browser=browser)
-        found = sticks_out(bare, browser)
+        marp(text, "--template", "bare", "--output", bare, chromium=chromium)
+        found = sticks_out(bare, chromium)
         OUT.mkdir(parents=True, exist_ok=True)
-        marp(text, "--output", OUT / f"{deck.stem}.html", browser=browser)
-        marp(text, "--pdf", "--pdf-notes", "--pdf-outlines", "--output", OUT / f"{deck.stem}.pdf", browser=browser)
+        marp(text, "--output", OUT / f"{deck.stem}.html", chromium=chromium)
+        marp(text, "--pdf", "--pdf-notes", "--pdf-outlines", "--output", OUT / f"{deck.stem}.pdf", chromium=chromium)
     return [f"{deck.name}: {fault}" for fault in found]
 
 
@@ -222,10 +209,11 @@ def main() -> int:
 
 
 def _build(chosen: dict[str, Path]) -> list[str]:
-    browser, node = next(filter(None, map(shutil.which, BROWSERS)), None), shutil.which("node")
-    if browser is None or node is None:
-        missing = "Chromium" if browser is None else "Node"
-        return [f"{missing} is missing; on Debian and Ubuntu: apt install chromium nodejs npm"]
+    chromium, node = browser.find(), shutil.which("node")
+    if chromium is None:
+        return [browser.MISSING]
+    if node is None:
+        return ["Node is missing; on Debian and Ubuntu: apt install nodejs npm"]
     if not (SLIDES / "node_modules").is_dir():
         return ["Marp is missing: npm ci --prefix slides"]
     found = []
@@ -236,7 +224,7 @@ def _build(chosen: dict[str, Path]) -> list[str]:
         if drawing.returncode:
             return [drawing.stderr.strip()]
         for deck in chosen.values():
-            found += build(deck, Path(name), browser)
+            found += build(deck, Path(name), chromium)
             print(OUT / f"{deck.stem}.html", flush=True)
     return found
 

@@ -13,16 +13,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+import browser
+
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "build" / "browser"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def pytest_collection_modifyitems(items):
@@ -47,15 +41,17 @@ class Watched:
 
 
 @pytest.fixture(scope="session")
-def chromium():
-    from playwright.sync_api import sync_playwright
+def installed() -> str:
+    """Path of a Chromium."""
+    found = browser.find()
+    assert found, browser.MISSING
+    return found
 
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    assert found, "a Chromium is missing; on Debian and Ubuntu: apt install chromium"
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=found, args=QUIET)
+
+@pytest.fixture(scope="session")
+def chromium(installed):
+    with browser.running(installed) as running:
         yield running
-        running.close()
 
 
 @pytest.fixture

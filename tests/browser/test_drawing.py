@@ -1,29 +1,14 @@
 """What needs a browser: pictures of README and slides are drawn, and what sticks out of its slide is measured."""
 
-import importlib.util
 import json
-import shutil
-import sys
 from pathlib import Path
 
 import pytest
 from bokeh.embed import json_item
 from bokeh.plotting import figure
 
-ROOT = Path(__file__).parents[2]
-
-
-def tool(name: str):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tools" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look for it there
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def browser():
-    return next(filter(None, map(shutil.which, tool("slides").BROWSERS)))
+import pictures
+import slides
 
 
 def plot(*, line: bool) -> str:
@@ -33,10 +18,9 @@ def plot(*, line: bool) -> str:
     return json.dumps(json_item(drawn))
 
 
-def test_a_figure_is_drawn(browser, tmp_path):
-    pictures = tool("pictures")
-    pictures.draw([plot(line=True)], tmp_path / "drawn.png", browser, 560)
-    pictures.draw([plot(line=False)], tmp_path / "empty.png", browser, 560)
+def test_a_figure_is_drawn(installed, tmp_path):
+    pictures.draw([plot(line=True)], tmp_path / "drawn.png", installed, 560)
+    pictures.draw([plot(line=False)], tmp_path / "empty.png", installed, 560)
     drawn, empty = ((tmp_path / name).read_bytes() for name in ("drawn.png", "empty.png"))
     assert drawn.startswith(b"\x89PNG")
     assert drawn != empty
@@ -47,16 +31,15 @@ def size_of(picture: Path) -> tuple[int, int]:
     return int.from_bytes(head[:4]), int.from_bytes(head[4:])
 
 
-def test_several_figures_of_a_cell_stand_beside_each_other(browser, tmp_path):
-    pictures = tool("pictures")
-    pictures.draw([plot(line=True)], tmp_path / "one.png", browser, 420)
-    pictures.draw([plot(line=True)] * 6, tmp_path / "six.png", browser, 420)
+def test_several_figures_of_a_cell_stand_beside_each_other(installed, tmp_path):
+    pictures.draw([plot(line=True)], tmp_path / "one.png", installed, 420)
+    pictures.draw([plot(line=True)] * 6, tmp_path / "six.png", installed, 420)
     (width, height), (wide, high) = size_of(tmp_path / "one.png"), size_of(tmp_path / "six.png")
     assert wide == pytest.approx(3 * width, rel=0.05)
     assert high == pytest.approx(2 * height, rel=0.1)
 
 
-def test_what_sticks_out_of_a_slide_is_measured(browser, tmp_path):
+def test_what_sticks_out_of_a_slide_is_measured(installed, tmp_path):
     style = "section { position: relative; width: 400px; height: 200px; overflow: hidden }"
     page = tmp_path / "page.html"
     page.write_text(
@@ -66,7 +49,7 @@ def test_what_sticks_out_of_a_slide_is_measured(browser, tmp_path):
         "<section><pre style='overflow: hidden'>a line of code that is longer than its slide, by far</pre>"
         "</section>"
     )
-    found = tool("slides").sticks_out(page, browser)
+    found = slides.sticks_out(page, installed)
     assert not any(line.startswith("slide 1") for line in found)
     assert "slide 2: p sticks out: tall" in found
     assert "slide 3: div sticks out: wide" in found

@@ -1,7 +1,6 @@
 """Runs cells of labs in kernels that leave nothing behind."""
 
 import contextlib
-import importlib.util
 from pathlib import Path
 
 import psutil
@@ -9,15 +8,6 @@ import pytest
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="session")
-def format_labs():
-    """The formatter, which is a script and no part of the package."""
-    spec = importlib.util.spec_from_file_location("format_labs", ROOT / "tools" / "format_labs.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture

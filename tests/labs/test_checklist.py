@@ -6,6 +6,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+import format_labs
+
 LABS = sorted((Path(__file__).parents[2] / "labs").glob("*.ipynb"))
 ITEM = re.compile(r'^- .+\. \((\d\d): "(.+)"\)$')
 
@@ -17,7 +19,7 @@ def items() -> list[str]:
     return [line for line in cell.source.splitlines() if line.startswith("- ")]
 
 
-def test_each_item_points_at_a_claim_of_that_lab(items, format_labs):
+def test_each_item_points_at_a_claim_of_that_lab(items):
     claims = {
         lab.name[:2]: [text for _cell, text, _core in format_labs.claims(nbformat.read(lab, as_version=4))]
         for lab in LABS

@@ -10,6 +10,8 @@ import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError
 
+import format_labs
+
 ROOT = Path(__file__).parents[2]
 LABS = sorted((ROOT / "labs").glob("*.ipynb"))
 
@@ -56,7 +58,7 @@ def read(lab: Path):
 
 
 @pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.name[:2])
-def test_every_claim_has_a_control_and_every_control_a_claim(lab, format_labs):
+def test_every_claim_has_a_control_and_every_control_a_claim(lab):
     notebook, sources = read(lab)
     assert faults(format_labs.claims(notebook), sources, controls_of(lab)) == []
 
@@ -101,7 +103,7 @@ def expect_false(run, cell, claim: str) -> None:
 
 @pytest.mark.controls
 @pytest.mark.parametrize(("lab", "control"), CASES)
-def test_without_its_cause_exactly_this_claim_is_false(lab, control, kernel, format_labs):
+def test_without_its_cause_exactly_this_claim_is_false(lab, control, kernel):
     notebook, _sources = read(lab)
     claims = {cell: text for cell, text, _core in format_labs.claims(notebook)}
     with kernel(notebook) as run:
@@ -118,7 +120,7 @@ def test_without_its_cause_exactly_this_claim_is_false(lab, control, kernel, for
 
 @pytest.mark.controls
 @pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.name[:2])
-def test_in_passing_each_claim_is_false_without_its_cause_and_then_true(lab, kernel, format_labs):
+def test_in_passing_each_claim_is_false_without_its_cause_and_then_true(lab, kernel):
     """Before a cell is run as it stands, it is run as each of its controls, with what follows down to the claim."""
     notebook, sources = read(lab)
     claims = {cell: text for cell, text, _core in format_labs.claims(notebook)}

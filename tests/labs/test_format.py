@@ -7,6 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+import format_labs
+
 ROOT = Path(__file__).parents[2]
 LAB = ROOT / "labs" / "00-start-here.ipynb"
 CLAIM = "claim-other-process"
@@ -86,7 +88,7 @@ def test_what_cannot_be_put_right_is_said(lab, how, fault):
     assert path.read_bytes() == before
 
 
-def test_claims_after_the_heading_are_not_core(format_labs):
+def test_claims_after_the_heading_are_not_core():
     cells = [
         nbformat.v4.new_code_cell("claim('first', x)", id="first"),
         nbformat.v4.new_markdown_cell("## Going further", id="heading"),

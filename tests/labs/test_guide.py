@@ -1,12 +1,14 @@
 """The instructor's guide: its schedules are the labs' minutes, its answers point at claims, no lab is missing."""
 
 import datetime
-import importlib.util
 import re
 from pathlib import Path
 
 import nbformat
 import pytest
+
+import format_labs
+import schedules
 
 ROOT = Path(__file__).parents[2]
 ANSWER = re.compile(r'\((\d\d): "(.+)"\)$')
@@ -14,30 +16,22 @@ PARTS = ["The point:", "Ask:", "Stuck:", "Cut:"]
 
 
 @pytest.fixture(scope="module")
-def schedules():
-    spec = importlib.util.spec_from_file_location("schedules", ROOT / "tools" / "schedules.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def guide(schedules) -> str:
+def guide() -> str:
     return schedules.GUIDE.read_text(encoding="utf-8")
 
 
-def minutes_of(schedules, plan) -> int:
+def minutes_of(plan) -> int:
     known = schedules.about()
     rows = re.findall(r"^\| (\d\d:\d\d) ", schedules.table("00:00", plan, known), re.M)
     first, last = (datetime.datetime.strptime(row, "%H:%M") for row in (rows[0], rows[-1]))
     return int((last - first).total_seconds() / 60)
 
 
-def test_the_schedules_are_what_the_labs_say(schedules, guide):
+def test_the_schedules_are_what_the_labs_say(guide):
     assert schedules.filled(guide) == guide
 
 
-def test_other_minutes_give_another_schedule(schedules, guide, monkeypatch):
+def test_other_minutes_give_another_schedule(guide, monkeypatch):
     known = schedules.about()
     title, minutes = known["02"]
     monkeypatch.setattr(schedules, "about", lambda: known | {"02": (title, minutes | {"teaching": 21})})
@@ -46,12 +40,12 @@ def test_other_minutes_give_another_schedule(schedules, guide, monkeypatch):
     assert schedules.main() == 1
 
 
-def test_a_guide_without_a_place_for_a_schedule_is_refused(schedules, guide):
+def test_a_guide_without_a_place_for_a_schedule_is_refused(guide):
     with pytest.raises(SystemExit, match="has 0 places for the schedule 'taster'"):
         schedules.filled(guide.replace("<!-- schedule: taster -->", ""))
 
 
-def test_a_day_and_two_half_days_have_every_core_lab_once(schedules):
+def test_a_day_and_two_half_days_have_every_core_lab_once():
     core = {number for number, (_title, about) in schedules.about().items() if about["path"] == "core"}
     day = [item for item in schedules.PLANS["one day"][1] if isinstance(item, str)]
     halves = [
@@ -65,15 +59,15 @@ def test_a_day_and_two_half_days_have_every_core_lab_once(schedules):
     assert admin <= set(schedules.PLANS["administrators"][1])
 
 
-def test_the_plans_are_as_long_as_they_are_called(schedules):
-    lengths = {name: minutes_of(schedules, plan) for name, (_start, plan) in schedules.PLANS.items()}
+def test_the_plans_are_as_long_as_they_are_called():
+    lengths = {name: minutes_of(plan) for name, (_start, plan) in schedules.PLANS.items()}
     assert lengths["one day"] <= 8 * 60
     assert lengths["first half day"] <= 4 * 60
     assert lengths["second half day"] <= 4 * 60
     assert lengths["taster"] <= 2 * 60
 
 
-def test_each_lab_has_its_part_of_the_guide(schedules, guide):
+def test_each_lab_has_its_part_of_the_guide(guide):
     found = re.findall(r"^### (\d\d) (.+)\n\n((?:- .*\n(?:  .*\n)*)+)", guide, re.M)
     assert [(number, title) for number, title, _ in found] == [
         (n, title) for n, (title, _) in schedules.about().items()
@@ -82,7 +76,7 @@ def test_each_lab_has_its_part_of_the_guide(schedules, guide):
         assert re.findall(r"^- \*\*(.+?)\*\*", items, re.M) == PARTS, number
 
 
-def test_each_answer_points_at_a_claim_of_that_lab(guide, format_labs):
+def test_each_answer_points_at_a_claim_of_that_lab(guide):
     claims = {
         path.name[:2]: [text for _cell, text, _core in format_labs.claims(nbformat.read(path, as_version=4))]
         for path in (ROOT / "labs").glob("[0-9]*.ipynb")

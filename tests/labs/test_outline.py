@@ -7,6 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+import format_labs
 from daskclass.exercises.exercise import Exercise
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,7 @@ def test_no_bullet_stands_twice():
 
 
 @pytest.mark.parametrize("bullet", OUTLINE["bullet"], ids=lambda bullet: f"{bullet['lab']}-{bullet['text']}")
-def test_a_bullet_is_proven_where_it_is_taught(bullet, format_labs):
+def test_a_bullet_is_proven_where_it_is_taught(bullet):
     claims, exercises = bullet.get("claims", []), bullet.get("exercises", [])
     if bullet["lab"] in OUTLINE["to_come"]:
         assert not claims
@@ -60,7 +61,7 @@ def test_a_bullet_is_proven_where_it_is_taught(bullet, format_labs):
 
 
 @pytest.mark.parametrize("lab", LABS)
-def test_every_claim_of_a_lab_stands_in_the_outline(lab, format_labs):
+def test_every_claim_of_a_lab_stands_in_the_outline(lab):
     listed = {claim for bullet in OUTLINE["bullet"] if bullet["lab"] == lab for claim in bullet.get("claims", [])}
     made = {text for _cell, text, _core in format_labs.claims(nbformat.read(LABS[lab], as_version=4))}
     assert made == listed
