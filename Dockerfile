@@ -23,6 +23,10 @@ RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-
 # JupyterLab: the Dask panes know their scheduler, and no news; and its terminals, which start afresh, find our commands.
 COPY docker/overrides.json /opt/daskclass/share/jupyter/lab/settings/overrides.json
 RUN echo 'PATH=/opt/daskclass/bin:$PATH' > /etc/profile.d/daskclass.sh
+
+# What JupyterLab opens with: the first lab and the panes. It writes there what people change.
+RUN python -m daskclass.workspace /home/learner/workspaces labs/00-start-here.ipynb /proxy/scheduler:8787 \
+    && chmod -R a+rwX /home/learner/workspaces
 ENV SHELL=/bin/bash
 
 WORKDIR /class

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def write(folder: Path, notebook: str, dashboard: str) -> Path:
     notebook : str
         Path of a notebook, as JupyterLab sees it.
     dashboard : str
-        Address of the dashboard, ``http://host:port``.
+        Address of the dashboard, ``http://host:port``, or its path below JupyterLab's own address.
     """
     return WorkspacesManager(str(folder)).save(NAME, json.dumps(layout(notebook, dashboard)))
 
@@ -65,3 +66,8 @@ def layout(notebook: str, dashboard: str) -> dict[str, Any]:
 
 def _tab(widget: str) -> dict[str, Any]:
     return {"type": "tab-area", "currentIndex": 0, "widgets": [widget]}
+
+
+if __name__ == "__main__":  # as the image of containers does
+    folder, notebook, dashboard = sys.argv[1:]
+    write(Path(folder), notebook, dashboard)

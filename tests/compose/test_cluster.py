@@ -13,6 +13,9 @@ import psutil
 import pytest
 import yaml
 
+from daskclass import workspace
+from daskclass.labs import FIRST_LAB
+
 # As a reader of the text that the class grew from would paste them, in front of sales_data.csv.
 PANDAS = """
 import pandas as pd
@@ -375,6 +378,13 @@ def test_the_panes_know_their_scheduler_and_nothing_asks_for_news(stack):
     assert json.loads(said)["schema"]["properties"]["defaultURL"]["default"] == "/proxy/scheduler:8787/status"
     said = json.loads(stack.jupyter("/lab/api/settings/@jupyterlab/apputils-extension:notification")[1])
     assert said["schema"]["properties"]["fetchNews"]["default"] == "false"
+
+
+def test_jupyterlab_opens_with_the_lab_and_panes_and_keeps_what_people_change(stack):
+    status, said = stack.jupyter("/lab/api/workspaces/default")
+    assert status == 200
+    assert json.loads(said)["data"] == workspace.layout(FIRST_LAB, "/proxy/scheduler:8787")["data"]
+    assert stack.jupyter("/lab/api/workspaces/default", method="PUT", body=said)[0] == 204
 
 
 OWN_CLUSTER = """
