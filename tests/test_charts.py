@@ -1,5 +1,6 @@
 """Figures say what they show, and need no network for it."""
 
+import dataclasses
 import json
 import re
 
@@ -67,6 +68,32 @@ def test_summaries_say_what_is_to_be_seen(run, cluster):
         "2 workers. At most 300 MiB on one of them, looked at ten times a second; its limit is 400 MiB."
     )
     assert found["tasks"].summary == "2 tasks on 2 threads, which were busy 70% of the time; read took the most of it."
+
+
+def test_a_title_is_seen_and_heard(run, cluster):
+    for chart, plain in (
+        (charts.memory(run, "A"), charts.memory(run)),
+        (charts.memory(cluster, "A"), charts.memory(cluster)),
+        (charts.tasks(cluster, "A"), charts.tasks(cluster)),
+    ):
+        assert chart.figure.title.text == "A"
+        assert chart.summary == f"A: {plain.summary}"
+        assert plain.figure.title is None or not plain.figure.title.text
+
+
+def test_on_one_scale_what_is_longer_looks_longer(run, cluster):
+    longer = dataclasses.replace(run, seconds=2 * run.seconds)
+    for drawn in (charts.memory(run), charts.memory(longer)), (charts.tasks(cluster), charts.memory(longer)):
+        ends = {chart.figure.x_range.end for chart in drawn}
+        assert len(ends) == 2
+        rows = drawn[0].figure.y_range
+        assert charts.on_one_scale(*drawn) == drawn
+        assert {(chart.figure.x_range.start, chart.figure.x_range.end) for chart in drawn} == {(0, max(ends))}
+        assert drawn[0].figure.y_range is rows  # names have no scale
+    tall, low = charts.memory(run), charts.memory(dataclasses.replace(run, limit=run.limit // 4, peak=1))
+    assert tall.figure.y_range.end > low.figure.y_range.end
+    charts.on_one_scale(low, tall)
+    assert low.figure.y_range.end == tall.figure.y_range.end
 
 
 def test_lines_differ_without_colour(cluster):

@@ -68,20 +68,42 @@ class Chart:
         return shown, {METADATA: {"summary": self.summary, "figure": json.dumps(json_item(self.figure))}}
 
 
-def memory(seen: Run | Recording) -> Chart:
+def memory(seen: Run | Recording, title: str | None = None) -> Chart:
     """Memory over time, against the limit: of code under a limit, or of every worker of a recording.
 
     Parameters
     ----------
     seen : limits.Run or watch.Recording
+    title : str, optional
+        Stands above the figure.
     """
-    return _memory_of_run(seen) if isinstance(seen, Run) else _memory_of_workers(seen)
+    return _memory_of_run(seen, title) if isinstance(seen, Run) else _memory_of_workers(seen, title)
+
+
+def on_one_scale(*drawn: Chart) -> tuple[Chart, ...]:
+    """The same charts, drawn from the smallest to the largest number of all of them, so that they can be compared.
+
+    Axes of names, such as the rows of `tasks`, stay as they are.
+    """
+    for axis in ("x_range", "y_range"):
+        ranges = [getattr(chart.figure, axis) for chart in drawn]
+        numbers = [one for one in ranges if not isinstance(one, FactorRange)]
+        if numbers:
+            start, end = min(one.start for one in numbers), max(one.end for one in numbers)
+            for one in numbers:
+                one.start, one.end = start, end
+    return drawn
 
 
 def _plot(**options) -> figure:
     plot = figure(height=_HEIGHT, sizing_mode="stretch_width", toolbar_location=None, **options)
     plot.grid.grid_line_alpha = 0.4
     return plot
+
+
+def _told(plot: figure, text: str, title: str | None) -> Chart:
+    """A chart whose sentence says its title, too: who hears it must know which of several it is."""
+    return Chart(plot, f"{title}: {text}" if title else text)
 
 
 def _mib(number: float) -> str:
@@ -104,8 +126,9 @@ def _legend_above(plot: figure) -> None:
     plot.add_layout(legend, "above")
 
 
-def _memory_of_run(run: Run) -> Chart:
-    plot = _plot(x_axis_label="seconds", y_axis_label="MiB held")
+def _memory_of_run(run: Run, title: str | None) -> Chart:
+    last = max(run.seconds, run.growth.seconds.max() if len(run.growth) else 0) or 1
+    plot = _plot(title=title, x_axis_label="seconds", y_axis_label="MiB held", x_range=Range1d(0, last))
     plot.line(run.growth.seconds, run.growth.bytes / _MIB, line_width=2, color=_SHADES[0])
     top = run.peak
     text = f"Memory rose to {_mib(run.peak)} in {run.seconds:.1f} seconds; then: {run.how}."
@@ -114,11 +137,11 @@ def _memory_of_run(run: Run) -> Chart:
         top = max(top, run.limit)
         text = f"Memory rose to {_mib(run.peak)} under a limit of {_mib(run.limit)}; then: {run.how}."
     plot.y_range.start, plot.y_range.end = 0, top / _MIB * 1.15
-    return Chart(plot, text)
+    return _told(plot, text, title)
 
 
-def _memory_of_workers(recording: Recording) -> Chart:
-    plot = _plot(x_axis_label="seconds", y_axis_label="MiB")
+def _memory_of_workers(recording: Recording, title: str | None) -> Chart:
+    plot = _plot(title=title, x_axis_label="seconds", y_axis_label="MiB")
     frame, top = recording.memory, 0.0
     for number, (_worker, rows) in enumerate(frame.groupby("worker", sort=False)):
         style = {"line_dash": _DASHES[number % len(_DASHES)], "color": _SHADES[number % len(_SHADES)], "line_width": 2}
@@ -141,7 +164,7 @@ def _memory_of_workers(recording: Recording) -> Chart:
     plot.x_range = Range1d(0, max(recording.seconds, frame.seconds.max() if workers else 0) or 1)
     if workers:
         _legend_above(plot)
-    return Chart(plot, text)
+    return _told(plot, text, title)
 
 
 def thresholds(recording: Recording) -> Chart:
@@ -195,12 +218,18 @@ def thresholds(recording: Recording) -> Chart:
     return Chart(plot, text)
 
 
-def tasks(recording: Recording) -> Chart:
+def tasks(recording: Recording, title: str | None = None) -> Chart:
     """Which worker did what when: a row for each thread that worked, a bar for each thing done.
 
     Workers are numbered in the order of their addresses, also those that had nothing to do: they have an empty row.
     What a worker does besides computing is hatched, in the dashboard's colours: red for the network, orange for the
     disk, grey for unpickling.
+
+    Parameters
+    ----------
+    recording : watch.Recording
+    title : str, optional
+        Stands above the figure.
     """
     frame = recording.tasks.copy()
     numbers = {address: number + 1 for number, address in enumerate(sorted({*recording.limits, *frame.worker}))}
@@ -209,7 +238,7 @@ def tasks(recording: Recording) -> Chart:
     frame["what"] = frame.prefix.where(frame.action == "compute", frame.action)
     rows = FactorRange(*sorted({*frame.row, *idle}, key=_natural, reverse=True))
     last = max(recording.seconds, frame.stop.max() if len(frame) else 0) or 1
-    plot = _plot(y_range=rows, x_range=Range1d(0, last), x_axis_label="seconds")
+    plot = _plot(title=title, y_range=rows, x_range=Range1d(0, last), x_axis_label="seconds")
     most = frame.groupby("what").apply(lambda rows: (rows.stop - rows.start).sum(), include_groups=False)
     names = list(most.sort_values(ascending=False).index) if len(frame) else []
     kinds = [name for name in names if name not in _ACTIONS]
@@ -231,7 +260,7 @@ def tasks(recording: Recording) -> Chart:
     text = f"{frame.key.nunique()} tasks on {threads} threads, which were busy {share:.0%} of the time{longest}"
     if idle:
         text += f"; {' and '.join(sorted(idle, key=_natural))} had nothing to do".replace(", thread 1", "")
-    return Chart(plot, f"{text}.")
+    return _told(plot, f"{text}.", title)
 
 
 def _thread(worker: int, thread: int) -> str:
@@ -254,7 +283,15 @@ def workers(recording: Recording) -> Chart:
     text = f"Workers: {' → '.join(map(str, numbers))}, in {recording.seconds:.1f} seconds"
     if len(recording.tasks):
         plot.add_layout(Span(location=done, dimension="height", line_color="black", line_dash="dashed"))
-        label = Label(x=done, y=max(numbers) + 0.5, text="last task done", text_font_size="12px", x_offset=4)
+        late = done > last / 2  # then there is more room on the left of the line
+        label = Label(
+            x=done,
+            y=max(numbers) + 0.5,
+            text="last task done",
+            text_font_size="12px",
+            text_align="right" if late else "left",
+            x_offset=-4 if late else 4,
+        )
         plot.add_layout(label)
         text += f"; the last task was done after {done:.1f}"
     return Chart(plot, f"{text}.")

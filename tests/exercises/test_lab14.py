@@ -42,11 +42,19 @@ first = {}
 
 
 def on_the_first_worker_only(worker, folder):
-    version = scoring.load(folder).version
     if first.setdefault("worker", worker.address) == worker.address:
         lab14._solve_set_up(worker, folder)
-    else:
-        assert version
+
+
+def loads_to_compare(worker, folder):
+    model = scoring.load(folder)
+    if getattr(getattr(worker, "model", None), "version", None) != model.version:
+        worker.model = model
+
+
+def by_folder(worker, folder):
+    if getattr(worker, "folder", None) != folder:
+        worker.folder, worker.model = folder, scoring.load(folder)
 
 
 SET_UP = {
@@ -54,6 +62,8 @@ SET_UP = {
     "fails": (fails, "On the worker it raised KeyError"),
     "the pipeline": (the_pipeline, "should be what `scoring.load(folder)` returns"),
     "always": (always, "it loaded it again"),
+    "loads to compare": (loads_to_compare, "it loaded it again"),
+    "by folder": (by_folder, "saved into the same folder"),
     "only once": (only_once, "it kept the old one"),
     "the first": (on_the_first_worker_only, "has another model, or none"),
 }
@@ -147,6 +157,13 @@ def by_model(sources, folder, model):
     return found
 
 
+def by_its_footer(sources, folder, model):
+    """As `by_model`, and nobody thinks of parts that cannot be read."""
+    there = by_existence(sources, folder, model)
+    about = {source: pq.read_metadata(folder / Path(source).name).metadata for source in there}
+    return {source for source, found in about.items() if found[b"daskclass.model"] == model.version.encode()}
+
+
 def nothing_is(sources, folder, model):
     return set()
 
@@ -169,6 +186,12 @@ def whole(client, sources, folder, home, changes):
     return client.gather(jobs)
 
 
+def in_the_notebook(client, sources, folder, home):
+    model = scoring.load(home)
+    done = scoring.finished(sources, folder, model)
+    return [scoring.score_file(source, folder, model) for source in sources if source not in done]
+
+
 SCORE_ALL = {
     "a number": (7, "should be a function"),
     "fails": (lambda client, sources, folder, home: 1 // 0, "It raised ZeroDivisionError"),
@@ -178,8 +201,13 @@ SCORE_ALL = {
     "backwards": (variant(score=backwards), "each order of its source once, in order"),
     "rounded": (variant(score=rounded), "are not the model's"),
     "in each call": (variant(each=True), "times the model's bytes went through the scheduler"),
+    "in the notebook": (in_the_notebook, "no task ran on a worker"),
+    "raises": (
+        variant(done=by_its_footer),
+        "With half a part in the folder, as the colleague's job leaves it: It raised",
+    ),
     "all again": (variant(done=nothing_is), "it did again what was finished"),
-    "by existence": (variant(done=by_existence), "A part was half-written"),
+    "by existence": (variant(done=by_existence), "The folder had half a part"),
     "by reading": (variant(done=by_reading), "A part was of an older model"),
     "by model": (variant(done=by_model), "A source had changed since its part was written"),
     "all or nothing": (variant(done=all_or_nothing), "and it did 5 others as well"),
@@ -206,11 +234,21 @@ def test_the_solution_has_no_fault(client, slices, home):
     assert verdict.state == "right", verdict.message
 
 
+def test_a_client_that_is_closed_is_said(client, slices, home):
+    other = Client(client.scheduler.address, set_as_default=False)
+    other.close()
+    verdict = lab14.score_all.verdict(lab14._solve_score_all, other, slices, home)
+    assert verdict.message.startswith("The client is closed. Run the lab again")
+
+
 def test_every_advice_is_reached(unreached, client, slices, home):
     first.clear()
+    other = Client(client.scheduler.address, set_as_default=False)
+    other.close()
     live = {"client": client, "slices": slices, "home": home}
     rows = [(lab14.set_up, answer, {"home": home}) for answer, _advice in SET_UP.values()]
     rows += [(lab14.score_all, answer, live) for answer, _advice in SCORE_ALL.values()]
+    rows.append((lab14.score_all, lab14._solve_score_all, live | {"client": other}))
     assert unreached(lab14, rows) == []
 
 

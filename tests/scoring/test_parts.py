@@ -77,18 +77,18 @@ def broken_group(source):
         (Path.unlink, r"part-0.parquet cannot be read: FileNotFoundError"),
         (lambda path: path.write_bytes(b"order_id,price\n"), r"part-0.parquet cannot be read: ArrowInvalid"),
         (lambda path: path.write_bytes(path.read_bytes()[:-100]), r"part-0.parquet cannot be read: ArrowInvalid"),
-        (broken_group, r"part-0.parquet, row group 2 of 3 cannot be read: "),
+        (broken_group, r"part-0.parquet, row group 3 of 3 cannot be read: "),
         (
             lambda path: rewritten(path, lambda table: in_row(table, 1_500, "price", None)),
-            r"row group 1 of 3: column 'price'",
+            r"row group 2 of 3: column 'price'",
         ),
         (
             lambda path: rewritten(path, lambda table: in_row(table, 2_999, "store", "S77")),
-            r"row group 2 of 3: .* 'S77'",
+            r"row group 3 of 3: .* 'S77'",
         ),
         (
             lambda path: rewritten(path, lambda table: table.drop_columns("quantity")),
-            r"row group 0 of 3: there is no column",
+            r"row group 1 of 3: there is no column",
         ),
         (lambda path: rewritten(path, lambda table: table.drop_columns("order_id")), r"a score would be nobody's"),
     ],

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from unittest.mock import Mock, patch
 
+import joblib
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from distributed import Client, LocalCluster, WorkerPlugin
 
-from daskclass import scoring, traffic
+from daskclass import scoring, traffic, watch
 from daskclass.exercises.exercise import Exercise, TryNext
 
 _SECONDS = 60.0
@@ -32,41 +35,46 @@ def _judge_set_up(answer: Callable, home: str | Path) -> str:
             answer(worker, self.folder)
 
     first = scoring.load(home)
+    loads = Mock(wraps=joblib.load)
     options = {"processes": False, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
     with (
+        patch.object(joblib, "load", loads),  # the workers are in this process
         tempfile.TemporaryDirectory() as place,
         LocalCluster(**options, local_directory=place, silence_logs="CRITICAL") as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
-        another = Path(place) / "another"
+        folder, another = Path(shutil.copytree(home, Path(place) / "model")), Path(place) / "another"
         second = scoring.save(first.pipeline.set_params(verbose=not first.pipeline.verbose), another)
 
-        def register(folder: str | Path) -> list[tuple[str, int]]:
+        def register(folder: Path) -> str:
             try:
                 client.register_plugin(Plugin(str(folder)))
             except Exception as error:
                 raise TryNext(f"On the worker it raised {type(error).__name__}: {error}") from error
-            return list(client.run(_model_of).values())
+            [version] = client.run(_version_on).values()
+            return version
 
-        [(version, loaded)] = register(home)
-        if version != first.version:
+        if register(folder) != first.version:
             raise TryNext("After it, `worker.model` should be what `scoring.load(folder)` returns.")
-        [(version, again)] = register(home)
-        if again != loaded:
+        loads.reset_mock()
+        register(folder)
+        if loads.called:
             raise TryNext("Called a second time with the same model, it loaded it again.")
-        [(version, _loaded)] = register(another)
-        if version != second:
+        if register(another) != second:
             raise TryNext("Called with another model, it kept the old one. Whose version do you look at?")
+        register(folder)
+        shutil.copytree(another, folder, dirs_exist_ok=True)
+        if register(folder) != second:
+            raise TryNext("A new version was saved into the same folder, and it kept the old one.")
         cluster.scale(2)
         client.wait_for_workers(2, timeout=_SECONDS)
-        if {version for version, _loaded in client.run(_model_of).values()} != {second}:
+        if set(client.run(_version_on).values()) != {second}:
             raise TryNext("A worker that came later has another model, or none.")
     return "Loaded once, loaded anew for another version, and there on a worker that came later."
 
 
-def _model_of(dask_worker) -> tuple[str, int]:
-    model = getattr(dask_worker, "model", None)
-    return getattr(model, "version", ""), id(model)
+def _version_on(dask_worker) -> str:
+    return getattr(getattr(dask_worker, "model", None), "version", "")
 
 
 def _solve_set_up(worker, folder):
@@ -97,6 +105,8 @@ _FILES, _ROWS, _GROUP = 8, 2_000, 1_000
 def _judge_score_all(answer: Callable, client: Client, slices: Sequence[str], home: str | Path) -> str:
     if not callable(answer):
         raise TryNext("It should be a function of the client, the sources, the folder for parts, the model's folder.")
+    if client.status != "running":
+        raise TryNext(f"The client is {client.status}. Run the lab again from its first cell.")
     model, size = scoring.load(home), sum(path.stat().st_size for path in Path(home).iterdir())
     with tempfile.TemporaryDirectory(prefix="daskclass-capstone-") as place:
         folder, backup = Path(place, "parts"), Path(place, "backup")
@@ -104,9 +114,11 @@ def _judge_score_all(answer: Callable, client: Client, slices: Sequence[str], ho
         backup.mkdir()
         sources = [_cut(slices[number % len(slices)], number, Path(place)) for number in range(_FILES)]
 
-        with traffic.through_scheduler(client) as passed:
-            _run(answer, client, sources, folder, home)
+        with watch.record(client) as recording, traffic.through_scheduler(client) as passed:
+            _run(answer, client, sources, folder, home, "")
         _compare(sources, folder, model, "")
+        if not (recording.tasks.action == "compute").any():
+            raise TryNext("The scores are right, and the notebook computed all of them: no task ran on a worker.")
         if passed.received + passed.sent > 5 * size:
             times = (passed.received + passed.sent) / size
             raise TryNext(
@@ -115,7 +127,7 @@ def _judge_score_all(answer: Callable, client: Client, slices: Sequence[str], ho
             )
 
         before = _stamps(folder)
-        _run(answer, client, sources, folder, home)
+        _run(answer, client, sources, folder, home, "Started a second time: ")
         if _stamps(folder) != before:
             raise TryNext("Started a second time, it did again what was finished.")
 
@@ -127,8 +139,13 @@ def _judge_score_all(answer: Callable, client: Client, slices: Sequence[str], ho
         old = (backup / "stale").read_bytes()
         _changed(changed)
         before = _stamps(folder)
-        _run(answer, client, sources, folder, home)
-        _compare([half], folder, model, "A part was half-written, as a kill leaves it, and was taken for finished. ")
+        _run(
+            answer, client, sources, folder, home, "With half a part in the folder, as the colleague's job leaves it: "
+        )
+        why = (
+            "The folder had half a part, as the colleague's job leaves it when killed, and it was taken for finished. "
+        )
+        _compare([half], folder, model, why)
         _compare([stale], folder, model, "A part was of an older model, and was taken for finished. ")
         _compare([changed], folder, model, "A source had changed since its part was written. ")
         after = _stamps(folder)
@@ -140,8 +157,8 @@ def _judge_score_all(answer: Callable, client: Client, slices: Sequence[str], ho
                 "leaves half a part under a whole part's name."
             )
     return (
-        f"{_FILES} sources, a whole part for each; the model moved once; what was finished stayed; what was half, of "
-        "an older model or of an older source was done anew."
+        f"{_FILES} sources, a whole part for each; the model did not travel with each task; what was finished stayed; "
+        "what was half, of an older model or of an older source was done anew."
     )
 
 
@@ -151,11 +168,11 @@ def _cut(path: str, number: int, place: Path) -> str:
     return str(source)
 
 
-def _run(answer: Callable, client: Client, sources: list[str], folder: Path, home: str | Path) -> None:
+def _run(answer: Callable, client: Client, sources: list[str], folder: Path, home: str | Path, when: str) -> None:
     try:
         answer(client, list(sources), str(folder), str(home))
     except Exception as error:
-        raise TryNext(f"It raised {type(error).__name__}: {error}") from error
+        raise TryNext(f"{when}It raised {type(error).__name__}: {error}") from error
 
 
 def _stamps(folder: Path) -> dict[str, tuple[int, int]]:
@@ -209,6 +226,7 @@ score_all = Exercise(
     judge=_judge_score_all,
     solve=_solve_score_all,
     hints=(
+        "Something is sent too often, something is there too early, and something is believed too easily. "
         "What crosses the network with each task (lab 09)? What does a kill leave behind (lab 12)? And does a file of "
         "the right name say which model made it, and from what (this lab)?",
         "`scoring.score_file` writes a part that is whole and says what it is; `scoring.finished` knows which count.",

@@ -93,6 +93,8 @@ class Model:
 def sample(sales: Sales, rows: int, seed: int = 0) -> pd.DataFrame:
     """Orders to train with, as many from each of up to twenty files that chance picks.
 
+    The last file is never among them: its orders are there to judge a model by.
+
     Parameters
     ----------
     rows : int
@@ -102,9 +104,16 @@ def sample(sales: Sales, rows: int, seed: int = 0) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns `FEATURES` and `TARGET`.
+
+    Raises
+    ------
+    UsageProblem
+        If there is one file only.
     """
+    if len(sales.parts) < 2:
+        raise UsageProblem("there is one file of orders, and a model that learned from it cannot be judged by it")
     random = np.random.default_rng(seed)
-    paths = random.choice(sales.parts, size=min(20, len(sales.parts)), replace=False)
+    paths = random.choice(sales.parts[:-1], size=min(20, len(sales.parts) - 1), replace=False)
     each = -(-rows // len(paths))
     frames = [pd.read_parquet(path, columns=[*FEATURES, TARGET]) for path in sorted(paths)]
     chosen = [frame.iloc[np.sort(random.permutation(len(frame))[:each])] for frame in frames]

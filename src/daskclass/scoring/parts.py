@@ -98,7 +98,7 @@ def score_file(source: str | Path, folder: str | Path, model: Model, batch: int 
 
 
 def _row_group(file: pq.ParquetFile, number: int, source: Path, model: Model) -> pa.Table:
-    where = f"{source}, row group {number} of {file.num_row_groups}"
+    where = f"{source}, row group {number + 1} of {file.num_row_groups}"
     there = set(file.schema_arrow.names)
     if _KEY not in there:
         raise CannotScore(f"{where}: there is no column {_KEY!r}, and a score would be nobody's")

@@ -75,6 +75,7 @@ with watch.record(client) as using:
 moved = int(using.transfers.bytes.sum())
 made = int(making.tasks.bytes.sum())
 small_on = {first: 12}
+beside = using
 """,
     },
     {
@@ -103,7 +104,8 @@ with watch.record(client) as using:
 
 moved = int(using.transfers.bytes.sum())
 made = int(making.tasks.bytes.sum())
-small_on = Counter(client.gather(client.map(work, range(12), pure=False)))
+with watch.record(client) as beside:
+    small_on = Counter(client.gather(client.map(work, range(12), pure=False)))
 """,
     },
     {
