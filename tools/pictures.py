@@ -24,8 +24,10 @@ README = {
 }
 # Width of a figure in pixels. Narrow ones have larger letters when they fill a slide; boxes need room for theirs.
 WIDTH = {"docs": 900, "slides": 560}
-WIDER = {"slides/pictures/04-cast-picture.png": 760, "slides/pictures/04-connect-picture.png": 760}
-BESIDE = 420  # of each, if a cell has several; three at most stand beside each other
+WIDER = {"slides/pictures/04-cast-picture.png": 640, "slides/pictures/04-connect-picture.png": 640}
+BESIDE = 360  # of each, if a cell has several; three at most stand beside each other
+LOWER = 180  # height of each, if there is more than one row of them
+LETTERS = 15  # of axes, legends, titles and labels, in pixels
 SECONDS = 60
 
 PAGE = """<!DOCTYPE html><meta charset="utf-8">
@@ -36,8 +38,20 @@ PAGE = """<!DOCTYPE html><meta charset="utf-8">
 <div id="here">{places}</div>
 <script>
   const figures = [{figures}]
+  const letters = ["major_label_text_font_size", "axis_label_text_font_size", "label_text_font_size"]
+  const larger = model => {{
+    for (const name of letters) if (name in model.properties) model[name] = "{letters}px"
+    if (["Title", "Label"].includes(model.type)) model.text_font_size = "{letters}px"
+  }}
   Promise.all(figures.map((figure, place) => Bokeh.embed.embed_item(figure, `figure-${{place}}`)))
     .then(views => Promise.all(views.map(view => view.ready ?? view)))
+    .then(() => {{
+      for (const drawn of Bokeh.documents) {{
+        for (const model of drawn.all_models ?? drawn._all_models.values()) larger(model)
+        if ({lower}) for (const root of drawn.roots()) root.height = {lower}
+      }}
+      return new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))
+    }})
     .then(() => document.body.dataset.drawn = "yes")
 </script>"""
 
@@ -72,6 +86,8 @@ def draw(shown: list[str], picture: Path, chromium: str, width: int) -> None:
         places="".join(f'<div id="figure-{place}"></div>' for place in range(len(shown))),
         columns=" ".join(["1fr"] * columns),
         width=width if columns == 1 else columns * BESIDE,
+        letters=LETTERS,
+        lower=LOWER if len(shown) > columns else 0,
     )
     with browser.running(chromium) as running:
         opened = running.new_page(viewport={"width": 3 * BESIDE, "height": 400}, device_scale_factor=2)

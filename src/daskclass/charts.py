@@ -30,7 +30,7 @@ _SHADES = ("#1b4b72", "#e8a33d", "#5b8c5a", "#b0483b", "#7d6b91", "#9a9a9a")
 _ACTIONS = {"transfer": "#b0483b", "disk-read": "#e8a33d", "disk-write": "#e8a33d", "deserialize": "#9a9a9a"}
 _KINDS = ("#1b4b72", "#5b8c5a", "#7d6b91", "#a8c5da", "#9a9a9a")  # of computed tasks; the colours above are taken
 _MIB = 2**20
-_BOX = (0.25, 0.2)  # half of the width and height of a process in the picture of a cast
+_BOX = (0.31, 0.27)  # half of the width and height of a process in the picture of a cast
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,8 @@ def _limit_line(plot: figure, limit: float) -> None:
 def _legend_above(plot: figure) -> None:
     legend = plot.legend[0]
     legend.orientation, legend.location = "horizontal", "left"
+    if len(legend.items) > 4:
+        legend.ncols = 3
     legend.padding, legend.margin, legend.border_line_color = 2, 2, None
     plot.add_layout(legend, "above")
 
@@ -136,7 +138,7 @@ def _memory_of_run(run: Run, title: str | None) -> Chart:
         _limit_line(plot, run.limit)
         top = max(top, run.limit)
         text = f"Memory rose to {_mib(run.peak)} under a limit of {_mib(run.limit)}; then: {run.how}."
-    plot.y_range.start, plot.y_range.end = 0, top / _MIB * 1.15
+    plot.y_range.start, plot.y_range.end = 0, top / _MIB * 1.25
     return _told(plot, text, title)
 
 
@@ -160,7 +162,7 @@ def _memory_of_workers(recording: Recording, title: str | None) -> Chart:
         _limit_line(plot, limit)
         text += f"; its limit is {_mib(limit)}"
     text += "." if not recording.restarts else f". {recording.restarts} were restarted for holding too much."
-    plot.y_range.start, plot.y_range.end = 0, max(top, limit) / _MIB * 1.15 or 1
+    plot.y_range.start, plot.y_range.end = 0, max(top, limit) / _MIB * 1.25 or 1
     plot.x_range = Range1d(0, max(recording.seconds, frame.seconds.max() if workers else 0) or 1)
     if workers:
         _legend_above(plot)
@@ -188,7 +190,7 @@ def thresholds(recording: Recording) -> Chart:
         "spilled, on disk": frame.spilled,
     }
     last = max(recording.seconds, frame.seconds.max() if len(frame) else 0) or 1
-    plot = _plot(x_axis_label="seconds", y_axis_label="MiB", x_range=Range1d(0, last * 1.12))
+    plot = _plot(x_axis_label="seconds", y_axis_label="MiB", x_range=Range1d(0, last * 1.22))
     for number, (kind, held) in enumerate(kinds.items()):
         style = {"line_dash": _DASHES[number], "color": _SHADES[number], "line_width": 2.5}
         plot.line(frame.seconds, held / _MIB, legend_label=kind, **style)
@@ -196,7 +198,7 @@ def thresholds(recording: Recording) -> Chart:
         height = share * limit / _MIB
         plot.add_layout(Span(location=height, dimension="width", line_color="black", line_width=0.7))
         text = f"{name} {share:.0%}"
-        plot.add_layout(Label(x=last * 1.12, y=height, text=text, text_font_size="11px", text_align="right"))
+        plot.add_layout(Label(x=last * 1.22, y=height, text=text, text_font_size="11px", text_align="right"))
     top = max([frame.process.max(), frame.spilled.max(), limit] if len(frame) else [limit])
     plot.y_range.start, plot.y_range.end = 0, top / _MIB * 1.08
     if len(frame):
@@ -221,6 +223,8 @@ def thresholds(recording: Recording) -> Chart:
 def tasks(recording: Recording, title: str | None = None) -> Chart:
     """Which worker did what when: a row for each thread that worked, a bar for each thing done.
 
+    Rows are called after their workers alone, if none of them has a second thread at work.
+
     Workers are numbered in the order of their addresses, also those that had nothing to do: they have an empty row.
     What a worker does besides computing is hatched, in the dashboard's colours: red for the network, orange for the
     disk, grey for unpickling.
@@ -233,8 +237,9 @@ def tasks(recording: Recording, title: str | None = None) -> Chart:
     """
     frame = recording.tasks.copy()
     numbers = {address: number + 1 for number, address in enumerate(sorted({*recording.limits, *frame.worker}))}
-    frame["row"] = [_thread(numbers[row.worker], row.thread) for row in frame.itertuples()]
-    idle = {_thread(number, 0) for address, number in numbers.items() if address not in set(frame.worker)}
+    several = bool(frame.thread.any())
+    frame["row"] = [_thread(numbers[row.worker], row.thread, several) for row in frame.itertuples()]
+    idle = {_thread(number, 0, several) for address, number in numbers.items() if address not in set(frame.worker)}
     frame["what"] = frame.prefix.where(frame.action == "compute", frame.action)
     rows = FactorRange(*sorted({*frame.row, *idle}, key=_natural, reverse=True))
     last = max(recording.seconds, frame.stop.max() if len(frame) else 0) or 1
@@ -263,8 +268,8 @@ def tasks(recording: Recording, title: str | None = None) -> Chart:
     return _told(plot, f"{text}.", title)
 
 
-def _thread(worker: int, thread: int) -> str:
-    return f"worker {worker}, thread {thread + 1}"
+def _thread(worker: int, thread: int, several: bool) -> str:
+    return f"worker {worker}, thread {thread + 1}" if several else f"worker {worker}"
 
 
 def _natural(row: str) -> list[int]:
@@ -326,7 +331,7 @@ def cast(seen: Cast) -> Chart:
     )
     source = ColumnDataSource(rows[["x", "y", "text"]])
     plot.rect("x", "y", width=2 * _BOX[0], height=2 * _BOX[1], source=source, fill_color="white", line_color="black")
-    plot.text("x", "y", "text", source=source, text_align="center", text_baseline="middle", text_font_size="11px")
+    plot.text("x", "y", "text", source=source, text_align="center", text_baseline="middle", text_font_size="13px")
     called = seen.connections.groupby("called").caller.nunique().sort_values(ascending=False)
     most = f"; {called.index[0]} is called by the most, {called.iloc[0]} of them" if len(called) else ""
     return Chart(plot, f"{len(seen.processes)} processes, {seen.connections['count'].sum()} connections{most}.")
