@@ -70,7 +70,8 @@ def alive(process: psutil.Process) -> bool:
 def session(checkout, tmp_path_factory):
     """Run the class once and look at it from all sides; all its processes are gone afterwards."""
     scratch = tmp_path_factory.mktemp("lab")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DASK", "JUPYTER"))}
+    others = ("DASK", "JUPYTER", "OMP_NUM_THREADS")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
     environment = kept | {
         "DASKCLASS_DATA": str(scratch / "data"),
         "IPYTHONDIR": str(scratch / "ipython"),
@@ -198,6 +199,7 @@ def test_a_notebook_finds_the_cluster_and_the_size(session):
     assert session.said["Cluster"].endswith(session.environment["DASK_SCHEDULER_ADDRESS"])
     assert session.environment["DASKCLASS_SIZE"] == "1MB"
     assert session.environment["DASKCLASS_LAB"] == "1"
+    assert "OMP_NUM_THREADS" not in session.environment  # the nannies' of the class cluster, and not a notebook's
 
 
 def test_ctrl_c_ends_everything(session):

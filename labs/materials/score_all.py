@@ -1,7 +1,7 @@
 """Score every order: python score_all.py ORDERS SCORES MODEL, each of them a folder.
 
 Started again, it does what is missing. Exit status 1 if some files could not be scored;
-the others are done then.
+the others are done then, and there is no manifest.
 """
 
 import os
@@ -40,8 +40,19 @@ def main(orders, scores, home):
     """Score what is missing, and write the manifest when nothing is."""
     print(f"process {os.getpid()}", flush=True)
     sources = sorted(str(path) for path in Path(orders).glob("*.parquet"))
+    if not sources:
+        sys.exit(f"there are no Parquet files in {orders}")
+    model = scoring.load(home)
     Path(scores).mkdir(exist_ok=True)
-    done = scoring.finished(sources, scores, scoring.load(home))
+    of_these = {Path(source).name for source in sources}
+    for part in sorted(Path(scores).glob("*.parquet")):
+        if part.name not in of_these:
+            sys.exit(
+                f"{part} is of none of these orders: move it away, or score elsewhere"
+            )
+    # From here on the scores are not complete, until the manifest says so again.
+    (Path(scores) / scoring.MANIFEST_NAME).unlink(missing_ok=True)
+    done = scoring.finished(sources, scores, model)
     missing = [source for source in sources if source not in done]
     print(f"{len(done)} parts are there, {len(missing)} to do", flush=True)
 
@@ -70,4 +81,9 @@ def main(orders, scores, home):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if len(sys.argv) != 4:
+        sys.exit("say: python score_all.py ORDERS SCORES MODEL")
+    try:
+        main(*sys.argv[1:])
+    except scoring.ModelProblem as problem:
+        sys.exit(str(problem))

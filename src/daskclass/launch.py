@@ -46,6 +46,7 @@ def lab(size: sizes.Size, *, port: int | None = None, browser: bool = True) -> N
     if port is not None and not _free(port):
         raise UsageProblem(f"port {port} is taken: choose another --port, or none for a free one")
     os.environ["DASKCLASS_SIZE"] = size.name
+    before = dict(os.environ)  # nannies set OMP_NUM_THREADS=1 and the like in this process, and labs are to have none
     with until_terminated():
         data = sales.open_sales(size.name)
         print(f"Sales data: {data.rows:,} orders in {data.folder}", flush=True)
@@ -59,7 +60,7 @@ def lab(size: sizes.Size, *, port: int | None = None, browser: bool = True) -> N
                 flush=True,
             )
             print(f"Dashboard:  {cluster.dashboard_link}", flush=True)
-            with _jupyter(root, cluster, port, browser) as (server, address):
+            with _jupyter(root, cluster, port, browser, before) as (server, address):
                 print(f"JupyterLab: {address}", flush=True)
                 print("Ctrl-C here ends all of it.", flush=True)
                 try:
@@ -96,18 +97,20 @@ def _port_near(usual: int, whose: str, besides: int | None = None) -> int:
 
 
 @contextlib.contextmanager
-def _jupyter(root: Path, cluster, port: int, browser: bool) -> Iterator[tuple[subprocess.Popen, str]]:
+def _jupyter(
+    root: Path, cluster, port: int, browser: bool, variables: dict[str, str]
+) -> Iterator[tuple[subprocess.Popen, str]]:
     """JupyterLab on this machine only, with a token; ended with its kernels when the block ends."""
     token = secrets.token_urlsafe(24)
     log, workspaces = root / "build" / f"jupyterlab-{port}.log", root / "build" / f"workspaces-{port}"
-    environment = os.environ | {
+    environment = variables | {
         "DASK_SCHEDULER_ADDRESS": cluster.scheduler_address,
         "DASKCLASS_LAB": "1",
         # so that `daskclass` can be typed in JupyterLab's own terminals
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), variables.get("PATH", "")]),
         # defaults of ours under the learner's own settings: no pop-up that asks about news
         "JUPYTER_CONFIG_PATH": os.pathsep.join(
-            filter(None, [str(Path(__file__).parent / "jupyter"), os.environ.get("JUPYTER_CONFIG_PATH")])
+            filter(None, [str(Path(__file__).parent / "jupyter"), variables.get("JUPYTER_CONFIG_PATH")])
         ),
         "JUPYTER_TOKEN": token,  # not on the command line, which other users of the machine can read
     }

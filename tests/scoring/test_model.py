@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,16 @@ def test_a_sample_is_the_same_each_time_and_from_many_files(sales):
     assert len(once) == 999
     assert list(once.columns) == [*scoring.FEATURES, scoring.TARGET]
     assert not once.equals(scoring.sample(sales, 999, seed=1))
+
+
+def test_the_file_that_judges_teaches_nobody(sales, monkeypatch):
+    asked = []
+    read = pd.read_parquet
+    monkeypatch.setattr(pd, "read_parquet", lambda path, **options: asked.append(path) or read(path, **options))
+    scoring.sample(sales, 999)
+    assert sorted(asked) == sorted(sales.parts[:-1])
+    with pytest.raises(UsageProblem, match="one file of orders"):
+        scoring.sample(SimpleNamespace(parts=sales.parts[:1]), 999)
 
 
 def test_a_sample_is_no_more_than_there_is(sales):

@@ -71,6 +71,39 @@ def broken_group(source):
     overwritten(source, column.dictionary_page_offset or column.data_page_offset)
 
 
+def nested(table):
+    stores = pa.StructArray.from_arrays([table.column("store").combine_chunks()], ["name"])
+    return table.set_column(table.column_names.index("store"), "store", stores)
+
+
+def twice(table):
+    return table.append_column("price", table.column("price"))
+
+
+def keys_as(kind):
+    def change(table):
+        keys = pa.array([number % 1_000 for number in range(len(table))], pa.int64()).cast(kind)
+        return table.set_column(table.column_names.index("order_id"), "order_id", keys)
+
+    return change
+
+
+def flipped(source):
+    """A single bit of a price, in a file with checksums of its pages."""
+    table = pq.read_table(source)
+    pq.write_table(
+        table, source, row_group_size=GROUP, write_page_checksum=True, use_dictionary=False, compression="none"
+    )
+    place = table.column_names.index("price")
+    column = pq.read_metadata(source).row_group(1).column(place)
+    at = column.data_page_offset + column.total_compressed_size - 4
+    with source.open("r+b") as file:
+        file.seek(at)
+        [value] = file.read(1)
+        file.seek(at)
+        file.write(bytes([value ^ 1]))
+
+
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
@@ -91,6 +124,23 @@ def broken_group(source):
             r"row group 1 of 3: there is no column",
         ),
         (lambda path: rewritten(path, lambda table: table.drop_columns("order_id")), r"a score would be nobody's"),
+        (
+            lambda path: rewritten(path, lambda table: table.drop_columns("store")),
+            r"row group 1 of 3: there is no column 'store'",
+        ),
+        (lambda path: rewritten(path, nested), r"row group 1 of 3: column 'store' is struct"),
+        (lambda path: rewritten(path, twice), r"row group 1 of 3: column 'price' is there 2 times"),
+        (lambda path: rewritten(path, keys_as("string")), r"row group 1 of 3: column 'order_id' is string"),
+        (lambda path: rewritten(path, keys_as("int32")), r"row group 1 of 3: column 'order_id' is int32"),
+        (
+            lambda path: rewritten(path, lambda table: in_row(table, 1_500, "order_id", None)),
+            r"row group 2 of 3: column 'order_id' has values missing",
+        ),
+        (
+            lambda path: rewritten(path, lambda table: in_row(table, 1_500, "price", float("inf"))),
+            r"row group 2 of 3: column 'price' has values that are not finite",
+        ),
+        (flipped, r"row group 2 of 3 cannot be read: "),
     ],
 )
 def test_what_cannot_be_scored_is_named_and_leaves_nothing(source, folder, model, harm, words):
@@ -112,6 +162,66 @@ def test_a_part_does_not_replace_its_source(source, model):
     with pytest.raises(scoring.CannotScore, match="in the folder of parts itself"):
         scoring.score_file(source, source.parent, model)
     assert source.read_bytes() == before
+
+
+def test_nor_one_that_it_reaches_by_a_link(source, folder, model):
+    real = source.rename(folder / source.name)
+    source.symlink_to(real)
+    before = real.read_bytes()
+    with pytest.raises(scoring.CannotScore, match="in the folder of parts itself"):
+        scoring.score_file(source, folder, model)
+    assert real.read_bytes() == before
+
+
+def test_a_folder_that_is_none_is_named(source, folder, model):
+    with pytest.raises(scoring.CannotScore, match="scores/not-there is no folder"):
+        scoring.score_file(source, folder / "not-there", model)
+
+
+def test_a_disk_that_is_full_is_named_with_the_source(source, folder, model, monkeypatch):
+    def full(*_arguments, **_options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", full)
+    with pytest.raises(
+        scoring.CannotScore, match=r"part-0.parquet was read, and its part cannot be written .* No space"
+    ):
+        scoring.score_file(source, folder, model)
+    assert names(folder) == []
+
+
+@pytest.mark.parametrize("group", [1, 10_000])
+def test_row_groups_of_any_size_are_scored(source, folder, model, group):
+    rewritten(source, lambda table: table.slice(0, 7), group)
+    assert scoring.score_file(source, folder, model).rows == 7
+    assert len(pq.read_table(folder / source.name)) == 7
+
+
+def test_no_rows_are_no_fault(source, folder, model):
+    table = pq.read_table(source)
+    with pq.ParquetWriter(source, table.schema) as writer:
+        for piece in (table.slice(0, 0), table.slice(0, 5), table.slice(0, 0)):
+            writer.write_table(piece)
+    assert scoring.score_file(source, folder, model).rows == 5
+    assert set(scoring.finished([source], folder, model)) == {str(source)}
+
+
+def test_what_pandas_says_of_an_index_is_not_asked(source, folder, model):
+    orders = pq.read_table(source).to_pandas()
+    orders.set_index("store").to_parquet(source)
+    assert scoring.score_file(source, folder, model).rows == ROWS
+
+
+def test_so_many_rows_as_were_asked_for_are_scored_at_once(source, folder, model, monkeypatch):
+    handed = []
+
+    def counts(self, features):
+        handed.append(len(features))
+        return np.zeros((len(features), 2))
+
+    monkeypatch.setattr(type(model.pipeline), "predict_proba", counts)
+    scoring.score_file(source, folder, model, 400)
+    assert handed == [400, 400, 200] * 3
 
 
 class PowerFailure(BaseException):
@@ -155,6 +265,30 @@ def cut_off(source, folder, model):
     return model
 
 
+def damaged(source, folder, model):
+    path = folder / source.name
+    column = pq.read_metadata(path).row_group(1).column(1)
+    overwritten(path, column.data_page_offset + 100, 3_000)
+    return model
+
+
+def other_scores(source, folder, model):
+    """With everything that a part says of itself."""
+    path = folder / source.name
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(1, "score", pa.array([0.5] * ROWS)), path)
+    return model
+
+
+def larger(source, folder, model):
+    """Another file of the same age."""
+    status = source.stat()
+    pq.write_table(pq.read_table(source), source, compression="none")
+    os.utime(source, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert source.stat().st_size != status.st_size
+    return model
+
+
 def fewer_rows(source, folder, model):
     path = folder / source.name
     table = pq.read_table(path)
@@ -179,7 +313,7 @@ def no_source(source, folder, model):
 
 @pytest.mark.parametrize(
     "change",
-    [newer, another_model, cut_off, fewer_rows, somebody_elses, half, no_source],
+    [newer, larger, another_model, cut_off, damaged, other_scores, fewer_rows, somebody_elses, half, no_source],
     ids=lambda change: change.__name__,
 )
 def test_what_is_not_finished_is_not_taken_for_it(source, folder, model, change):
@@ -218,4 +352,8 @@ def test_no_manifest_of_parts_twice_or_gone(source, folder, model):
         scoring.write_manifest(folder, [part, part])
     with pytest.raises(scoring.CannotScore, match=r"gone\.parquet is in the list of parts, and not there"):
         scoring.write_manifest(folder, [part, dataclasses.replace(part, name="gone.parquet")])
+    other = dataclasses.replace(part, name="other.parquet", model="0" * 64)
+    (folder / other.name).write_bytes((folder / part.name).read_bytes())
+    with pytest.raises(scoring.CannotScore, match="the parts are of 2 models: 000000000000, "):
+        scoring.write_manifest(folder, [part, other])
     assert not (folder / scoring.MANIFEST_NAME).exists()

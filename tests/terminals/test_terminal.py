@@ -62,6 +62,13 @@ def test_python_and_dask_are_those_of_this_environment(type_in):
     assert Path(type_in('python -c "import sys; print(sys.prefix)"').wait_for(".+")) == Path(sys.prefix)
 
 
+def test_words_with_spaces_are_handed_over_one_by_one(type_in, tmp_path, capsys):
+    path = tmp_path / "my program.py"
+    path.write_text("import sys; print(sys.argv[1:])")
+    assert type_in(["python", path, "a b", 7]).wait_for(".+") == "['a b', '7']"
+    assert "my program.py' 'a b' 7" in capsys.readouterr().out
+
+
 def test_what_matched_is_returned_and_each_line_shown_once(type_in, tmp_path, capsys):
     terminal = type_in(script(tmp_path, "print('a 1'); print('b 2'); print('c 3')"))
     capsys.readouterr()

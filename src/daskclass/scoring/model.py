@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,7 +197,12 @@ def save(pipeline: Pipeline, folder: str | Path) -> str:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    joblib.dump(pipeline, folder / _MODEL)
+    unfinished = folder / f"{_MODEL}.{uuid.uuid4()}.tmp"
+    try:
+        joblib.dump(pipeline, unfinished)
+        unfinished.replace(folder / _MODEL)
+    finally:
+        unfinished.unlink(missing_ok=True)
     categories = pipeline["columns"].named_transformers_["codes"].categories_
     about = {
         "version": _sha256(folder / _MODEL),
@@ -223,6 +229,8 @@ def load(folder: str | Path) -> Model:
         about = json.loads((folder / _ABOUT).read_text())
         version, saved_by = about["version"], about["scikit-learn"]
         types, known = dict(about["types"]), {name: tuple(values) for name, values in about["known"].items()}
+        if list(types) != list(FEATURES) or set(known) != set(_TEXTS) or not isinstance(version, str):
+            raise ValueError("version, types or known values are not those of a model")
         found = _sha256(folder / _MODEL)
     except FileNotFoundError as error:
         raise ModelProblem(f"there is no model in {folder}: {error.filename} is missing") from None
@@ -246,6 +254,11 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def is_text(kind: pa.DataType) -> bool:
+    """Whether an Arrow type is one of texts, of whatever layout; which one is taken is a matter of who wrote them."""
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
 def check(orders: pa.Table, model: Model) -> None:
     """Whether a model can score these orders.
 
@@ -259,11 +272,11 @@ def check(orders: pa.Table, model: Model) -> None:
             raise DoesNotFit(f"there is no column {name!r}; the model takes {', '.join(model.types)}")
         column = orders.column(name)
         values = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-        if str(values) != wanted:
+        if str(pa.string() if is_text(values) else values) != wanted:
             raise DoesNotFit(f"column {name!r} is {values}, and the model was trained with {wanted}")
         if column.null_count:
             raise DoesNotFit(f"column {name!r} has {column.null_count:,} of {len(column):,} values missing")
         if name in model.known and (strangers := set(pc.unique(column).to_pylist()) - set(model.known[name])):
             raise DoesNotFit(f"column {name!r} has {min(strangers)!r}, which the model has never seen")
-        if pa.types.is_floating(values) and not pc.all(pc.is_finite(column)).as_py():
+        if pa.types.is_floating(values) and not pc.all(pc.is_finite(column), min_count=0).as_py():
             raise DoesNotFit(f"column {name!r} has values that are not finite")

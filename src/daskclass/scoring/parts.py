@@ -1,7 +1,7 @@
 """One file of orders, one part of scores: written as a whole or not at all, and known again.
 
-A part names, inside, the model it was made with and the file it was made from. So what is finished can be seen from the
-parts alone, whoever made them and whatever died since.
+A part names, inside, the model it was made with, the file it was made from, and what its own rows add up to. So what is
+finished can be seen from the parts alone, whoever made them and whatever died or was damaged since.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,11 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from daskclass.errors import Problem
-from daskclass.scoring.model import FEATURES, DoesNotFit, Model, check
+from daskclass.scoring.model import FEATURES, DoesNotFit, Model, check, is_text
 
 MANIFEST_NAME = "manifest.json"
 _KEY, _SCORE = "order_id", "score"
-_MODEL, _SOURCE = b"daskclass.model", b"daskclass.source"
+_MODEL, _SOURCE, _ROWS = b"daskclass.model", b"daskclass.source", b"daskclass.rows"
 
 
 class CannotScore(Problem):
@@ -60,7 +61,7 @@ def score_file(source: str | Path, folder: str | Path, model: Model, batch: int 
     Parameters
     ----------
     source : str or path
-        A Parquet file with ``order_id`` and the columns of the model.
+        A Parquet file with ``order_id``, int64 and never missing, and the columns of the model.
     folder : str or path
         An existing folder that is not the source's.
     batch : int, optional
@@ -69,13 +70,16 @@ def score_file(source: str | Path, folder: str | Path, model: Model, batch: int 
     Raises
     ------
     CannotScore
-        If the file or a row group of it cannot be read or does not fit the model. There is no part then.
+        If the file or a row group of it cannot be read or does not fit the model, or the part cannot be written. There
+        is no new part then; one that was there before stays.
     """
     source, folder = Path(source), Path(folder)
-    if source.parent.resolve() == folder.resolve():
+    if source.parent.resolve() == folder.resolve() or source.resolve() == (folder / source.name).resolve():
         raise CannotScore(f"{source} is in the folder of parts itself, and a part would replace it")
+    if not folder.is_dir():
+        raise CannotScore(f"{folder} is no folder that parts could be written to")
     try:
-        stamp, file = _stamp(source), pq.ParquetFile(source, read_dictionary=[name for name in model.known])
+        stamp, file = _stamp(source), _open(source, model)
     except (OSError, pa.ArrowException) as error:
         raise CannotScore(f"{source} cannot be read: {_first_line(error)}") from error
     schema = pa.schema(
@@ -84,32 +88,59 @@ def score_file(source: str | Path, folder: str | Path, model: Model, batch: int 
     unfinished = folder / f"{source.name}.{uuid.uuid4()}.tmp"
     try:
         # No dictionary: of values that are all different it would be as large as they are, and six times the work.
-        with file, pq.ParquetWriter(unfinished, schema, use_dictionary=False) as writer:
+        rows = hashlib.sha256()
+        with (
+            file,
+            pq.ParquetWriter(unfinished, schema, use_dictionary=False, write_page_checksum=True) as writer,
+        ):
             for number in range(file.num_row_groups):
                 orders = _row_group(file, number, source, model)
-                scores = model.scores(orders.select(list(FEATURES)).to_pandas(), batch)
-                writer.write_table(pa.table([orders.column(_KEY), scores], schema=schema))
-            rows = file.metadata.num_rows
+                scores = model.scores(orders.select(list(FEATURES)).to_pandas(ignore_metadata=True), batch)
+                table = pa.table([orders.column(_KEY), scores], schema=schema)
+                writer.write_table(table)
+                _add(table, rows)
+            writer.add_key_value_metadata({_ROWS: rows.hexdigest()})
+            count = file.metadata.num_rows
         digest = _sha256(unfinished)
         unfinished.replace(folder / source.name)
+    except OSError as error:
+        raise CannotScore(f"{source} was read, and its part cannot be written to {folder}: {error}") from error
     finally:
         unfinished.unlink(missing_ok=True)
-    return Part(source.name, source.name, rows, model.version, digest)
+    return Part(source.name, source.name, count, model.version, digest)
+
+
+def _open(source: Path, model: Model) -> pq.ParquetFile:
+    """With the columns that are texts as dictionaries, if it has them; what a file lacks is said of its row groups."""
+    there = pq.read_schema(source)
+    texts = [name for name in model.known if there.names.count(name) == 1 and is_text(there.field(name).type)]
+    return pq.ParquetFile(source, read_dictionary=texts, page_checksum_verification=True)
+
+
+def _add(table: pa.Table, digest: hashlib._Hash) -> None:
+    for name in (_KEY, _SCORE):
+        digest.update(table.column(name).to_numpy().tobytes())
 
 
 def _row_group(file: pq.ParquetFile, number: int, source: Path, model: Model) -> pa.Table:
     where = f"{source}, row group {number + 1} of {file.num_row_groups}"
-    there = set(file.schema_arrow.names)
-    if _KEY not in there:
+    names = Counter(file.schema_arrow.names)
+    if _KEY not in names:
         raise CannotScore(f"{where}: there is no column {_KEY!r}, and a score would be nobody's")
+    if twice := [name for name in (_KEY, *FEATURES) if names[name] > 1]:
+        raise CannotScore(f"{where}: column {twice[0]!r} is there {names[twice[0]]} times")
+    if (kind := file.schema_arrow.field(_KEY).type) != pa.int64():
+        raise CannotScore(f"{where}: column {_KEY!r} is {kind}, and int64 is right")
     try:
-        orders = file.read_row_group(number, columns=[name for name in (_KEY, *FEATURES) if name in there])
-    except (OSError, pa.ArrowException) as error:
-        raise CannotScore(f"{where} cannot be read: {_first_line(error)}") from error
-    try:
+        orders = file.read_row_group(number, columns=[name for name in (_KEY, *FEATURES) if name in names])
+        orders.validate(full=True)
         check(orders, model)
     except DoesNotFit as error:
         raise CannotScore(f"{where}: {error}") from error
+    except (OSError, pa.ArrowException) as error:
+        raise CannotScore(f"{where} cannot be read: {_first_line(error)}") from error
+    if orders.column(_KEY).null_count:
+        raise CannotScore(f"{where}: column {_KEY!r} has values missing, and a score would be nobody's")
     return orders
 
 
@@ -124,9 +155,9 @@ def _stamp(source: Path) -> bytes:
 
 
 def finished(sources: Iterable[str | Path], folder: str | Path, model: Model) -> dict[str, Part]:
-    """Which of `sources` have a part that is complete, of this model, and of the file as it is now.
+    """Which of `sources` have a part that is complete and undamaged, of this model, and of the file as it is now.
 
-    Only footers are read, and for those that count, the checksum.
+    A file counts as changed if its size or its time of change is another one.
 
     Returns
     -------
@@ -142,9 +173,26 @@ def finished(sources: Iterable[str | Path], folder: str | Path, model: Model) ->
         except (OSError, pa.ArrowException):
             continue  # not there, or not to be read: not finished
         about = metadata.metadata or {}
-        if metadata.num_rows == rows and about.get(_MODEL) == model.version.encode() and about.get(_SOURCE) == stamp:
+        if (
+            metadata.num_rows == rows
+            and about.get(_MODEL) == model.version.encode()
+            and about.get(_SOURCE) == stamp
+            and about.get(_ROWS) == _rows_of(path)
+        ):
             found[str(source)] = Part(path.name, Path(source).name, rows, model.version, _sha256(path))
     return found
+
+
+def _rows_of(path: Path) -> bytes | None:
+    """What the rows of a part add up to; nothing if they cannot be read."""
+    rows = hashlib.sha256()
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as part:
+            for number in range(part.num_row_groups):
+                _add(part.read_row_group(number), rows)
+    except (OSError, pa.ArrowException, KeyError):
+        return None
+    return rows.hexdigest().encode()
 
 
 def _sha256(path: Path) -> str:
@@ -158,12 +206,14 @@ def write_manifest(folder: str | Path, parts: Iterable[Part]) -> Path:
     Raises
     ------
     CannotScore
-        If two of them have one name, or one of them is not there.
+        If two of them have one name, one of them is not there, or they are of more than one model.
     """
     folder, listed = Path(folder), sorted(parts, key=lambda part: part.name)
-    names = [part.name for part in listed]
-    if twice := {name for name in names if names.count(name) > 1}:
+    names = Counter(part.name for part in listed)
+    if twice := {name for name, count in names.items() if count > 1}:
         raise CannotScore(f"{min(twice)} is in the list of parts more than once")
+    if len(models := {part.model for part in listed}) > 1:
+        raise CannotScore(f"the parts are of {len(models)} models: {', '.join(name[:12] for name in sorted(models))}")
     if gone := [name for name in names if not (folder / name).is_file()]:
         raise CannotScore(f"{folder / gone[0]} is in the list of parts, and not there")
     unfinished = folder / f"{MANIFEST_NAME}.{uuid.uuid4()}.tmp"

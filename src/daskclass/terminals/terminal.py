@@ -13,6 +13,7 @@ import sysconfig
 import tempfile
 import threading
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -53,8 +54,9 @@ class Terminal:
     ----------
     folder : path
         Where it runs; made if it is not there. Its name is what the prompt shows.
-    command : str
-        The command and its arguments, as one types them. Commands of this Python's environment are found first.
+    command : str or sequence
+        The command and its arguments, as one types them; or word by word, for words with spaces in them. Commands of
+        this Python's environment are found first.
     **environment : str
         Variables that it gets besides those of this process.
 
@@ -65,12 +67,21 @@ class Terminal:
     """
 
     def __init__(
-        self, folder: str | os.PathLike, command: str, *, _held: tuple[int, ...] = (), **environment: str
+        self,
+        folder: str | os.PathLike,
+        command: str | Sequence[object],
+        *,
+        _held: tuple[int, ...] = (),
+        **environment: str,
     ) -> None:
+        if isinstance(command, str):
+            words = shlex.split(command, posix=os.name != "nt")
+        else:
+            words = [str(word) for word in command]
+            command = shlex.join(words)
         self.folder, self.command = Path(folder), command
         variables = {**os.environ, "PYTHONUNBUFFERED": "1", **environment}
         variables["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), variables.get("PATH", os.defpath)])
-        words = shlex.split(command, posix=os.name != "nt")
         found = shutil.which(words[0], path=variables["PATH"]) if words else None
         if found is None:
             raise Problem(f"there is no command {words[0] if words else ''!r} here; is it spelled as in the text?")
@@ -204,7 +215,7 @@ class Terminals:
         )
         weakref.finalize(self, self._keeper.stdin.close)
 
-    def type(self, folder: str, command: str, **environment: str) -> Terminal:
+    def type(self, folder: str, command: str | Sequence[object], **environment: str) -> Terminal:
         """Type a command into the terminal of `folder`, which is below all of theirs; see `Terminal`.
 
         A terminal runs one command at a time: what still runs in this one is ended first.

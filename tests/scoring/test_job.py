@@ -1,0 +1,73 @@
+"""The job of lab 14 as a scheduler of jobs starts it: what it was given is wrong, or a source is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from daskclass import scoring
+
+JOB = Path(__file__).parents[2] / "labs" / "materials" / "score_all.py"
+
+
+@pytest.fixture
+def orders(sales, tmp_path):
+    """Three files of a thousand orders, in a folder with a space in its name."""
+    folder = tmp_path / "my orders"
+    folder.mkdir()
+    table = pq.read_table(sales.parts[0])
+    for number in range(3):
+        pq.write_table(table.slice(number * 1_000, 1_000), folder / f"part-{number}.parquet")
+    return folder
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, str(JOB), *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_too_few_words_are_answered_with_the_right_ones(tmp_path):
+    done = run(tmp_path)
+    assert (done.returncode, done.stderr) == (1, "say: python score_all.py ORDERS SCORES MODEL\n")
+
+
+def test_no_orders_are_no_success(tmp_path, saved):
+    done = run(tmp_path / "nowhere", tmp_path / "scores", saved)
+    assert done.returncode == 1
+    assert done.stderr == f"there are no Parquet files in {tmp_path / 'nowhere'}\n"
+    assert not (tmp_path / "scores").exists()
+
+
+def test_no_model_is_said_in_a_line(orders, tmp_path):
+    done = run(orders, tmp_path / "scores", tmp_path / "no-model")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"there is no model in {tmp_path / 'no-model'}")
+    assert not (tmp_path / "scores").exists()
+
+
+def test_what_cannot_be_scored_takes_the_manifest_away_until_it_can(orders, tmp_path, saved):
+    scores = tmp_path / "scores"
+    assert run(orders, scores, saved).returncode == 0
+    assert sum(part.rows for part in scoring.read_manifest(scores)) == 3_000
+
+    good = (orders / "part-1.parquet").read_bytes()
+    (orders / "part-1.parquet").write_bytes(good[:-50])
+    done = run(orders, scores, saved)
+    assert done.returncode == 1
+    assert "part-1.parquet cannot be read" in done.stderr
+    assert "2 parts are there, 1 to do" in done.stdout
+    with pytest.raises(scoring.CannotScore, match="the scores are not complete"):
+        scoring.read_manifest(scores)
+
+    (orders / "part-1.parquet").write_bytes(good)
+    assert run(orders, scores, saved).returncode == 0
+    (orders / "part-2.parquet").unlink()
+    done = run(orders, scores, saved)
+    assert done.returncode == 1
+    assert "part-2.parquet is of none of these orders" in done.stderr
+    assert len(scoring.read_manifest(scores)) == 3
