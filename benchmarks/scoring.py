@@ -107,6 +107,7 @@ def of_the_lab(client: Client, pipeline: object, home: Path, slices: list[str]) 
         **{"client": client, "home": home, "pipeline": pipeline, "slices": slices},
     }
     exec(cell.source, given)
+    client.register_plugin(given["LoadModel"](str(home)))
     return {
         name: given[name] for name in ("gather_and_loop", "with_joblib", "in_the_graph", "scattered", "once_a_worker")
     }
