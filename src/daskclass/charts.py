@@ -123,7 +123,7 @@ def _legend_above(plot: figure) -> None:
     legend = plot.legend[0]
     legend.orientation, legend.location = "horizontal", "left"
     if len(legend.items) > 4:
-        legend.ncols = 3
+        legend.ncols = 2
     legend.padding, legend.margin, legend.border_line_color = 2, 2, None
     plot.add_layout(legend, "above")
 
@@ -247,11 +247,12 @@ def tasks(recording: Recording, title: str | None = None) -> Chart:
     most = frame.groupby("what").apply(lambda rows: (rows.stop - rows.start).sum(), include_groups=False)
     names = list(most.sort_values(ascending=False).index) if len(frame) else []
     kinds = [name for name in names if name not in _ACTIONS]
+    thin = len(frame) > 0 and (frame.stop - frame.start).median() < last / 200  # a white edge would be all of it
     for name in names:
         source = ColumnDataSource(frame.loc[frame.what == name, ["row", "start", "stop"]])
         number = len(_KINDS) if name in _ACTIONS else kinds.index(name)
         colour = _ACTIONS.get(name) or _KINDS[min(number, len(_KINDS) - 1)]
-        style = {"fill_color": colour, "line_color": "white", "line_width": 0.5}
+        style = {"fill_color": colour, "line_color": colour if thin else "white", "line_width": 0.5}
         hatch = {"hatch_pattern": "/", "hatch_alpha": 0.5} if name in _ACTIONS else {}
         label = {"legend_label": name} if name in _ACTIONS or number < len(_KINDS) - 1 else {}
         plot.hbar(y="row", left="start", right="stop", height=0.8, source=source, **style, **hatch, **label)

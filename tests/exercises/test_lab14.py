@@ -164,6 +164,20 @@ def by_its_footer(sources, folder, model):
     return {source for source, found in about.items() if found[b"daskclass.model"] == model.version.encode()}
 
 
+def by_source(sources, folder, model):
+    """Whole files of this source, whatever their model was."""
+    found = set()
+    for source in by_reading(sources, folder, model):
+        about = pq.read_metadata(folder / Path(source).name).metadata or {}
+        status = Path(source).stat()
+        if (
+            about.get(b"daskclass.source")
+            == f'["{Path(source).name}", {status.st_size}, {status.st_mtime_ns}]'.encode()
+        ):
+            found.add(source)
+    return found
+
+
 def nothing_is(sources, folder, model):
     return set()
 
@@ -204,13 +218,14 @@ SCORE_ALL = {
     "in the notebook": (in_the_notebook, "no task ran on a worker"),
     "raises": (
         variant(done=by_its_footer),
-        "With half a part in the folder, as the colleague's job leaves it: It raised",
+        "With half a part in the folder, as the colleague's job leaves it when killed: It raised",
     ),
     "all again": (variant(done=nothing_is), "it did again what was finished"),
-    "by existence": (variant(done=by_existence), "The folder had half a part"),
-    "by reading": (variant(done=by_reading), "A part was of an older model"),
+    "by existence": (variant(done=by_existence), "it was taken for finished"),
+    "by reading": (variant(done=by_reading), "A source had changed since its part was written"),
+    "by source": (variant(done=by_source), "A part was of an older model"),
     "by model": (variant(done=by_model), "A source had changed since its part was written"),
-    "all or nothing": (variant(done=all_or_nothing), "and it did 5 others as well"),
+    "all or nothing": (variant(done=all_or_nothing), "and it did 6 others as well"),
     "in place": (variant(score=in_place), "it writes into the file of the part itself"),
 }
 

@@ -131,31 +131,32 @@ def _judge_score_all(answer: Callable, client: Client, slices: Sequence[str], ho
         if _stamps(folder) != before:
             raise TryNext("Started a second time, it did again what was finished.")
 
-        half, stale, changed, *untouched = sources
+        half, changed, *untouched = sources
         part = folder / Path(half).name
         part.write_bytes(part.read_bytes()[:-50])
-        _by_another_model(stale, folder, model)
-        os.link(folder / Path(stale).name, backup / "stale")
-        old = (backup / "stale").read_bytes()
         _changed(changed)
         before = _stamps(folder)
-        _run(
-            answer, client, sources, folder, home, "With half a part in the folder, as the colleague's job leaves it: "
-        )
-        why = (
-            "The folder had half a part, as the colleague's job leaves it when killed, and it was taken for finished. "
-        )
-        _compare([half], folder, model, why)
-        _compare([stale], folder, model, "A part was of an older model, and was taken for finished. ")
+        when = "With half a part in the folder, as the colleague's job leaves it when killed: "
+        _run(answer, client, sources, folder, home, when)
+        _compare([half], folder, model, f"{when}it was taken for finished. ")
         _compare([changed], folder, model, "A source had changed since its part was written. ")
         after = _stamps(folder)
         if again := [Path(one).name for one in untouched if after[Path(one).name] != before[Path(one).name]]:
             raise TryNext(f"Some parts were to be done again, and it did {len(again)} others as well.")
-        if (backup / "stale").read_bytes() != old:
-            raise TryNext(
-                "The scores are right. But it writes into the file of the part itself: a kill in the middle of this "
-                "leaves half a part under a whole part's name."
-            )
+
+        stale, other_home = untouched[0], Path(place, "other")
+        learned = pq.read_table(slices[0]).slice(0, _ROWS).to_pandas()
+        scoring.save(scoring.train(learned, "boosted", seed=len(learned)), other_home)
+        os.link(folder / Path(stale).name, backup / "stale")
+        old = (backup / "stale").read_bytes()
+        for which, there in (other_home, "an older"), (home, "another"):
+            _run(answer, client, [stale], folder, which, "With another model: ")
+            _compare([stale], folder, scoring.load(which), f"A part was of {there} model, and was taken for finished. ")
+            if (backup / "stale").read_bytes() != old:
+                raise TryNext(
+                    "The scores are right. But it writes into the file of the part itself: a kill in the middle of "
+                    "this leaves half a part under a whole part's name."
+                )
     return (
         f"{_FILES} sources, a whole part for each; the model did not travel with each task; what was finished stayed; "
         "what was half, of an older model or of an older source was done anew."
@@ -194,15 +195,6 @@ def _compare(sources: list[str], folder: Path, model: scoring.Model, why: str) -
             raise TryNext(f"{why}The part {path.name} should have each order of its source once, in order.")
         if not np.array_equal(part.column("score").to_numpy(), model.scores(orders.to_pandas())):
             raise TryNext(f"{why}The scores in {path.name} are not the model's.")
-
-
-def _by_another_model(source: str, folder: Path, model: scoring.Model) -> None:
-    """What this model would have written if it had another version and knew nothing."""
-    other = scoring.Model(model.pipeline, "0" * 64, model.types, model.known)
-    part = scoring.score_file(source, folder, other)
-    table = pq.read_table(folder / part.name)
-    halves = pa.array([0.5] * len(table), pa.float64())
-    pq.write_table(table.set_column(1, "score", halves), folder / part.name)
 
 
 def _changed(source: str) -> None:
