@@ -95,23 +95,30 @@ def test_workers_are_counted_when_they_come_and_go():
     assert recording.workers.seconds.iloc[-1] <= recording.seconds
 
 
-def _burn(seconds):
-    """Keep a core busy for so many seconds of CPU of this thread."""
-    end = time.thread_time() + seconds
-    while time.thread_time() < end:
-        sum(range(1000))
+def core_seconds_of(work: str) -> float:
+    """What `work` takes in a process that does nothing else."""
+    program = (
+        "import threading, time\n"
+        "from daskclass import watch\n"
+        "def burn(seconds):\n"
+        "    end = time.thread_time() + seconds\n"
+        "    while time.thread_time() < end:\n"
+        "        sum(range(1000))\n"
+        f"before = watch.core_seconds()\n{work}\nprint(watch.core_seconds() - before)"
+    )
+    return float(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout)
 
 
 def test_core_seconds_are_what_was_used_and_no_less():
-    before = watch.core_seconds()
-    _burn(0.3)
-    assert watch.core_seconds() - before >= 0.3
+    assert core_seconds_of("burn(0.3)") >= 0.3
+
+
+def test_what_a_thread_used_that_has_ended_counts():
+    assert core_seconds_of("one = threading.Thread(target=burn, args=[0.3]); one.start(); one.join()") >= 0.3
 
 
 def test_core_seconds_of_a_sleeper_are_none():
-    before = watch.core_seconds()
-    time.sleep(0.3)
-    assert watch.core_seconds() - before < 0.1
+    assert core_seconds_of("time.sleep(0.3)") < 0.1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nobody tells who waited for a core")

@@ -405,16 +405,14 @@ def core_seconds() -> float:
     """Seconds in which threads of this process had a core or, where the system tells (Linux), waited for a free one.
 
     So the number says what the process could use, also on a machine that others keep busy. Elsewhere it is the
-    seconds of CPU alone.
+    seconds of CPU alone. What a thread had counts also when it has ended; what it waited then does not.
     """
-    if sys.platform != "linux":
-        return process_time()
-    spans = 0
-    for status in Path("/proc/self/task").glob("*/schedstat"):
-        with contextlib.suppress(FileNotFoundError):  # a thread that has just ended
-            had, waited, _turns = status.read_text().split()
-            spans += int(had) + int(waited)
-    return spans / 1e9
+    waited = 0
+    if sys.platform == "linux":
+        for status in Path("/proc/self/task").glob("*/schedstat"):
+            with contextlib.suppress(FileNotFoundError):  # a thread that has just ended
+                waited += int(status.read_text().split()[1])
+    return process_time() + waited / 1e9
 
 
 def _frame(rows: list[dict[str, Any]], columns: dict[str, type]) -> pd.DataFrame:

@@ -87,8 +87,8 @@ def score_file(source: str | Path, folder: str | Path, model: Model, batch: int 
     )
     unfinished = folder / f"{source.name}.{uuid.uuid4()}.tmp"
     try:
-        # No dictionary: of values that are all different it would be as large as they are, and six times the work.
         rows = hashlib.sha256()
+        # No dictionary: of values that are all different it would be as large as they are, and six times the work.
         with (
             file,
             pq.ParquetWriter(unfinished, schema, use_dictionary=False, write_page_checksum=True) as writer,
