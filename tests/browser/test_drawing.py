@@ -32,11 +32,11 @@ def size_of(picture: Path) -> tuple[int, int]:
 
 
 def test_several_figures_of_a_cell_stand_beside_each_other(installed, tmp_path):
-    pictures.draw([plot(line=True)], tmp_path / "one.png", installed, 420)
-    pictures.draw([plot(line=True)] * 6, tmp_path / "six.png", installed, 420)
-    (width, height), (wide, high) = size_of(tmp_path / "one.png"), size_of(tmp_path / "six.png")
+    pictures.draw([plot(line=True)], tmp_path / "one.png", installed, pictures.BESIDE)
+    pictures.draw([plot(line=True)] * 6, tmp_path / "six.png", installed, pictures.BESIDE)
+    (width, _height), (wide, high) = size_of(tmp_path / "one.png"), size_of(tmp_path / "six.png")
     assert wide == pytest.approx(3 * width, rel=0.05)
-    assert high == pytest.approx(2 * height, rel=0.1)
+    assert high == pytest.approx(2 * 2 * pictures.LOWER, rel=0.1)  # two rows, twice as fine
 
 
 def test_what_sticks_out_of_a_slide_is_measured(installed, tmp_path):
