@@ -64,6 +64,11 @@ def test_a_model_is_nearly_as_good_as_possible_on_orders_it_has_not_seen(sales, 
     assert found["log_loss"] - best["log_loss"] < 0.15 * (chance["log_loss"] - best["log_loss"])
 
 
+@pytest.mark.parametrize("kind", ["forest", "xgboost"])
+def test_a_model_scores_with_one_thread_since_workers_are_what_is_parallel(sales, kind):
+    assert scoring.train(scoring.sample(sales, 100), kind)["model"].n_jobs == 1
+
+
 def test_an_unknown_kind_is_refused(sales):
     with pytest.raises(UsageProblem, match="no model 'linear': say forest, boosted, xgboost"):
         scoring.train(scoring.sample(sales, 100), "linear")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -224,8 +225,36 @@ def test_so_many_rows_as_were_asked_for_are_scored_at_once(source, folder, model
     assert handed == [400, 400, 200] * 3
 
 
+def test_only_the_columns_that_are_needed_are_read(source, folder, model):
+    """Of the others not a page, so that one which is broken is no matter."""
+    place = pq.read_schema(source).names.index("customer")
+    for group in range(pq.read_metadata(source).num_row_groups):
+        column = pq.read_metadata(source).row_group(group).column(place)
+        overwritten(source, column.dictionary_page_offset or column.data_page_offset)
+    with pytest.raises((OSError, pa.ArrowException)):
+        pq.read_table(source)
+    assert scoring.score_file(source, folder, model).rows == ROWS
+
+
 class PowerFailure(BaseException):
     pass
+
+
+def test_two_that_score_one_file_at_once_are_not_in_each_others_way(source, folder, model, monkeypatch):
+    """As when a worker is taken for dead, and its task runs a second time: no half of one, half of the other."""
+    others, check = [], parts.check
+
+    def with_another_between(table, model):
+        if not others:
+            others.append(None)
+            others.append(scoring.score_file(source, folder, model))
+        check(table, model)
+
+    monkeypatch.setattr(parts, "check", with_another_between)
+    part = scoring.score_file(source, folder, model)
+    assert others == [None, part]
+    assert scoring.finished([source], folder, model) == {str(source): part}
+    assert names(folder) == [part.name]
 
 
 def test_a_part_that_was_interrupted_is_not_there_and_the_old_one_is(source, folder, model, monkeypatch):
@@ -326,6 +355,14 @@ def test_the_manifest_lists_what_is_there(source, folder, model):
     scoring.write_manifest(folder, [part])
     assert scoring.read_manifest(folder) == [part]
     assert json.loads((folder / scoring.MANIFEST_NAME).read_text())["rows"] == ROWS
+
+
+def test_the_manifest_is_in_order_whoever_was_first(source, folder, model):
+    second = source.rename(source.with_name("part-1.parquet"))
+    first = Path(shutil.copy(second, source))
+    listed = [scoring.score_file(path, folder, model) for path in (second, first)]
+    scoring.write_manifest(folder, listed)
+    assert scoring.read_manifest(folder) == listed[::-1]
 
 
 @pytest.mark.parametrize(
