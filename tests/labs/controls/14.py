@@ -280,6 +280,56 @@ done = [job.result() for job in jobs if job.status == "finished"]
 """,
     },
     {
+        "claim": "each bad file was refused with its row group and a reason, the others were done",
+        "cell": "bad-input",
+        # somebody always says the first row group
+        "source": """
+def spoil(number, change):
+    path = bad / f"orders-{number}.parquet"
+    orders = pq.read_table(slices[number]).slice(0, 3_000).to_pandas()
+    change(orders)
+    orders.to_parquet(path, row_group_size=1_000, index=False, write_page_checksum=True)
+    return path
+
+
+def unknown_store(orders):
+    orders.loc[1_234, "store"] = "S99"
+
+
+def no_price(orders):
+    orders.loc[2_999, "price"] = None
+
+
+def untouched(orders):
+    pass
+
+
+def score_and_guess(path, folder, model):
+    try:
+        return scoring.score_file(path, folder, model)
+    except scoring.CannotScore as error:
+        raise scoring.CannotScore(re.sub(r"row group \\d", "row group 1", str(error))) from None
+
+
+bad = Path(tempfile.mkdtemp(dir=terminals.folder))
+inputs = [spoil(n, untouched) for n in range(6)] + [spoil(6, unknown_store), spoil(7, no_price)]
+overwritten = bad / "orders-8.parquet"
+overwritten.write_bytes(inputs[0].read_bytes())
+page = pq.read_metadata(overwritten).row_group(2).column(4).data_page_offset
+with overwritten.open("r+b") as file:
+    file.seek(page)
+    file.write(bytes(200))
+inputs.append(overwritten)
+
+parts = Path(tempfile.mkdtemp(dir=terminals.folder))
+handle = client.scatter(model)
+jobs = client.map(score_and_guess, inputs, folder=parts, model=handle, pure=False)
+wait(jobs)
+refused = {job.key: job.exception() for job in jobs if job.status == "error"}
+done = [job.result() for job in jobs if job.status == "finished"]
+""",
+    },
+    {
         "claim": "four columns, texts as dictionaries: less than a third of the memory, same scores",
         "cell": "reading",
         # texts stay texts
