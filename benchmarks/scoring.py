@@ -2,8 +2,9 @@
 
 A bare process has its share of the orders in memory, as a DataFrame, and does nothing but `predict_proba`, file by
 file. That is what these cores give; each way has to read the same orders from Parquet, to bring orders and model
-together, and to write the scores. The ways are the lab's own, out of its notebook; the last one, `parts`, is the lab's
-job: row group by row group, checked, into a part that is there as a whole or not at all.
+together, and to write the scores. The ways are the lab's own, out of its notebook; `parts` is the lab's
+job: row group by row group, checked, into a part that is there as a whole or not at all. The last two are these two
+once more, on workers that nannies did not set `MALLOC_TRIM_THRESHOLD_` for, as the job starts its own.
 
 A round measures the bare processes, the ways (in every other round from last to first), and the bare processes again;
 what counts is the ratio within a round, to the mean of both. Every way's scores must be scikit-learn's own.
@@ -12,6 +13,7 @@ what counts is the ratio within a round, to the mean of both. Every way's scores
 """
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -20,7 +22,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dask
@@ -38,6 +40,8 @@ from daskclass.sales import Sales, open_sales
 
 FEATURES = list(scoring.FEATURES)
 FILES = 8
+TRIM = "MALLOC_TRIM_THRESHOLD_"
+ALONE = "malloc left alone"
 
 BARE = """
 import sys, time
@@ -70,7 +74,10 @@ def cut(sales: Sales, rows: int, folder: Path) -> list[str]:
 
 def bare(home: Path, slices: list[str], workers: int) -> float:
     """Rows a second of `workers` processes at once, each with its share of the files in memory."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}  # as a nanny gives it to its worker
+    # One thread, as a nanny gives it to its worker. But not what else nannies have left in this process's environment:
+    # it is in the way of malloc, and would make the measure short.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    environment["OMP_NUM_THREADS"] = "1"
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", BARE, str(home), *slices[number::workers]],
@@ -133,10 +140,9 @@ def scores_of(slices: list[str], folder: str) -> np.ndarray:
     return np.concatenate(arrays)
 
 
-def one_round(home: Path, slices: list[str], workers: int, exact: np.ndarray, backwards: bool) -> dict[str, float]:
-    """Rows a second of the bare processes and of each way."""
-    before = bare(home, slices, workers)
-    rates = {}
+@contextlib.contextmanager
+def workers_of(home: Path, slices: list[str], workers: int) -> Iterator[dict[str, Callable[[str], None]]]:
+    """A cluster of so many workers, and the ways on it."""
     with (
         tempfile.TemporaryDirectory() as folder,
         LocalCluster(
@@ -147,11 +153,26 @@ def one_round(home: Path, slices: list[str], workers: int, exact: np.ndarray, ba
             local_directory=folder,
         ) as cluster,
         Client(cluster) as client,
-        warnings.catch_warnings(),
     ):
-        warnings.simplefilter("ignore", UserWarning)  # of the large model in the graph
         ways = of_the_lab(client, scoring.load(home).pipeline, home, slices)
-        ways["parts"] = lambda folder: parts(client, slices, folder)
+        yield ways | {"parts": lambda folder: parts(client, slices, folder)}
+
+
+@contextlib.contextmanager
+def malloc_left_alone() -> Iterator[None]:
+    """As the lab's job does, for the nannies that start within the block."""
+    os.environ.pop(TRIM, None)
+    with dask.config.set({f"distributed.nanny.pre-spawn-environ.{TRIM}": None}):
+        yield
+
+
+def rates_of(
+    ways: dict[str, Callable[[str], None]], slices: list[str], exact: np.ndarray, backwards: bool
+) -> dict[str, float]:
+    """Rows a second of each way, the scores of which are looked at."""
+    rates = {}
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of the large model in the graph
         for name, way in reversed(ways.items()) if backwards else ways.items():
             way(tempfile.mkdtemp(dir=folder))  # once for imports and connections
             place = tempfile.mkdtemp(dir=folder)
@@ -160,6 +181,17 @@ def one_round(home: Path, slices: list[str], workers: int, exact: np.ndarray, ba
             rates[name] = len(exact) / (time.perf_counter() - began)
             if not np.array_equal(scores_of(slices, place), exact):
                 raise SystemExit(f"{name}: the scores are not scikit-learn's")
+    return rates
+
+
+def one_round(home: Path, slices: list[str], workers: int, exact: np.ndarray, backwards: bool) -> dict[str, float]:
+    """Rows a second of the bare processes and of each way."""
+    before = bare(home, slices, workers)
+    with workers_of(home, slices, workers) as ways:
+        rates = rates_of(ways, slices, exact, backwards)
+    with malloc_left_alone(), workers_of(home, slices, workers) as ways:
+        again = {f"{name}, {ALONE}": ways[name] for name in ("once_a_worker", "parts")}
+        rates |= rates_of(again, slices, exact, backwards)
     after = bare(home, slices, workers)
     return {"bare": statistics.mean([before, after]), "bare before": before, "bare after": after, **rates}
 
@@ -195,7 +227,7 @@ def main() -> None:
                 )
                 for name, rate in rates.items():
                     if not name.startswith("bare"):
-                        print(f"  {name:>16}: {rate:>9,.0f}, {rate / rates['bare']:.2f}", flush=True)
+                        print(f"  {name:>32}: {rate:>9,.0f}, {rate / rates['bare']:.2f}", flush=True)
     for kind, rows in figures.items():
         for name in rows[0]:
             if not name.startswith("bare"):

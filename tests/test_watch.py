@@ -1,6 +1,7 @@
 """What a recording holds, against what is known to have happened."""
 
 import io
+import mmap
 import os
 import subprocess
 import sys
@@ -107,6 +108,22 @@ def core_seconds_of(work: str) -> float:
         f"before = watch.core_seconds()\n{work}\nprint(watch.core_seconds() - before)"
     )
     return float(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout)
+
+
+def test_page_faults_are_the_pages_that_are_touched_for_the_first_time():
+    pages = 1_000
+    with mmap.mmap(-1, pages * mmap.PAGESIZE) as memory:
+        if hasattr(mmap, "MADV_NOHUGEPAGE"):  # Linux: one fault could bring many
+            memory.madvise(mmap.MADV_NOHUGEPAGE)
+        before = watch.page_faults()
+        for page in range(pages):
+            memory[page * mmap.PAGESIZE] = 1
+        first = watch.page_faults()
+        for page in range(pages):
+            memory[page * mmap.PAGESIZE] = 2
+        second = watch.page_faults()
+    assert pages <= first - before < 2 * pages
+    assert second - first < pages / 2
 
 
 def test_core_seconds_are_what_was_used_and_no_less():

@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+import dask
 from dask.distributed import (
     Client,
     LocalCluster,
@@ -38,6 +39,11 @@ def score(source, folder):
 
 def main(orders, scores, home):
     """Score what is missing, and write the manifest when nothing is."""
+    # Workers may keep the memory that they need again for the next tree.
+    os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)
+    dask.config.set(
+        {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}
+    )
     print(f"process {os.getpid()}", flush=True)
     sources = sorted(str(path) for path in Path(orders).glob("*.parquet"))
     if not sources:

@@ -369,6 +369,18 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
+def page_faults() -> int:
+    """How often this process has asked the system for a page of memory that was not there, without reading a disk.
+
+    On Linux and macOS these are minor page faults; Windows tells all of them in one.
+    """
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().num_page_faults
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+
 @dataclass
 class Rise:
     """How much memory a process took beyond what it had; complete when the block has ended."""
