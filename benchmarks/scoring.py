@@ -2,9 +2,9 @@
 
 A bare process has its share of the orders in memory, as a DataFrame, and does nothing but `predict_proba`, file by
 file. That is what these cores give; each way has to read the same orders from Parquet, to bring orders and model
-together, and to write the scores. The ways are the lab's own, out of its notebook; `parts` is the lab's
-job: row group by row group, checked, into a part that is there as a whole or not at all. The last two are these two
-once more, on workers that nannies did not set `MALLOC_TRIM_THRESHOLD_` for, as the job starts its own.
+together, and to write the scores. The ways are the lab's own, out of its notebook; `parts` is the lab's job: row group
+by row group, checked, into a part that is there as a whole or not at all. The last two are two of these once more, on
+workers that nannies do not set `MALLOC_TRIM_THRESHOLD_` for and that make no profile, as the job starts its own.
 
 A round measures the bare processes, the ways (in every other round from last to first), and the bare processes again;
 what counts is the ratio within a round, to the mean of both. Every way's scores must be scikit-learn's own.
@@ -41,7 +41,7 @@ from daskclass.sales import Sales, open_sales
 FEATURES = list(scoring.FEATURES)
 FILES = 8
 TRIM = "MALLOC_TRIM_THRESHOLD_"
-ALONE = "malloc left alone"
+ALONE = "left alone"
 
 BARE = """
 import sys, time
@@ -159,10 +159,11 @@ def workers_of(home: Path, slices: list[str], workers: int) -> Iterator[dict[str
 
 
 @contextlib.contextmanager
-def malloc_left_alone() -> Iterator[None]:
-    """As the lab's job does, for the nannies that start within the block."""
+def left_alone() -> Iterator[None]:
+    """Workers that start within the block keep their memory and make no profile, as the lab's job has it."""
     os.environ.pop(TRIM, None)
-    with dask.config.set({f"distributed.nanny.pre-spawn-environ.{TRIM}": None}):
+    settings = {f"distributed.nanny.pre-spawn-environ.{TRIM}": None, "distributed.worker.profile.enabled": False}
+    with dask.config.set(settings):
         yield
 
 
@@ -189,7 +190,7 @@ def one_round(home: Path, slices: list[str], workers: int, exact: np.ndarray, ba
     before = bare(home, slices, workers)
     with workers_of(home, slices, workers) as ways:
         rates = rates_of(ways, slices, exact, backwards)
-    with malloc_left_alone(), workers_of(home, slices, workers) as ways:
+    with left_alone(), workers_of(home, slices, workers) as ways:
         again = {f"{name}, {ALONE}": ways[name] for name in ("once_a_worker", "parts")}
         rates |= rates_of(again, slices, exact, backwards)
     after = bare(home, slices, workers)

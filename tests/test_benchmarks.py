@@ -78,7 +78,7 @@ def rates():
 
 
 WAYS = {"gather_and_loop", "with_joblib", "in_the_graph", "scattered", "once_a_worker", "parts"}
-ALONE = {"once_a_worker, malloc left alone", "parts, malloc left alone"}
+ALONE = {"once_a_worker, left alone", "parts, left alone"}
 
 
 def test_each_way_to_score_is_measured_beside_bare_processes(rates, large_sales, home, tmp_path):

@@ -39,10 +39,13 @@ def score(source, folder):
 
 def main(orders, scores, home):
     """Score what is missing, and write the manifest when nothing is."""
-    # Workers may keep the memory that they need again for the next tree.
+    # Workers may keep the memory that the next tree needs, and make no profile.
     os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)
     dask.config.set(
-        {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None}
+        {
+            "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+            "distributed.worker.profile.enabled": False,
+        }
     )
     print(f"process {os.getpid()}", flush=True)
     sources = sorted(str(path) for path in Path(orders).glob("*.parquet"))
