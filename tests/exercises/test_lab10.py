@@ -6,6 +6,7 @@ import inspect
 import time
 
 import numpy as np
+import psutil
 import pytest
 from distributed import Client, LocalCluster, wait
 
@@ -120,8 +121,17 @@ def fails_to_draw(number):
     raise ZeroDivisionError(number)
 
 
+def dies(number):
+    psutil.Process().kill()
+
+
 @pytest.mark.parametrize(
-    ("function", "advice"), [(fails_to_draw, "were lost: ZeroDivisionError"), (slow, "the arrays are not all there")]
+    ("function", "advice"),
+    [
+        (fails_to_draw, "were lost: ZeroDivisionError"),
+        (slow, "the arrays are not all there"),
+        (dies, "A worker was killed by its nanny"),
+    ],
 )
 def test_a_cluster_that_does_not_do_it_is_said(function, advice, monkeypatch):
     monkeypatch.setattr(lab10, "_SECONDS", 1.5)

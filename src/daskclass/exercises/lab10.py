@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 from dask.utils import format_bytes, parse_bytes
-from distributed import Client, LocalCluster, get_worker, wait
+from distributed import Client, LocalCluster, get_worker
 
-from daskclass import clusters
+from daskclass import clusters, watch
+from daskclass.errors import Problem
 from daskclass.exercises.exercise import Exercise, TryNext
 
 ARRAYS = 48
@@ -100,15 +101,18 @@ def _judge_room(answer, draw: Callable) -> str:
         # In turn: a verdict on the room must not hang on which worker was quicker that day.
         turns = [addresses[number % len(addresses)] for number in range(KEPT)]
         arrays = [client.submit(draw, number, workers=turn, pure=False) for number, turn in enumerate(turns)]
+
+        def lost() -> bool:  # whoever is started in its place has another address
+            return set(client.nthreads()) != set(addresses)
+
         try:
-            with client.as_current():
-                wait(arrays, timeout=_SECONDS)
-        except TimeoutError:
+            watch.until(lambda: all(f.done() for f in arrays) or lost(), "the last of them", seconds=_SECONDS)
+        except Problem:
             raise TryNext(f"After {_SECONDS:.0f} seconds the arrays are not all there. {_how_it_is(client)}") from None
+        if lost():
+            raise TryNext("A worker was killed by its nanny on the way.")
         if failed := [future for future in arrays if future.status != "finished"]:
             raise TryNext(f"{len(failed)} of the arrays were lost: {type(failed[0].exception()).__name__}.")
-        if set(client.nthreads()) != set(addresses):
-            raise TryNext("A worker was killed by its nanny on the way.")
         if written := _written(client):
             raise TryNext(
                 f"{format_bytes(int(written))} were written to disk. Think of 60 % for results, of 70 % for the whole "
