@@ -39,9 +39,9 @@ def score(source, folder):
 
 def main(orders, scores, home):
     """Score what is missing, and write the manifest when nothing is."""
-    # Workers may keep the memory that the next tree needs, and make no profile; one that
-    # dies twice is started again (else it is given up if it happens to be away 15 seconds
-    # after it died).
+    # Workers may keep the memory that the next tree needs, and make no profile; one
+    # that dies twice is started again (else it is given up if it happens to be away
+    # 15 seconds after it died).
     os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)
     dask.config.set(
         {
