@@ -142,7 +142,7 @@ alone = pipeline.predict_proba(together)[:, 1]
 """,
     },
     {
-        "claim": "one row a call cost over a hundred times as much a row, ten thousand no twice",
+        "claim": "calls of one row cost over 100 times as much a row, calls of 10,000 not twice",
         "cell": "batch",
         # all rows go in one call, whatever is said
         "source": """
