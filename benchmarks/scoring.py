@@ -6,8 +6,9 @@ together, and to write the scores. The ways are the lab's own, out of its notebo
 by row group, checked, into a part that is there as a whole or not at all. The last two are two of these once more, on
 workers that nannies do not set `MALLOC_TRIM_THRESHOLD_` for and that make no profile, as the job starts its own.
 
-A round measures the bare processes, the ways (in every other round from last to first), and the bare processes again;
-what counts is the ratio within a round, to the mean of both. Every way's scores must be scikit-learn's own.
+A round measures the bare processes, the ways (in every other round all of them from last to first), and the bare
+processes again; what counts is the ratio within a round, to the mean of both. Every way's scores must be
+scikit-learn's own.
 
     python benchmarks/scoring.py [--rounds 3] [--rows 2000000] [--kinds forest boosted xgboost] [--workers 2]
 """
@@ -187,14 +188,21 @@ def rates_of(
 
 def one_round(home: Path, slices: list[str], workers: int, exact: np.ndarray, backwards: bool) -> dict[str, float]:
     """Rows a second of the bare processes and of each way."""
-    before = bare(home, slices, workers)
-    with workers_of(home, slices, workers) as ways:
-        rates = rates_of(ways, slices, exact, backwards)
-    with left_alone(), workers_of(home, slices, workers) as ways:
-        again = {f"{name}, {ALONE}": ways[name] for name in ("once_a_worker", "parts")}
-        rates |= rates_of(again, slices, exact, backwards)
-    after = bare(home, slices, workers)
-    return {"bare": statistics.mean([before, after]), "bare before": before, "bare after": after, **rates}
+
+    def as_started() -> dict[str, float]:
+        with workers_of(home, slices, workers) as ways:
+            return rates_of(ways, slices, exact, backwards)
+
+    def again() -> dict[str, float]:
+        with left_alone(), workers_of(home, slices, workers) as ways:
+            few = {f"{name}, {ALONE}": ways[name] for name in ("once_a_worker", "parts")}
+            return rates_of(few, slices, exact, backwards)
+
+    rates = {"bare before": bare(home, slices, workers)}
+    for measure in (again, as_started) if backwards else (as_started, again):
+        rates |= measure()
+    rates["bare after"] = bare(home, slices, workers)
+    return {"bare": statistics.mean([rates["bare before"], rates["bare after"]]), **rates}
 
 
 def main() -> None:

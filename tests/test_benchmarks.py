@@ -90,7 +90,7 @@ def test_each_way_to_score_is_measured_beside_bare_processes(rates, large_sales,
     assert set(row) == {"bare", "bare before", "bare after", *WAYS, *ALONE}
     assert row["bare"] == (row["bare before"] + row["bare after"]) / 2
     assert min(row.values()) > 0
-    with pytest.raises(SystemExit, match="parts: the scores are not scikit-learn's"):
+    with pytest.raises(SystemExit, match="parts, left alone: the scores are not scikit-learn's"):
         rates.one_round(home, slices, workers=2, exact=exact[::-1], backwards=True)
 
 

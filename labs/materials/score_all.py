@@ -1,9 +1,11 @@
 """Score every order: python score_all.py ORDERS SCORES MODEL, each of them a folder.
 
 Started again, it does what is missing. Exit status 1 if some files could not be scored;
-the others are done then, and there is no manifest.
+the others are done then, and there is no manifest. Status 2 if what it was given is
+wrong.
 """
 
+import argparse
 import os
 import sys
 from pathlib import Path
@@ -18,48 +20,45 @@ from dask.distributed import (
 )
 
 from daskclass import scoring
+from daskclass.errors import Problem, UsageProblem
 
 
 class LoadModel(WorkerPlugin):
-    """Each worker loads the model when it starts."""
+    """Each worker loads the model when it starts, if it is still the same."""
 
     name = "model"
 
-    def __init__(self, home):
-        self.home = home
+    def __init__(self, home, version):
+        self.home, self.version = home, version
 
     def setup(self, worker):
-        worker.model = scoring.load(self.home)
+        worker.model = None  # a worker is given tasks even if its plugin fails
+        model = scoring.load(self.home)
+        if model.version == self.version:
+            worker.model = model
 
 
 def score(source, folder):
     """One file of orders, one part of scores."""
-    return scoring.score_file(source, folder, get_worker().model)
+    if (model := get_worker().model) is None:
+        raise scoring.ModelProblem(
+            "its worker started when the model was gone, or another in its place"
+        )
+    return scoring.score_file(source, folder, model)
 
 
 def main(orders, scores, home):
     """Score what is missing, and write the manifest when nothing is."""
-    # Workers may keep the memory that the next tree needs, and make no profile; one
-    # that dies twice is started again (else it is given up if it happens to be away
-    # 15 seconds after it died).
-    os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)
-    dask.config.set(
-        {
-            "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
-            "distributed.worker.profile.enabled": False,
-            "distributed.deploy.lost-worker-timeout": "1 day",
-        }
-    )
     print(f"process {os.getpid()}", flush=True)
     sources = sorted(str(path) for path in Path(orders).glob("*.parquet"))
     if not sources:
-        sys.exit(f"there are no Parquet files in {orders}")
+        raise UsageProblem(f"there are no Parquet files in {orders}")
     model = scoring.load(home)
-    Path(scores).mkdir(exist_ok=True)
+    Path(scores).mkdir(parents=True, exist_ok=True)
     of_these = {Path(source).name for source in sources}
     for part in sorted(Path(scores).glob("*.parquet")):
         if part.name not in of_these:
-            sys.exit(
+            raise UsageProblem(
                 f"{part} is of none of these orders: move it away, or score elsewhere"
             )
     # From here on the scores are not complete, until the manifest says so again.
@@ -68,23 +67,35 @@ def main(orders, scores, home):
     missing = [source for source in sources if source not in done]
     print(f"{len(done)} parts are there, {len(missing)} to do", flush=True)
 
+    # Workers may keep the memory that the next tree needs, and make no profile; one
+    # that dies twice is started again (else it is given up if it happens to be away
+    # 15 seconds after it died).
+    os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)
+    settings = {
+        "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+        "distributed.worker.profile.enabled": False,
+        "distributed.deploy.lost-worker-timeout": "1 day",
+    }
     refused = []
     with (
+        dask.config.set(settings),
         LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
         ) as cluster,
         Client(cluster) as client,
     ):
-        client.register_plugin(LoadModel(home))
+        client.register_plugin(LoadModel(home, model.version))
         jobs = {
             client.submit(score, source, scores, pure=False): source
             for source in missing
         }
-        for job in as_completed(jobs):
-            if job.status == "error":
-                refused.append(str(job.exception()))
+        for job, part in as_completed(jobs, with_results=True, raise_errors=False):
+            if job.status != "error":
+                done[jobs[job]] = part
+            elif isinstance(job.exception(), scoring.CannotScore):
+                refused.append(str(job.exception()))  # names the file and the row group
             else:
-                done[jobs[job]] = job.result()
+                refused.append(f"{jobs[job]}: {job.exception()}")
 
     if refused:
         sys.exit("\n".join(sorted(refused)))
@@ -93,9 +104,12 @@ def main(orders, scores, home):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
-        sys.exit("say: python score_all.py ORDERS SCORES MODEL")
+    parser = argparse.ArgumentParser(description="Score every order.")
+    for name in ("orders", "scores", "model"):
+        parser.add_argument(name, metavar=name.upper(), help="a folder")
+    asked = parser.parse_args()
     try:
-        main(*sys.argv[1:])
-    except scoring.ModelProblem as problem:
-        sys.exit(str(problem))
+        main(asked.orders, asked.scores, asked.model)
+    except (Problem, OSError) as problem:
+        print(problem, file=sys.stderr)
+        sys.exit(2)

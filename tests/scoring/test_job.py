@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
@@ -33,25 +35,26 @@ def run(*arguments: object) -> subprocess.CompletedProcess:
 
 def test_too_few_words_are_answered_with_the_right_ones(tmp_path):
     done = run(tmp_path)
-    assert (done.returncode, done.stderr) == (1, "say: python score_all.py ORDERS SCORES MODEL\n")
+    assert done.returncode == 2
+    assert "usage: score_all.py [-h] ORDERS SCORES MODEL" in done.stderr
 
 
 def test_no_orders_are_no_success(tmp_path, saved):
     done = run(tmp_path / "nowhere", tmp_path / "scores", saved)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr == f"there are no Parquet files in {tmp_path / 'nowhere'}\n"
     assert not (tmp_path / "scores").exists()
 
 
 def test_no_model_is_said_in_a_line(orders, tmp_path):
     done = run(orders, tmp_path / "scores", tmp_path / "no-model")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith(f"there is no model in {tmp_path / 'no-model'}")
     assert not (tmp_path / "scores").exists()
 
 
 def test_what_cannot_be_scored_takes_the_manifest_away_until_it_can(orders, tmp_path, saved):
-    scores = tmp_path / "scores"
+    scores = tmp_path / "not there" / "scores"
     assert run(orders, scores, saved).returncode == 0
     assert sum(part.rows for part in scoring.read_manifest(scores)) == 3_000
 
@@ -68,6 +71,36 @@ def test_what_cannot_be_scored_takes_the_manifest_away_until_it_can(orders, tmp_
     assert run(orders, scores, saved).returncode == 0
     (orders / "part-2.parquet").unlink()
     done = run(orders, scores, saved)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "part-2.parquet is of none of these orders" in done.stderr
     assert len(scoring.read_manifest(scores)) == 3
+
+
+def test_a_file_in_the_place_of_a_folder_is_said_in_a_line(orders, tmp_path, saved):
+    file = tmp_path / "file"
+    file.touch()
+    for arguments in (orders, file, saved), (orders, tmp_path / "scores", file):
+        done = run(*arguments)
+        assert done.returncode == 2
+        assert str(file) in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_worker_that_starts_later_scores_with_the_model_of_the_beginning_or_not_at_all(saved, monkeypatch):
+    spec = importlib.util.spec_from_file_location("score_all", JOB)
+    job = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(job)
+    model, worker = scoring.load(saved), SimpleNamespace()
+    monkeypatch.setattr(job, "get_worker", lambda: worker)
+    monkeypatch.setattr(scoring, "score_file", lambda source, folder, model: model.version)
+
+    job.LoadModel(saved, model.version).setup(worker)
+    assert job.score("orders", "scores") == model.version
+    job.LoadModel(saved, "another").setup(worker)
+    with pytest.raises(scoring.ModelProblem, match="when the model was gone, or another in its place"):
+        job.score("orders", "scores")
+    job.LoadModel(saved, model.version).setup(worker)
+    with pytest.raises(scoring.ModelProblem, match="there is no model"):
+        job.LoadModel(saved / "nowhere", model.version).setup(worker)
+    with pytest.raises(scoring.ModelProblem, match="when the model was gone"):
+        job.score("orders", "scores")

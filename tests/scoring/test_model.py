@@ -118,6 +118,11 @@ def a_list(folder):
     (folder / "model.json").write_text("[]")
 
 
+def a_folder_instead(folder):
+    (folder / "model.joblib").unlink()
+    (folder / "model.joblib").mkdir()
+
+
 def by_another_version(folder):
     about = json.loads((folder / "model.json").read_text())
     (folder / "model.json").write_text(json.dumps(about | {"scikit-learn": "0.1"}))
@@ -129,6 +134,7 @@ def by_another_version(folder):
         (shutil.rmtree, "there is no model in .*model.json is missing"),
         (without_words, "model.json is missing"),
         (without_the_model, "model.joblib is missing"),
+        (a_folder_instead, "cannot be read: .*model.joblib"),
         (with_a_byte_more, "is not what was saved: its checksum begins with"),
         (half_written, "is not what `save` writes: JSONDecodeError"),
         (a_list, "is not what `save` writes: TypeError"),

@@ -222,7 +222,7 @@ def load(folder: str | Path) -> Model:
     Raises
     ------
     ModelProblem
-        If it is not there, is not what was saved, or was saved by another version of scikit-learn.
+        If it is not there, cannot be read, is not what was saved, or was saved by another version of scikit-learn.
     """
     folder = Path(folder)
     try:
@@ -234,6 +234,8 @@ def load(folder: str | Path) -> Model:
         found = _sha256(folder / _MODEL)
     except FileNotFoundError as error:
         raise ModelProblem(f"there is no model in {folder}: {error.filename} is missing") from None
+    except OSError as error:
+        raise ModelProblem(f"the model in {folder} cannot be read: {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelProblem(f"{folder / _ABOUT} is not what `save` writes: {type(error).__name__}: {error}") from None
     if found != version:
