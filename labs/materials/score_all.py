@@ -89,13 +89,13 @@ def main(orders, scores, home):
             client.submit(score, source, scores, pure=False): source
             for source in missing
         }
-        for job, part in as_completed(jobs, with_results=True, raise_errors=False):
-            if job.status != "error":
-                done[jobs[job]] = part
-            elif isinstance(job.exception(), scoring.CannotScore):
-                refused.append(str(job.exception()))  # names the file and the row group
-            else:
-                refused.append(f"{jobs[job]}: {job.exception()}")
+        for job in as_completed(jobs):
+            try:
+                done[jobs[job]] = job.result()
+            except scoring.CannotScore as error:
+                refused.append(str(error))  # it names the file and the row group
+            except Exception as error:
+                refused.append(f"{jobs[job]}: {error}")
 
     if refused:
         sys.exit("\n".join(sorted(refused)))

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from daskclass import scoring
+from daskclass import scoring, watch
 
 JOB = Path(__file__).parents[2] / "labs" / "materials" / "score_all.py"
 
@@ -104,3 +107,29 @@ def test_a_worker_that_starts_later_scores_with_the_model_of_the_beginning_or_no
         job.LoadModel(saved / "nowhere", model.version).setup(worker)
     with pytest.raises(scoring.ModelProblem, match="when the model was gone"):
         job.score("orders", "scores")
+
+
+def test_files_of_workers_that_start_when_the_model_is_gone_are_named(orders, tmp_path, saved):
+    """Both workers die after the first parts; those that are started in their places have no model."""
+    for number in range(3, 60):
+        shutil.copy(orders / f"part-{number % 3}.parquet", orders / f"part-{number}.parquet")
+    home, scores = shutil.copytree(saved, tmp_path / "model"), tmp_path / "scores"
+    words = [sys.executable, str(JOB), str(orders), str(scores), str(home)]
+    job = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        watch.until(lambda: list(scores.glob("*.parquet")), "the first part")
+        home.rename(tmp_path / "away")
+        family = psutil.Process(job.pid).children(recursive=True)
+        for worker in family:
+            if "spawn_main" in " ".join(worker.cmdline()):
+                worker.kill()
+        _printed, told = job.communicate(timeout=60)
+    finally:
+        job.kill()
+        job.wait()
+    done = {path.name for path in scores.glob("*.parquet")}
+    named = set(re.findall(r"^.*[/\\](part-\d+\.parquet): its worker started when the model was gone", told, re.M))
+    assert done
+    assert named
+    assert {path.name for path in orders.iterdir()} == done | named
+    assert job.returncode == 1
