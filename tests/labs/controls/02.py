@@ -84,8 +84,9 @@ with watch.record(client) as recording:
     {
         "claim": "pandas kept one core busy, and Dask had more than one worker at work at once",
         "cell": "compute",
-        # one worker does it all
+        # one worker does it all; and the other has by then imported what it takes, as it has where it is needed next
         "source": """
+answer.compute()
 with watch.record(client) as recording:
     result = answer.compute(workers=list(client.nthreads())[:1])
 """,
