@@ -29,14 +29,13 @@ from pathlib import Path
 import dask
 import dask.dataframe as dd
 import joblib
-import nbformat
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from distributed import Client, LocalCluster, WorkerPlugin, get_worker
 
-from daskclass import scoring
+from daskclass import labs, scoring
 from daskclass.sales import Sales, open_sales
 
 FEATURES = list(scoring.FEATURES)
@@ -106,15 +105,14 @@ def bare(home: Path, slices: list[str], workers: int) -> float:
 
 def of_the_lab(client: Client, pipeline: object, home: Path, slices: list[str]) -> dict[str, Callable[[str], None]]:
     """The five ways, as the lab has them: functions that leave a file of scores for each of `slices` in a folder."""
-    [lab] = (Path(__file__).parents[1] / "labs").glob("14-*.ipynb")
-    [cell] = (cell for cell in nbformat.read(lab, as_version=4).cells if cell.id == "ways")
+    [lab] = labs.choose("14", labs.find(Path(__file__).parents[1]))
     given = {
         "__name__": "__main__",  # so that functions travel with their text, as a notebook's do
         **{"FEATURES": FEATURES, "Path": Path, "dask": dask, "dd": dd, "get_worker": get_worker, "joblib": joblib},
         **{"np": np, "pd": pd, "scoring": scoring, "WorkerPlugin": WorkerPlugin},
         **{"client": client, "home": home, "pipeline": pipeline, "slices": slices},
     }
-    exec(cell.source, given)
+    exec(lab.cells["ways"], given)
     client.register_plugin(given["LoadModel"](str(home)))
     return {
         name: given[name] for name in ("gather_and_loop", "with_joblib", "in_the_graph", "scattered", "once_a_worker")

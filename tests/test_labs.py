@@ -85,3 +85,77 @@ def test_labs_that_are_none(text, wrong):
         labs.choose(text, LABS)
     assert wrong in str(problem.value)
     assert "such as 00,02-04, of 00, 02, 03, 04, 07" in str(problem.value)
+
+
+NOTEBOOK = [
+    nbformat.v4.new_markdown_cell("# 07 · Seven\n\nWords.", id="title"),
+    nbformat.v4.new_code_cell("x = 1", id="setup"),
+    nbformat.v4.new_markdown_cell("**Exercise: first.** Do it.\n\n**Exercise: really?** And this.", id="exercise"),
+    nbformat.v4.new_code_cell("claim('it holds', x == 1)", id="claim-holds"),
+    nbformat.v4.new_markdown_cell("# Going further", id="further"),
+    nbformat.v4.new_code_cell("claim('and more', x == 1)", id="claim-more"),
+]
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """A lab with one of everything, in a file."""
+    about = {"teaching": 20, "exercises": 15, "path": "core"}
+    nbformat.write(nbformat.v4.new_notebook(cells=NOTEBOOK, metadata={"daskclass": about}), tmp_path / "07-seven.ipynb")
+    return Lab(tmp_path / "07-seven.ipynb")
+
+
+def test_a_lab_says_what_is_in_it(lab):
+    assert (lab.name, lab.number, lab.title, lab.track) == ("07-seven", "07", "Seven", "core")
+    assert (lab.minutes.teaching, lab.minutes.exercises, lab.minutes.total) == (20, 15, 35)
+    assert list(lab.cells) == ["setup", "claim-holds", "claim-more"]
+    assert lab.cells["setup"] == lab.cell("setup") == "x = 1"
+    assert lab.cell("further") == "# Going further"
+    assert lab.claims == (("claim-holds", "it holds", True), ("claim-more", "and more", False))
+    assert lab.exercises == ("first", "really?")
+    assert lab.code.splitlines()[0] == "x = 1"
+    assert "Words." in lab.text
+    assert "x = 1" not in lab.text
+
+
+def test_a_lab_is_read_once_and_only_when_it_is_asked(lab, monkeypatch):
+    times = []
+    real = nbformat.read
+    monkeypatch.setattr(nbformat, "read", lambda *args, **options: times.append(1) or real(*args, **options))
+    assert (lab.number, times) == ("07", [])
+    assert (lab.title, lab.minutes.total, len(lab.claims), len(lab.exercises)) == ("Seven", 35, 2, 2)
+    assert times == [1]
+
+
+def test_a_cell_that_is_not_there_is_said(lab):
+    with pytest.raises(Problem, match=r"^07-seven\.ipynb has no cell 'eighth'$"):
+        lab.cell("eighth")
+
+
+@pytest.mark.parametrize(
+    ("text", "asked", "why"),
+    [
+        ("no JSON", "notebook", "NotJSONError"),
+        ("[" * 100_000, "notebook", "RecursionError|NotJSONError"),
+        ("[]", "cells", "Error: "),
+        ('{"nbformat": 4, "nbformat_minor": 5, "cells": [], "metadata": {}}', "minutes", "KeyError: 'teaching'"),
+        ('{"nbformat": 4, "nbformat_minor": 5, "cells": [], "metadata": {}}', "title", "no heading"),
+        ('{"nbformat": 4, "nbformat_minor": 5, "cells": [], "metadata": {}}', "track", "KeyError: 'path'"),
+        (
+            '{"nbformat": 4, "nbformat_minor": 5, "cells": [], "metadata": {"daskclass": {"teaching": -1}}}',
+            "minutes",
+            "minutes of teaching are -1",
+        ),
+    ],
+    ids=["words", "deep", "list", "no minutes", "no title", "no track", "negative"],
+)
+def test_a_lab_that_cannot_be_read_is_named(tmp_path, text, asked, why):
+    path = tmp_path / "03-odd.ipynb"
+    path.write_text(text)
+    with pytest.raises(Problem, match=rf"^03-odd\.ipynb is not a lab that can be read: .*({why})"):
+        getattr(Lab(path), asked)
+
+
+def test_a_lab_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(Problem, match=r"^03-gone\.ipynb is not a lab that can be read: FileNotFoundError"):
+        Lab(tmp_path / "03-gone.ipynb").claims  # noqa: B018 (asking is what is tried)

@@ -4,14 +4,13 @@ import dataclasses
 import math
 from pathlib import Path
 
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daskclass import sizing
+from daskclass import labs, sizing
 from daskclass.errors import Problem
 from daskclass.sizing import Machine, Model, Scheduler
 
@@ -117,12 +116,11 @@ def test_bytes_may_be_numpys():
 @pytest.mark.parametrize("per_task", [0.0005, 0.004])
 @pytest.mark.parametrize("per_byte", [2.5e-9, 9e-9])
 def test_the_three_plans_of_lab_05_have_three_bottlenecks(per_task, per_byte):
-    [lab] = (Path(__file__).parents[1] / "labs").glob("05-*.ipynb")
-    [cell] = [cell for cell in nbformat.read(lab, as_version=4).cells if cell.id == "plans"]
+    [lab] = labs.choose("05", labs.find(Path(__file__).parents[1]))
     counted = pd.DataFrame({"tasks": [100, 400], "own_cpu": [1.0, 400 * per_task]})
     fitted = Model(0.02, 0.0, 0.001, per_byte)  # the fit may give all of a task's cost to the worker
     given = {"sizing": sizing, "dataclasses": dataclasses, "pd": pd, "model": fitted, "runs": counted}
-    exec(cell.source, given)
+    exec(lab.cells["plans"], given)
     plans = given["plans"]
     assert plans.bottleneck.tolist() == ["start", "cores", "scheduler"]
     assert plans.in_time.all()

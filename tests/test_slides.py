@@ -1,10 +1,12 @@
 """Decks: a fault of each kind is found, and the committed ones have none that can be found without a browser."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import slides
+from daskclass.labs import Minutes
 
 ROOT = Path(__file__).parents[1]
 HEAD = '---\nmarp: true\ntheme: daskclass\ntitle: "07 · Tasks"\n---\n\n'
@@ -15,7 +17,7 @@ DECK = f"{HEAD}# Tasks\n{PICTURE}{NOTES}\n---\n\n## Yours\n\nThe needle\n{NOTES}
 
 @pytest.fixture
 def faults(tmp_path):
-    lab = slides.About(title="07 · Tasks", minutes=10, exercises=["the needle"])
+    lab = SimpleNamespace(number="07", title="Tasks", minutes=Minutes(6, 4), exercises=("the needle",))
 
     def find(text: str) -> list[str]:
         (tmp_path / "pictures").mkdir(exist_ok=True)

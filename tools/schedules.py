@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-
-import nbformat
 
 from daskclass import labs
 
@@ -42,17 +40,12 @@ PLANS: dict[str, tuple[str, list[str | tuple[str, int]]]] = {
 }
 
 
-def about() -> dict[str, tuple[str, dict]]:
-    """Title and metadata of each lab, by its number."""
-    found = {}
-    for lab in labs.find(ROOT):
-        notebook = nbformat.read(lab.path, as_version=4)
-        title = re.findall(r"^# \d\d · (.+)$", notebook.cells[0].source, re.M)[0]
-        found[lab.number] = title, notebook.metadata[labs.METADATA]
-    return found
+def numbered() -> dict[str, labs.Lab]:
+    """The labs by their numbers."""
+    return {lab.number: lab for lab in labs.find(ROOT)}
 
 
-def table(start: str, plan: list[str | tuple[str, int]], known: dict[str, tuple[str, dict]]) -> str:
+def table(start: str, plan: list[str | tuple[str, int]], known: Mapping[str, labs.Lab]) -> str:
     """A schedule as a table, with its end and how much of it is the room's own work."""
     clock = datetime.datetime.strptime(start, "%H:%M")
     lines, taught, own = ["| from | what | teaching | exercises |", "|---|---|---|---|"], 0, 0
@@ -62,8 +55,7 @@ def table(start: str, plan: list[str | tuple[str, int]], known: dict[str, tuple[
             lines.append(f"| {clock:%H:%M} | *{what}* | {teaching} | |")
         else:
             number, _, half = item.partition("/")
-            title, minutes = known[number]
-            teaching, exercises = minutes["teaching"], minutes["exercises"]
+            title, (teaching, exercises) = known[number].title, known[number].minutes
             if half:
                 title, teaching, exercises = f"{title}, the first half, shown by you", teaching // int(half), 0
             lines.append(f"| {clock:%H:%M} | {number} {title} | {teaching} | {exercises or ''} |")
@@ -76,7 +68,7 @@ def table(start: str, plan: list[str | tuple[str, int]], known: dict[str, tuple[
 
 def filled(text: str) -> str:
     """The guide's text with its schedules as the labs give them."""
-    known = about()
+    known = numbered()
     for name, (start, plan) in PLANS.items():
         begin, end = f"<!-- schedule: {name} -->", "<!-- end -->"
         if text.count(begin) != 1:

@@ -21,8 +21,6 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import nbformat
-
 import browser
 from daskclass import labs
 
@@ -86,34 +84,14 @@ def _slide(text: str) -> Slide:
     return Slide(_COMMENT.sub("", text).strip(), notes)
 
 
-@dataclass(frozen=True)
-class About:
-    """What a lab says of itself: its title, how long it takes in minutes, and the titles of its exercises."""
-
-    title: str
-    minutes: int
-    exercises: list[str]
-
-
-def about(lab: labs.Lab) -> About:
-    """Read a lab's title, minutes and exercises from its notebook."""
-    notebook = nbformat.read(lab.path, as_version=4)
-    text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    minutes = notebook.metadata[labs.METADATA]
-    return About(
-        title=re.findall(r"^# (.+)$", text, re.M)[0],
-        minutes=minutes["teaching"] + minutes["exercises"],
-        exercises=[re.sub(r"[.:]$", "", title) for title in re.findall(r"\*\*Exercise: (.+?)\*\*", text)],
-    )
-
-
-def faults(deck: Path, lab: About, drawings: set[str]) -> list[str]:
+def faults(deck: Path, lab: labs.Lab, drawings: set[str]) -> list[str]:
     """What is wrong with a deck, as far as one can see without a browser."""
     text = deck.read_text(encoding="utf-8")
     settings, slides = read(text)
     found = []
-    if settings.get("title") != lab.title:
-        found.append(f"its title is {settings.get('title')!r}, and the lab's is {lab.title!r}")
+    title = f"{lab.number} · {lab.title}"
+    if settings.get("title") != title:
+        found.append(f"its title is {settings.get('title')!r}, and the lab's is {title!r}")
     if elsewhere := _ELSEWHERE.search(re.sub(r"^```.*?^```$", "", text, flags=re.S | re.M)):
         found.append(f"{elsewhere[0]} is elsewhere")
     minutes = 0
@@ -130,8 +108,8 @@ def faults(deck: Path, lab: About, drawings: set[str]) -> list[str]:
                 found.append(f"{here}: {path} has no alternative text that says what is to be seen")
             if not (path in drawings if path.startswith("drawings/") else (deck.parent / path).is_file()):
                 found.append(f"{here}: there is no {path}")
-    if minutes != lab.minutes:
-        found.append(f"it takes {minutes} minutes, and the lab {lab.minutes}")
+    if minutes != lab.minutes.total:
+        found.append(f"it takes {minutes} minutes, and the lab {lab.minutes.total}")
     last = slides[-1].text.lower()
     found += [
         f"its last slide does not name the exercise {name!r}" for name in lab.exercises if name.lower() not in last
@@ -200,7 +178,7 @@ def main() -> int:
     drawings = {f"drawings/{path.stem}.svg" for path in (SLIDES / "drawings").glob("*.dot")}
     for name, path in chosen.items():
         if name in found_labs:
-            found += faults(path, about(found_labs[name]), drawings)
+            found += faults(path, found_labs[name], drawings)
     if not found and not asked.check:
         found = _build(chosen)
     for fault in found:

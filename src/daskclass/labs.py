@@ -1,12 +1,18 @@
-"""Which labs are there, and what do they claim?"""
+"""Which labs are there, and what does each of them say of itself?
+
+A `Lab` reads its notebook once. Slides, schedules, outline, rehearsal and tests ask it.
+"""
 
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from daskclass.errors import Problem, UsageProblem
 
@@ -21,15 +27,41 @@ FURTHER = "going further"
 """The heading that ends what is core."""
 
 _NAME = re.compile(r"\d\d-.+")
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+
+
+class ClaimCell(NamedTuple):
+    """A claim as it stands in a notebook: the id of its cell, its sentence, and whether it is core."""
+
+    cell: str
+    text: str
+    core: bool
+
+
+class Minutes(NamedTuple):
+    """What is planned for a lab, in minutes."""
+
+    teaching: int
+    exercises: int
+
+    @property
+    def total(self) -> int:
+        """Teaching and exercises together."""
+        return self.teaching + self.exercises
 
 
 @dataclass(frozen=True)
 class Lab:
-    """A numbered notebook.
+    """A numbered notebook. Its contents are read when they are first asked for, and only once.
 
     Attributes
     ----------
     path : pathlib.Path
+
+    Raises
+    ------
+    Problem
+        By each property that needs the notebook's contents, if it is not a lab that can be read.
     """
 
     path: Path
@@ -43,6 +75,93 @@ class Lab:
     def number(self) -> str:
         """Such as ``02``."""
         return self.name[:2]
+
+    @cached_property
+    def notebook(self) -> NotebookNode:
+        """The notebook, shared by all who ask: run or change a copy of it."""
+        import nbformat
+
+        with self._read(nbformat.ValidationError):
+            return nbformat.read(self.path, as_version=4)
+
+    @cached_property
+    def title(self) -> str:
+        """Its heading without the number, such as ``Spill``."""
+        found = re.search(r"^# (?:\d\d · )?(.+)$", self.text, re.MULTILINE)
+        with self._read():
+            if found is None:
+                raise ValueError("it has no heading that begins with #")
+            return found[1]
+
+    @cached_property
+    def minutes(self) -> Minutes:
+        """Of teaching and of exercises."""
+        return Minutes(*(self._minutes_of(kind) for kind in Minutes._fields))
+
+    @property
+    def track(self) -> str:
+        """``core``; ``prework``, before class; or ``admin``, for administrators."""
+        with self._read():
+            return self._about["path"]
+
+    @cached_property
+    def cells(self) -> dict[str, str]:
+        """The sources of the code cells by their ids, in order."""
+        with self._read():
+            return {cell.id: cell.source for cell in self.notebook.cells if cell.cell_type == "code"}
+
+    @property
+    def code(self) -> str:
+        """The sources of all code cells, one under the other."""
+        return "\n".join(self.cells.values())
+
+    @cached_property
+    def text(self) -> str:
+        """What there is to read: all cells that are not code."""
+        return "\n\n".join(cell.source for cell in self.notebook.cells if cell.cell_type == "markdown")
+
+    @cached_property
+    def claims(self) -> tuple[ClaimCell, ...]:
+        """Every claim, in order."""
+        with self._read():
+            return tuple(claims(self.notebook))
+
+    @cached_property
+    def exercises(self) -> tuple[str, ...]:
+        """The titles of the exercises, in order."""
+        return tuple(re.sub(r"[.:]$", "", title) for title in re.findall(r"\*\*Exercise: (.+?)\*\*", self.text))
+
+    def cell(self, name: str) -> str:
+        """The source of the cell `name`, code or text.
+
+        Raises
+        ------
+        Problem
+            If there is no such cell.
+        """
+        for cell in self.notebook.cells:
+            if cell.id == name:
+                return cell.source
+        raise Problem(f"{self.path.name} has no cell {name!r}")
+
+    @property
+    def _about(self) -> NotebookNode:
+        return self.notebook.metadata.get(METADATA, {})
+
+    def _minutes_of(self, kind: str) -> int:
+        with self._read():
+            minutes = self._about[kind]
+            if not isinstance(minutes, int) or minutes < 0:
+                raise ValueError(f"its minutes of {kind} are {minutes!r}")
+            return minutes
+
+    @contextlib.contextmanager
+    def _read(self, *more: type[Exception]) -> Iterator[None]:
+        """Whatever a notebook can lack is a Problem that names it."""
+        try:
+            yield
+        except (*_UNREADABLE, *more) as error:
+            raise Problem(f"{self.path.name} is not a lab that can be read: {type(error).__name__}: {error}") from error
 
 
 def checkout(*, installed: bool = True) -> Path:
@@ -123,13 +242,13 @@ def claim_text(source: str) -> str | None:
     return sentence.value
 
 
-def claims(notebook: NotebookNode) -> list[tuple[str, str, bool]]:
-    """Cell id, sentence, and whether it is core, of every claim in `notebook`, in order."""
+def claims(notebook: NotebookNode) -> list[ClaimCell]:
+    """Every claim in `notebook`, in order."""
     found, core = [], True
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             for heading in re.findall(r"^#{1,2} +(.+)$", cell.source, re.MULTILINE):
                 core = heading.strip().lower() != FURTHER
         elif cell.cell_type == "code" and (text := claim_text(cell.source)) is not None:
-            found.append((cell.id, text, core))
+            found.append(ClaimCell(cell.id, text, core))
     return found

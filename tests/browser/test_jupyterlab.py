@@ -5,8 +5,8 @@ import re
 import socket
 import time
 
-import nbformat
-from nbformat.reader import NotJSONError
+from daskclass.errors import Problem
+from daskclass.labs import Lab
 
 # How many rectangles, or bars, the plot of a pane has: rows of its data.
 ROWS = """() => typeof Bokeh === "undefined" ? 0 : Math.max(0,
@@ -40,11 +40,10 @@ def open_lab(page, name: str) -> None:
     page.locator(".lm-TabBar-tab.jp-mod-current", has_text=name).wait_for()
 
 
-def run_all(page, notebook) -> list[str]:
+def run_all(page, lab: Lab) -> list[str]:
     """Run, Run All Cells; then wait until the last code cell has run. What is red in the notebook."""
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_text("Run All Cells", exact=True).click()
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     shown = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
     saved = {}
 
@@ -56,22 +55,15 @@ def run_all(page, notebook) -> list[str]:
             page, lambda: not page.locator(".lm-TabBar-tab.jp-mod-current.jp-mod-dirty").count(), "the saved notebook"
         )
         try:
-            saved["notebook"] = nbformat.read(notebook.metadata["path"], as_version=4)
-        except NotJSONError:  # it is being written
+            saved["notebook"] = Lab(lab.path).notebook
+        except Problem:  # it is being written
             return False
         counts = [cell.execution_count for cell in saved["notebook"].cells if cell.cell_type == "code"]
-        return len(counts) == len(cells) and all(counts)
+        return len(counts) == len(lab.cells) and all(counts)
 
     until(page, all_have_run, "the end of Run All", SECONDS)
     outputs = [output for cell in saved["notebook"].cells if cell.cell_type == "code" for output in cell.outputs]
     return [str(output)[:500] for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
-
-
-def read(checkout, name: str):
-    path = checkout / "labs" / f"{name}.ipynb"
-    notebook = nbformat.read(path, as_version=4)
-    notebook.metadata["path"] = str(path)
-    return notebook
 
 
 def type_and_run(page, source: str) -> str:
@@ -100,7 +92,7 @@ def test_jupyterlab_opens_with_the_lab_and_the_cluster_in_view(start, page, watc
     assert page.locator(".jp-toast, .Toastify__toast").count() == 0, "nothing pops up"
     shot("jupyterlab")
 
-    assert run_all(page, read(checkout, "00-start-here")) == []
+    assert run_all(page, Lab(checkout / "labs" / "00-start-here.ipynb")) == []
     until(page, lambda: rows(page, "individual-task-stream") > before + 20, "twenty calls and more in the stream")
     shot("lab-00")
 
@@ -111,7 +103,7 @@ def test_jupyterlab_opens_with_the_lab_and_the_cluster_in_view(start, page, watc
 
     open_lab(page, "02-pandas-vs-dask")
     page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) h1", has_text="pandas versus Dask").wait_for(timeout=60_000)
-    assert run_all(page, read(checkout, "02-pandas-vs-dask")) == []
+    assert run_all(page, Lab(checkout / "labs" / "02-pandas-vs-dask.ipynb")) == []
     shot("lab-02")
 
     assert watched.elsewhere == []
@@ -126,7 +118,7 @@ def test_without_the_extension_the_lab_works_and_says_where_to_look(start, page,
     page.goto(session.address)
     page.locator(".jp-NotebookPanel h1", has_text="Start here").wait_for(timeout=90_000)
     assert not [one.url for one in page.frames if "individual-" in one.url]
-    assert run_all(page, read(checkout, "00-start-here")) == []
+    assert run_all(page, Lab(checkout / "labs" / "00-start-here.ipynb")) == []
     assert page.locator(".jp-OutputArea-output", has_text=session.dashboard).count() > 0, "the address is plain text"
     shot("without-extension")
     assert watched.elsewhere == []

@@ -1,35 +1,75 @@
-"""Runs cells of labs in kernels that leave nothing behind."""
+"""Runs cells of labs, with the rehearsal's runner, in kernels that must leave nothing behind."""
+
+from __future__ import annotations
 
 import contextlib
+import os
+import runpy
+from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
-from nbclient import NotebookClient
+
+import lab_runs
+from daskclass import labs
+from daskclass.rehearsal import running
+from daskclass.rehearsal.running import Kernel, Outcome
 
 ROOT = Path(__file__).parents[2]
+LABS = labs.find(ROOT)
+SECONDS = 840  # for all that one test does with a lab; pytest-timeout comes later, and would not say where it was
+
+
+def controls_of(lab: labs.Lab) -> list[dict]:
+    """The changes that take the causes of a lab's claims away."""
+    path = Path(__file__).parent / "controls" / f"{lab.number}.py"
+    return runpy.run_path(str(path))["CONTROLS"] if path.is_file() else []
+
+
+def pytest_generate_tests(metafunc):
+    """A test of `lab` is one of every lab; a test of `lab` and `control` one of each control that runs alone."""
+    asked = {"lab", "control"} & set(metafunc.fixturenames)
+    if asked == {"lab"}:
+        metafunc.parametrize("lab", LABS, ids=[lab.number for lab in LABS])
+    elif asked == {"lab", "control"}:
+        cases = [(lab, control) for lab in LABS for control in controls_of(lab) if "alone" in control]
+        ids = [f"{lab.number}-{control['claim']}" for lab, control in cases]
+        metafunc.parametrize(("lab", "control"), cases, ids=ids)
 
 
 @pytest.fixture
-def kernel(monkeypatch, tmp_path):
-    """``with kernel(notebook) as run: run(cell)``; afterwards every process of the kernel's must be gone by itself."""
-    monkeypatch.setenv("DASKCLASS_SIZE", "smoke")
-    monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
-    for variable in ("TMPDIR", "TEMP", "TMP"):
-        monkeypatch.setenv(variable, str(tmp_path))
+def controls(lab) -> list[dict]:
+    """The controls of the lab."""
+    return controls_of(lab)
+
+
+def _files() -> set[Path]:
+    """Everything in the checkout that a lab could leave something in, but for the data that is made once."""
+    return {path for place in ("labs", "src") for path in (ROOT / place).rglob("*") if "__pycache__" not in path.parts}
+
+
+@pytest.fixture
+def kernel():
+    """``with kernel(lab, how) as opened: opened.run(cell)``: afterwards no process and no file of it may be left.
+
+    `how` is what the list of runs calls it, and further arguments are variables of the kernel's environment.
+    """
 
     @contextlib.contextmanager
-    def started(notebook):
-        client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(ROOT / "labs")}})
-        with client.setup_kernel():
-            process = psutil.Process(client.km.provisioner.pid)
-
-            def run(cell):
-                return client.execute_cell(cell, notebook.cells.index(cell))
-
-            yield run
-            family = [process, *process.children(recursive=True)]
-        _gone, alive = psutil.wait_procs(family, timeout=30)
-        assert not alive, f"left behind: {[' '.join(one.cmdline()) for one in alive]}"
+    def started(lab: labs.Lab, how: str, **variables: str) -> Iterator[Kernel]:
+        environment = {name: value for name, value in os.environ.items() if name != "DASK_SCHEDULER_ADDRESS"}
+        environment |= {"DASKCLASS_SIZE": "smoke"} | variables
+        outcome, before = Outcome(lab.name), _files()
+        with running.opened(lab, environment, SECONDS, outcome) as opened:
+            yield opened
+        lab_runs.note(lab.number, how, whole=opened.ran.keys() >= lab.cells.keys())
+        assert outcome.left_behind == []
+        assert _files() == before
 
     return started
+
+
+@pytest.fixture(scope="session")
+def numbered() -> dict[str, labs.Lab]:
+    """The labs by their numbers."""
+    return {lab.number: lab for lab in LABS}

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Self
 
 import dask
-import nbformat
 import pytest
 from dask.distributed import Client, Future, LocalCluster
 
-from daskclass import watch
+from daskclass import labs, watch
 
 pytestmark = pytest.mark.labs
 
-LAB = Path(__file__).parents[2] / "labs" / "13-debugging.ipynb"
+ROOT = Path(__file__).parents[2]
 
 MODULE = """
 def cents(euros):
@@ -73,9 +72,9 @@ class Editor:
 @contextlib.contextmanager
 def at_a_breakpoint(client: Client, folder: Path) -> Iterator[tuple[Future, Editor, str, dict]]:
     """A task that stands at line `STOP` of a module that was uploaded, after lab 13's cell has let an editor in."""
-    [cell] = [cell for cell in nbformat.read(LAB, as_version=4).cells if cell.id == "debugger"]
-    lab = {"client": client, "os": os, "__name__": "__main__"}
-    exec(compile(cell.source, "debugger", "exec"), lab)
+    [lab] = labs.choose("13", labs.find(ROOT))
+    given = {"client": client, "os": os, "__name__": "__main__"}
+    exec(compile(lab.cells["debugger"], "debugger", "exec"), given)
 
     (folder / "till.py").write_text(MODULE)
     client.upload_file(str(folder / "till.py"))
@@ -91,7 +90,7 @@ def at_a_breakpoint(client: Client, folder: Path) -> Iterator[tuple[Future, Edit
         return till.cents(euros)
 
     [path] = client.run(where).values()
-    with Editor(lab["port"]) as editor:
+    with Editor(given["port"]) as editor:
         editor.ask("initialize", adapterID="python", pathFormat="path", linesStartAt1=True)
         editor.send("attach", justMyCode=False)  # its response comes after the configuration
         editor.next(type="event", event="initialized")

@@ -2,15 +2,12 @@
 
 import datetime
 import re
-from pathlib import Path
+from types import SimpleNamespace
 
-import nbformat
 import pytest
 
-import format_labs
 import schedules
 
-ROOT = Path(__file__).parents[2]
 ANSWER = re.compile(r'\((\d\d): "(.+)"\)$')
 PARTS = ["The point:", "Ask:", "Stuck:", "Cut:"]
 
@@ -21,7 +18,7 @@ def guide() -> str:
 
 
 def minutes_of(plan) -> int:
-    known = schedules.about()
+    known = schedules.numbered()
     rows = re.findall(r"^\| (\d\d:\d\d) ", schedules.table("00:00", plan, known), re.M)
     first, last = (datetime.datetime.strptime(row, "%H:%M") for row in (rows[0], rows[-1]))
     return int((last - first).total_seconds() / 60)
@@ -32,9 +29,9 @@ def test_the_schedules_are_what_the_labs_say(guide):
 
 
 def test_other_minutes_give_another_schedule(guide, monkeypatch):
-    known = schedules.about()
-    title, minutes = known["02"]
-    monkeypatch.setattr(schedules, "about", lambda: known | {"02": (title, minutes | {"teaching": 21})})
+    known = schedules.numbered()
+    other = SimpleNamespace(title=known["02"].title, minutes=known["02"].minutes._replace(teaching=21))
+    monkeypatch.setattr(schedules, "numbered", lambda: known | {"02": other})
     assert schedules.filled(guide) != guide
     monkeypatch.setattr("sys.argv", ["schedules.py", "--check"])
     assert schedules.main() == 1
@@ -45,8 +42,8 @@ def test_a_guide_without_a_place_for_a_schedule_is_refused(guide):
         schedules.filled(guide.replace("<!-- schedule: taster -->", ""))
 
 
-def test_a_day_and_two_half_days_have_every_core_lab_once():
-    core = {number for number, (_title, about) in schedules.about().items() if about["path"] == "core"}
+def test_a_day_and_two_half_days_have_every_core_lab_once(numbered):
+    core = {number for number, lab in numbered.items() if lab.track == "core"}
     day = [item for item in schedules.PLANS["one day"][1] if isinstance(item, str)]
     halves = [
         item
@@ -55,7 +52,7 @@ def test_a_day_and_two_half_days_have_every_core_lab_once():
         if isinstance(item, str)
     ]
     assert sorted(day) == sorted(halves) == sorted(core)
-    admin = {number for number, (_title, about) in schedules.about().items() if about["path"] == "admin"}
+    admin = {number for number, lab in numbered.items() if lab.track == "admin"}
     assert admin <= set(schedules.PLANS["administrators"][1])
 
 
@@ -67,20 +64,15 @@ def test_the_plans_are_as_long_as_they_are_called():
     assert lengths["taster"] <= 2 * 60
 
 
-def test_each_lab_has_its_part_of_the_guide(guide):
+def test_each_lab_has_its_part_of_the_guide(guide, numbered):
     found = re.findall(r"^### (\d\d) (.+)\n\n((?:- .*\n(?:  .*\n)*)+)", guide, re.M)
-    assert [(number, title) for number, title, _ in found] == [
-        (n, title) for n, (title, _) in schedules.about().items()
-    ]
+    assert [(number, title) for number, title, _ in found] == [(lab.number, lab.title) for lab in numbered.values()]
     for number, _title, items in found:
         assert re.findall(r"^- \*\*(.+?)\*\*", items, re.M) == PARTS, number
 
 
-def test_each_answer_points_at_a_claim_of_that_lab(guide):
-    claims = {
-        path.name[:2]: [text for _cell, text, _core in format_labs.claims(nbformat.read(path, as_version=4))]
-        for path in (ROOT / "labs").glob("[0-9]*.ipynb")
-    }
+def test_each_answer_points_at_a_claim_of_that_lab(guide, numbered):
+    claims = {number: [claim.text for claim in lab.claims] for number, lab in numbered.items()}
     questions = guide.partition("## Questions that a room asks")[2].strip().split("\n\n")[1:]
     assert len(questions) > 15
     for question in questions:

@@ -4,19 +4,15 @@ import inspect
 import re
 from pathlib import Path
 
-import nbformat
 from dask_jobqueue import SLURMCluster
 from distributed import SSHCluster
 
 ROOT = Path(__file__).parents[2]
-[LAB] = (ROOT / "labs").glob("06-*.ipynb")
-CELLS = nbformat.read(LAB, as_version=4).cells
 
 
-def test_the_job_for_slurm_starts_a_worker_as_it_was_typed():
-    [cell] = [cell for cell in CELLS if cell.id == "slurm"]
+def test_the_job_for_slurm_starts_a_worker_as_it_was_typed(numbered):
     made = {}
-    exec(cell.source, made)
+    exec(numbered["06"].cells["slurm"], made)
     *directives, command = [line for line in made["script"].splitlines() if line]
     assert {"#SBATCH --cpus-per-task=1", "#SBATCH --mem=1G", "#SBATCH -t 01:00:00"} <= set(directives)
     assert re.search(r" -m distributed\.cli\.dask_worker tcp://127\.0\.0\.1:\d+ ", command)
@@ -24,8 +20,8 @@ def test_the_job_for_slurm_starts_a_worker_as_it_was_typed():
     assert made["SLURMCluster"] is SLURMCluster
 
 
-def test_ssh_takes_the_arguments():
-    [call] = re.findall(r"```python\n(SSHCluster\(.*?\))\n```", "\n".join(cell.source for cell in CELLS), re.DOTALL)
+def test_ssh_takes_the_arguments(numbered):
+    [call] = re.findall(r"```python\n(SSHCluster\(.*?\))\n```", numbered["06"].text, re.DOTALL)
     asked = {}
 
     def listen(*hosts, **arguments):
@@ -41,7 +37,6 @@ def test_ssh_takes_the_arguments():
     inspect.signature(Nanny).bind("tcp://head:8786", **asked["worker_options"])
 
 
-def test_compose_starts_what_the_text_says():
-    text = "\n".join(cell.source for cell in CELLS)
-    assert "docker compose up --build --scale worker=2" in text
+def test_compose_starts_what_the_text_says(numbered):
+    assert "docker compose up --build --scale worker=2" in numbered["06"].text
     assert "docker compose up --build --scale worker=2" in (ROOT / "README.md").read_text(encoding="utf-8")

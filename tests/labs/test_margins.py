@@ -1,10 +1,8 @@
 """Limits are far from both ends: what must not fit needs 1.5 times its limit, what must fit at most 0.6 of it."""
 
 import sys
-from pathlib import Path
 
 import dask.dataframe as dd
-import nbformat
 import pytest
 from dask.distributed import Client, LocalCluster
 from dask.utils import parse_bytes
@@ -13,7 +11,6 @@ from daskclass import limits, sizes, watch
 from daskclass.sales import open_sales
 
 NOT_FIT, FIT = 1.5, 0.6
-LAB_02 = Path(__file__).parents[2] / "labs" / "02-pandas-vs-dask.ipynb"
 
 READ = """
 import pandas as pd
@@ -61,8 +58,8 @@ def test_blocks_fit(size, smoke):
     assert peak <= FIT * parse_bytes(size.worker_memory)
 
 
-def test_the_large_block_of_lab_02_does_not_fit_and_the_small_one_does(smoke):
-    cells = {cell.id: cell.source for cell in nbformat.read(LAB_02, as_version=4).cells}
+def test_the_large_block_of_lab_02_does_not_fit_and_the_small_one_does(smoke, numbered):
+    cells = numbered["02"].cells
     assert '"memory_limit": "500 MiB"' in cells["try-blocks"]
     assert 'try_blocks("200MB", 1)' in cells["large-blocks"]
     assert 'try_blocks("10MB", 20)' in cells["small-blocks"]

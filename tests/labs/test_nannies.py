@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import dask
-import nbformat
 import pytest
 from distributed import Client, LocalCluster
 
@@ -13,10 +12,6 @@ from daskclass import faults, watch
 ROOT = Path(__file__).parents[2]
 SETTING = "distributed.deploy.lost-worker-timeout"
 KILLS = re.compile(r"restart_workers\(|\.kill\(|faults\.kill")
-
-
-def code(lab: Path) -> str:
-    return "\n".join(cell.source for cell in nbformat.read(lab, as_version=4).cells if cell.cell_type == "code")
 
 
 @pytest.mark.parametrize(("timeout", "left"), [("1 ms", 1), ("1 day", 2)])
@@ -37,8 +32,8 @@ def test_a_cluster_that_looks_while_the_worker_is_away_gives_it_up(timeout, left
         assert len(cluster.workers) == left
 
 
-def test_labs_whose_local_clusters_lose_workers_keep_their_nannies():
-    sources = {lab.name[:2]: code(lab) for lab in (ROOT / "labs").glob("*.ipynb")}
+def test_labs_whose_local_clusters_lose_workers_keep_their_nannies(numbered):
+    sources = {number: lab.code for number, lab in numbered.items()}
     losing = {lab for lab, source in sources.items() if "LocalCluster(" in source and KILLS.search(source)}
     assert losing >= {"09", "12", "13", "14"}
     assert [lab for lab in sorted(losing) if f'"{SETTING}": "1 day"' not in sources[lab]] == []

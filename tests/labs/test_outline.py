@@ -4,14 +4,13 @@ import importlib
 import tomllib
 from pathlib import Path
 
-import nbformat
 import pytest
 
-import format_labs
+from daskclass import labs
 from daskclass.exercises.exercise import Exercise
 
 ROOT = Path(__file__).parents[2]
-LABS = {path.name[:2]: path for path in sorted((ROOT / "labs").glob("*.ipynb"))}
+LABS = {lab.number: lab for lab in labs.find(ROOT)}
 OUTLINE = tomllib.loads((ROOT / "labs" / "outline.toml").read_text(encoding="utf-8"))
 MOST_CORE_MINUTES = 350
 LEAST_HANDS_ON = 0.4
@@ -50,21 +49,17 @@ def test_a_bullet_is_proven_where_it_is_taught(bullet):
     for test in tests:
         file, function = test.split("::")
         assert f"\ndef {function}(" in (ROOT / file).read_text(encoding="utf-8")
-    notebook = nbformat.read(LABS[bullet["lab"]], as_version=4)
-    made = {text for _cell, text, _core in format_labs.claims(notebook)}
-    assert set(claims) <= made
-    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    lab = LABS[bullet["lab"]]
+    assert set(claims) <= {claim.text for claim in lab.claims}
     for name in exercises:
         module, exercise = name.split(".")
         assert isinstance(getattr(importlib.import_module(f"daskclass.exercises.{module}"), exercise), Exercise)
-        assert f"{name}.check(" in code
+        assert f"{name}.check(" in lab.code
 
 
-@pytest.mark.parametrize("lab", LABS)
 def test_every_claim_of_a_lab_stands_in_the_outline(lab):
-    listed = {claim for bullet in OUTLINE["bullet"] if bullet["lab"] == lab for claim in bullet.get("claims", [])}
-    made = {text for _cell, text, _core in format_labs.claims(nbformat.read(LABS[lab], as_version=4))}
-    assert made == listed
+    bullets = [bullet for bullet in OUTLINE["bullet"] if bullet["lab"] == lab.number]
+    assert {claim.text for claim in lab.claims} == {text for bullet in bullets for text in bullet.get("claims", [])}
 
 
 def test_what_is_only_told_is_a_closed_list():
@@ -73,9 +68,7 @@ def test_what_is_only_told_is_a_closed_list():
 
 
 def test_the_class_fits_its_time():
-    minutes = [nbformat.read(path, as_version=4).metadata["daskclass"] for path in LABS.values()]
-    core = [lab for lab in minutes if lab["path"] == "core"]
-    assert sum(lab["teaching"] + lab["exercises"] for lab in core) <= MOST_CORE_MINUTES
+    core = [lab.minutes for lab in LABS.values() if lab.track == "core"]
+    assert sum(minutes.total for minutes in core) <= MOST_CORE_MINUTES
     if not OUTLINE["to_come"]:
-        hands_on = sum(lab["exercises"] for lab in core)
-        assert hands_on >= LEAST_HANDS_ON * sum(lab["teaching"] + lab["exercises"] for lab in core)
+        assert sum(minutes.exercises for minutes in core) >= LEAST_HANDS_ON * sum(minutes.total for minutes in core)

@@ -1,7 +1,7 @@
 """Each lab of the troubled class, run for real."""
 
+import contextlib
 import os
-import time
 
 import nbformat
 import psutil
@@ -199,12 +199,66 @@ def test_a_claim_that_says_nothing_fails_its_lab(troubled_checkout, tmp_path):
 def test_the_minutes_planned_are_the_limit_unless_another_is_given(troubled_checkout, tmp_path, monkeypatch):
     limits = []
 
-    def note(client, outcome, claimed, deadline, limit, listener, family):
-        limits.append((limit, deadline - time.perf_counter()))
+    def opened(lab, environment, seconds, outcome):
+        limits.append(seconds)
+        raise running.Stopped("not today")
 
-    monkeypatch.setattr(running, "_run_cells", note)
+    monkeypatch.setattr(running, "opened", opened)
     lab = labs.find(troubled_checkout)[3]
     for seconds in (None, 90.0):
-        running.run(lab, {**os.environ, "IPYTHONDIR": str(tmp_path)}, seconds, Heard())
-    assert [limit for limit, _left in limits] == [35 * 60, 90.0]
-    assert all(limit - 60 < left <= limit for limit, left in limits)
+        assert running.run(lab, {**os.environ, "IPYTHONDIR": str(tmp_path)}, seconds, Heard()).error == "not today"
+    assert limits == [35 * 60, 90.0]
+
+
+@pytest.fixture
+def opened(troubled_checkout, tmp_path):
+    """``with opened(number) as kernel``: a kernel for a lab of the troubled class; and what came of it, `outcome`."""
+
+    @contextlib.contextmanager
+    def start(number: str, seconds: float = 60.0):
+        [lab] = labs.choose(number, labs.find(troubled_checkout))
+        start.outcome = running.Outcome(lab.name)
+        environment = {**os.environ, "IPYTHONDIR": str(tmp_path), "DASKCLASS_SIZE": "2MB"}
+        with running.opened(lab, environment, seconds, start.outcome) as kernel:
+            yield kernel
+
+    return start
+
+
+def test_cells_run_in_any_order_with_other_sources_and_again(opened):
+    with opened("00") as kernel:
+        assert kernel.run("true").claim is None
+        assert kernel.run("claim-true").claim.holds is True
+        kernel.run("true", "value = 5")
+        assert kernel.run("claim-true").claim.holds is False
+        kernel.run("true")
+        assert kernel.run("claim-true").claim.holds is True
+    assert kernel.ran == {"true": 2, "claim-true": 3}
+    assert opened.outcome.left_behind == []
+    assert opened.outcome.seconds > 0
+
+
+def test_what_stops_a_cell_is_said_and_the_kernel_goes_on(opened):
+    with opened("01") as kernel:
+        kernel.run("true")
+        with pytest.raises(running.Stopped, match=r"^ZeroDivisionError in the cell `wrong`: division by zero$") as why:
+            kernel.run("wrong")
+        assert (why.value.cell, why.value.error, why.value.status) == ("wrong", "ZeroDivisionError", "failed")
+        assert kernel.run("claim-second").claim.holds is True
+        with pytest.raises(running.Stopped, match="ClaimIsFalse in the cell `true`: no cell of a claim"):
+            kernel.run("true", "claim('no cell of a claim', 1 == 2)")
+
+
+def test_when_a_block_fails_all_that_came_of_the_kernel_is_ended(opened):
+    pids = []
+
+    def half_way():
+        with opened("00") as kernel:
+            kernel.run("true")
+            pids.append(kernel._client.km.provisioner.pid)
+            raise ValueError("half-way")
+
+    with pytest.raises(ValueError, match="half-way"):
+        half_way()
+    assert not psutil.pid_exists(pids[0])
+    assert opened.outcome.peak_bytes > 0

@@ -13,6 +13,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -206,6 +207,7 @@ def _one(lab: labs.Lab, environment: dict[str, str], seconds: float | None) -> O
         except Exception as error:  # what goes wrong with one lab must not cost the report of the others
             outcome = Outcome(lab.name)
             outcome.fail(f"the rehearsal of it broke off: {type(error).__name__}: {error}")
+            traceback.print_exc()  # a bug of ours: its place is worth more than its name
     told = f"  {outcome.status}: {_claims(outcome.claims)} in {outcome.seconds:.0f} s"
     print(f"{told}, {format_bytes(outcome.peak_bytes)} at most", flush=True)
     if outcome.error is not None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 import re
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +20,12 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from daskclass import signals
-from daskclass.labs import METADATA, Lab, claims
+from daskclass.errors import Problem
+from daskclass.labs import METADATA, Lab
 from daskclass.rehearsal.family import MARK, Family
 
 _START_SECONDS = 120
 _OUTPUT_SECONDS = 60  # how late a cell's last output may come on a busy machine
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 _LEAST_SECONDS = 0.001  # nbclient takes zero for no limit
 
 
@@ -115,34 +117,21 @@ def run(lab: Lab, environment: Mapping[str, str], seconds: float | None, listene
     Outcome
         Also when the lab cannot be read, its kernel does not start or dies, or time is up.
     """
-    outcome, started = Outcome(lab.name), time.perf_counter()
+    outcome = Outcome(lab.name)
     try:
-        outcome.notebook = nbformat.read(lab.path, as_version=4)
-        about = outcome.notebook.metadata.get(METADATA, {})
-        outcome.minutes_planned = sum(_minutes_of(about, kind) for kind in ("teaching", "exercises"))
-        claimed = {cell: Claim(text, core) for cell, text, core in claims(outcome.notebook)}
-    except (*_UNREADABLE, nbformat.ValidationError) as error:
-        outcome.fail(f"{lab.path.name} is not a lab that can be read: {type(error).__name__}: {error}")
+        outcome.minutes_planned = lab.minutes.total
+        outcome.claims = [Claim(text, core) for _cell, text, core in lab.claims]
+        with opened(lab, environment, outcome.minutes_planned * 60 if seconds is None else seconds, outcome) as kernel:
+            for number, cell in enumerate(lab.cells, start=1):
+                listener.cell(cell, number, len(lab.cells), kernel.family)
+                claim = kernel.run(cell).claim
+                if claim is not None and claim.holds is not None:
+                    listener.claim(claim)
+    except Stopped as stopped:
+        outcome.fail(str(stopped), stopped.status)
+    except Problem as problem:
+        outcome.fail(str(problem))
         return outcome
-    outcome.claims = list(claimed.values())
-    limit = outcome.minutes_planned * 60 if seconds is None else seconds
-    with tempfile.TemporaryDirectory(prefix="daskclass-rehearsal-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        log = folder / "kernel.log"
-        scratch = folder / "tmp"
-        scratch.mkdir()
-        own = {variable: str(scratch) for variable in ("TMPDIR", "TEMP", "TMP")}
-        with (
-            log.open("wb") as output,
-            _kernel(lab, outcome, {**environment, **own}, output) as (client, family),
-        ):
-            if client is not None:
-                process = client.km.provisioner.process
-                died_in = _run_cells(client, outcome, claimed, started + limit, limit, listener, family)
-                if died_in is not None:
-                    outcome.fail(f"its kernel died in the cell `{died_in}`, {_how(process.poll())}{_last_words(log)}")
-        outcome.left_behind += _files(scratch)
-    outcome.seconds = time.perf_counter() - started
     for claim in outcome.claims:
         if claim.holds is None:
             outcome.fail(f"it did not measure: {claim.text}")
@@ -151,78 +140,158 @@ def run(lab: Lab, environment: Mapping[str, str], seconds: float | None, listene
     return outcome
 
 
-@contextlib.contextmanager
-def _kernel(lab: Lab, outcome: Outcome, environment: dict[str, str], output) -> Iterator[tuple]:
-    """A client of a kernel and the kernel's family, which is gone afterwards; no client if it does not start."""
-    family = Family()
-    client = NotebookClient(
-        outcome.notebook,
-        resources={"metadata": {"path": str(lab.path.parent)}},
-        startup_timeout=_START_SECONDS,
-        iopub_timeout=_OUTPUT_SECONDS,
-        store_widget_state=False,
-    )
-    client.log.setLevel("CRITICAL")  # it logs what the outcome says
-    try:
-        with contextlib.ExitStack() as stack:
-            try:
-                stack.enter_context(
-                    client.setup_kernel(env={**environment, MARK: family.mark}, stdout=output, stderr=output)
-                )
-            except (RuntimeError, OSError, ValueError, KeyError) as error:  # a KeyError is a kernel that is not there
-                outcome.fail(f"its kernel did not start: {error}")
-                yield None, family
-                return
-            stack.enter_context(family.watched(client.km.provisioner.pid))
-            yield client, family
-    finally:
-        outcome.left_behind += family.end()
-        outcome.peak_bytes = family.peak
+class Stopped(Exception):
+    """A lab does not go on, and why: a cell failed, time is up, or its kernel did not start or died.
+
+    Attributes
+    ----------
+    cell : str or None
+        The cell in which it stopped; None if its kernel did not start.
+    error : str or None
+        Name of the exception that the cell raised, if it is that.
+    status : str
+        ``timed out`` or ``failed``.
+    """
+
+    def __init__(
+        self,
+        why: str,
+        cell: str | None = None,
+        error: str | None = None,
+        status: Literal["failed", "timed out"] = "failed",
+    ) -> None:
+        super().__init__(why)
+        self.cell, self.error, self.status = cell, error, status
 
 
-def _run_cells(
-    client: NotebookClient,
-    outcome: Outcome,
-    claimed: Mapping[str, Claim],
-    deadline: float,
-    limit: float,
-    listener: Listener,
-    family: Family,
-) -> str | None:
-    """Run the cells; the one in which the kernel died, if it did."""
-    client.timeout_func = lambda _cell: max(deadline - time.perf_counter(), _LEAST_SECONDS)
-    cells = [(index, cell) for index, cell in enumerate(client.nb.cells) if cell.cell_type == "code"]
-    for number, (index, cell) in enumerate(cells, start=1):
-        listener.cell(cell.id, number, len(cells), family)
-        claim = claimed.get(cell.id)
+@dataclass(frozen=True)
+class Ran:
+    """What came of one cell.
+
+    Attributes
+    ----------
+    outputs : list of nbformat.NotebookNode
+    claim : Claim or None
+        What it measured, if it is the cell of a claim.
+    """
+
+    outputs: list[nbformat.NotebookNode]
+    claim: Claim | None
+
+
+@dataclass
+class Kernel:
+    """A kernel that runs cells of one lab, in any order and as often as one likes.
+
+    Attributes
+    ----------
+    lab : Lab
+    family : Family
+        The kernel and all that came of it.
+    ran : collections.Counter
+        How often each cell ran to its end as it stands in the lab.
+    """
+
+    lab: Lab
+    family: Family
+    _client: NotebookClient
+    _claims: Mapping[str, Claim]
+    _log: Path
+    _limit: float
+    ran: Counter[str] = field(default_factory=Counter)
+
+    def run(self, cell: str, source: str | None = None) -> Ran:
+        """Run the cell `cell`, or `source` in its place.
+
+        Raises
+        ------
+        Stopped
+            If it fails otherwise than by a false claim, if time is up, or if the kernel died.
+        """
+        [(index, node)] = [(index, node) for index, node in enumerate(self._client.nb.cells) if node.id == cell]
+        node.source = self.lab.cells[cell] if source is None else source
         try:
-            client.execute_cell(cell, index)
+            self._client.execute_cell(node, index)
         except KeyboardInterrupt:
             # What was waited for ends with the kernel, and nobody will ask it how.
             logging.getLogger("asyncio").disabled = True
             raise
         except CellTimeoutError:
-            outcome.fail(f"it did not end within {_minutes(limit)}; it was in the cell `{cell.id}`", "timed out")
-            run_sync(client.km.interrupt_kernel)()  # so that what is to be cleaned up `finally` is
-            return None
+            run_sync(self._client.km.interrupt_kernel)()  # so that what is to be cleaned up `finally` is
+            raise Stopped(
+                f"it did not end within {_minutes(self._limit)}; it was in the cell `{cell}`", cell, status="timed out"
+            ) from None
         except DeadKernelError:
-            return cell.id
+            how = _how(self._client.km.provisioner.process.poll())
+            raise Stopped(f"its kernel died in the cell `{cell}`, {how}{_last_words(self._log)}", cell) from None
         except CellExecutionError as error:
-            if claim is None or error.ename != "ClaimIsFalse":
-                message = _plain(error.evalue).strip().split("\n")[0]
-                outcome.fail(f"{error.ename} in the cell `{cell.id}`: {message}".rstrip(": "))
-                return None
-        _note(claim, cell)
-        if claim is not None and claim.holds is not None:
-            listener.claim(claim)
-    return None
+            raise _stopped(cell, error.ename, error.evalue) from None
+        claim = self._claims.get(cell)
+        _note(claim, node)
+        for output in node.outputs:
+            if output.output_type == "error" and claim is None:  # a claim that is false, in a cell of something else
+                raise _stopped(cell, output.ename, output.evalue)
+        if source is None:
+            self.ran[cell] += 1
+        return Ran(node.outputs, claim)
 
 
-def _minutes_of(about: Mapping, kind: str) -> int:
-    minutes = about[kind]
-    if not isinstance(minutes, int) or minutes < 0:
-        raise ValueError(f"its minutes of {kind} are {minutes!r}")
-    return minutes
+def _stopped(cell: str, name: str, text: str) -> Stopped:
+    message = _plain(text).strip().split("\n")[0]
+    return Stopped(f"{name} in the cell `{cell}`: {message}".rstrip(": "), cell, name)
+
+
+@contextlib.contextmanager
+def opened(lab: Lab, environment: Mapping[str, str], seconds: float, outcome: Outcome) -> Iterator[Kernel]:
+    """A kernel for cells of `lab`. When the block ends, all that came of it is gone, however it ended.
+
+    Parameters
+    ----------
+    lab : Lab
+    environment : mapping
+        The kernel's; it gets a folder for temporary files of its own.
+    seconds : float
+        When the block has to be done; a cell that runs then is stopped.
+    outcome : Outcome
+        Is told of the notebook as it was executed, the seconds and the memory it took, the claims that were measured,
+        and what was left behind.
+
+    Raises
+    ------
+    Stopped
+        If the kernel does not start.
+    """
+    started = time.perf_counter()
+    outcome.notebook = copy.deepcopy(lab.notebook)
+    outcome.claims = outcome.claims or [Claim(text, core) for _cell, text, core in lab.claims]
+    claimed = {cell: claim for (cell, _text, _core), claim in zip(lab.claims, outcome.claims, strict=True)}
+    family = Family()
+    with tempfile.TemporaryDirectory(prefix="daskclass-rehearsal-", ignore_cleanup_errors=True) as name:
+        log, scratch = Path(name) / "kernel.log", Path(name) / "tmp"
+        scratch.mkdir()
+        own = {variable: str(scratch) for variable in ("TMPDIR", "TEMP", "TMP")} | {MARK: family.mark}
+        client = NotebookClient(
+            outcome.notebook,
+            resources={"metadata": {"path": str(lab.path.parent)}},
+            startup_timeout=_START_SECONDS,
+            iopub_timeout=_OUTPUT_SECONDS,
+            store_widget_state=False,
+            allow_error_names=["ClaimIsFalse"],
+            timeout_func=lambda _cell: max(started + seconds - time.perf_counter(), _LEAST_SECONDS),
+        )
+        client.log.setLevel("CRITICAL")  # it logs what the outcome says
+        try:
+            with log.open("wb") as output, contextlib.ExitStack() as stack:
+                try:
+                    stack.enter_context(client.setup_kernel(env={**environment, **own}, stdout=output, stderr=output))
+                except (RuntimeError, OSError, ValueError, KeyError) as error:  # a KeyError: there is no such kernel
+                    raise Stopped(f"its kernel did not start: {error}") from error
+                stack.enter_context(family.watched(client.km.provisioner.pid))
+                yield Kernel(lab, family, client, claimed, log, seconds)
+        finally:
+            outcome.left_behind += [*family.end(), *_files(scratch)]
+            outcome.peak_bytes = family.peak
+            outcome.seconds = time.perf_counter() - started
 
 
 def _note(claim: Claim | None, cell: nbformat.NotebookNode) -> None:

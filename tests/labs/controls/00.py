@@ -6,13 +6,15 @@ CONTROLS = [
         "cell": "connect",
         # the scheduler and the workers as threads of the notebook's own process
         "source": """
+import dask
 from dask.distributed import Client
 
 from daskclass import clusters
 
-client = Client(
-    processes=False, protocol="tcp", host="127.0.0.1", n_workers=2, threads_per_worker=1, dashboard_address=":0"
-)
+with dask.config.set({"scheduler-address": None}):
+    client = Client(
+        processes=False, protocol="tcp", host="127.0.0.1", n_workers=2, threads_per_worker=1, dashboard_address=":0"
+    )
 """,
     },
     {
@@ -20,11 +22,13 @@ client = Client(
         "cell": "connect",
         # a scheduler without the dashboard's pages; its counts are still served
         "source": """
+import dask
 from dask.distributed import Client
 
 from daskclass import clusters
 
-client = Client(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None)
+with dask.config.set({"scheduler-address": None}):
+    client = Client(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None)
 """,
     },
     {
@@ -47,7 +51,8 @@ here = where(0)
     },
     {
         "claim": "more numbers than fit into the workers' memory passed through it",
-        "alone": True,  # the workers that it killed come back in their own time
+        # the workers that it killed come back in their own time
+        "alone": "size connect pi",
         "cell": "pi",
         # in blocks each larger than a worker
         "source": """

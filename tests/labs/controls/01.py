@@ -11,14 +11,16 @@ from pathlib import Path
 
 from daskclass.sales import make
 
-sales = make(sizes.parse("1MB"), Path(tempfile.mkdtemp()))
+own_folder = tempfile.TemporaryDirectory()  # goes with the kernel
+sales = make(sizes.parse("1MB"), Path(own_folder.name))
 with Path(sales.csv).open("ab") as file:
     file.write(b"1000099999,2025-12-31,S01,100001,10.00,Toys,1,0\\n")
 """,
     },
     {
         "claim": "the same seed gives the same bytes whatever the thread count",
-        "alone": True,  # its data have another size
+        # its data have another size
+        "alone": "size open head speed count two-runs",
         "cell": "two-runs",
         "source": """
 import hashlib
@@ -31,7 +33,8 @@ digests = [hashlib.sha256(Path(run.csv).read_bytes()).hexdigest() for run in (on
     },
     {
         "claim": "a run that is interrupted leaves no file that looks finished",
-        "alone": True,  # what it finished is found again
+        # what it finished is found again
+        "alone": "size open head speed count two-runs kill left-over",
         "cell": "kill",
         # a program that writes under the final name
         "source": """
@@ -89,7 +92,8 @@ from daskclass.sales import open_sales
 sales = open_sales()
 rows = pq.read_table(sales.parquet)
 rows = rows.take(pa.array(np.random.default_rng(1).permutation(len(rows)))).combine_chunks()
-shuffled = dataclasses.replace(sales, folder=Path(tempfile.mkdtemp()))
+own_folder = tempfile.TemporaryDirectory()  # goes with the kernel
+shuffled = dataclasses.replace(sales, folder=Path(own_folder.name))
 step = -(-len(rows) // len(shuffled.parts))
 for number, part in enumerate(shuffled.parts):
     Path(part).parent.mkdir(exist_ok=True)

@@ -61,7 +61,8 @@ with watch.record(client) as building, watch.file_reads() as reads:
     },
     {
         "claim": "no worker exceeded its limit on the way",
-        "alone": True,  # workers that it killed come back in their own time
+        # workers that it killed come back in their own time
+        "alone": "size ask-dask compute",
         "cell": "compute",
         # something in the worker that Dask does not manage
         "source": """

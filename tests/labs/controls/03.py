@@ -25,7 +25,8 @@ counted = {worker["name"] for worker in client.scheduler_info()["workers"].value
     },
     {
         "claim": "a path relative to the notebook does not exist for a task",
-        "alone": True,  # the file stays in the workers' folders
+        # the file stays in the workers' folders
+        "alone": "setup start-scheduler start-workers answer claim-answer office relative",
         "cell": "office",
         # the workers' folders have such a file, too
         "source": """
@@ -96,7 +97,9 @@ outcome = only_here.compute(scheduler="synchronous")
     },
     {
         "claim": "workers that lack a module end, and the task waits for one that has it",
-        "alone": True,  # the module is on the workers' path, once and for all
+        # the module is on the workers' path, once and for all
+        "alone": "setup start-scheduler start-workers answer claim-answer "
+        "office relative module missing-module half-installed installed",
         "cell": "half-installed",
         # the workers find it, too
         "source": """
@@ -118,7 +121,9 @@ workers["east"].close()  # whose name the next one takes
     },
     {
         "claim": "an older copy of a module gives a second answer to the same call, and no warning",
-        "alone": True,  # files and a worker stay
+        # files and a worker stay
+        "alone": "setup start-scheduler start-workers answer claim-answer "
+        "office relative module missing-module half-installed older",
         "cell": "older",
         # the label alone is old
         "source": """
@@ -135,7 +140,9 @@ two_answers = ask_both(bonus.points, 1000)
     },
     {
         "claim": "get_versions finds a package whose version differs on one worker",
-        "alone": True,  # files and a worker stay
+        # files and a worker stay
+        "alone": "setup start-scheduler start-workers answer claim-answer office "
+        "relative module missing-module half-installed older versions",
         "cell": "older",
         # no label
         "source": """

@@ -69,7 +69,8 @@ client.run_on_scheduler(install)
     },
     {
         "claim": "usage per tag adds up to the whole, and is what the tasks measured themselves",
-        "alone": True,  # what was billed stays billed
+        # what was billed stays billed
+        "alone": "setup three open-start look tls-start tls-try tags tags-send bill",
         "cell": "tags-send",
         # bob says that he is ada
         "source": """
@@ -82,7 +83,8 @@ own = pd.DataFrame(client.gather(tasks)).groupby("owner").seconds.agg(["count", 
     },
     {
         "claim": "without keys of their own, one user's tasks are on the other's bill",
-        "alone": True,  # what was billed stays billed
+        # what was billed stays billed
+        "alone": "setup three open-start look tags tags-send bill same-function",
         "cell": "same-function",
         # each has a key
         "source": """

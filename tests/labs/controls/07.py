@@ -204,7 +204,8 @@ with Client(cluster, set_as_default=False) as colleague:
     {
         "claim": "a published result outlived the client that made it, the other did not",
         "cell": "publish",
-        "alone": True,  # the other one stays
+        # the other one stays
+        "alone": "setup delayed pure where locality priority find output agree claim-agree forget publish published",
         # both are published
         "source": """
 with Client(cluster, set_as_default=False) as colleague:

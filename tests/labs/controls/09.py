@@ -63,7 +63,8 @@ workers = set(client.nthreads())
     {
         "claim": "with its worker scattered data were lost, and a task's were computed again",
         "cell": "lose",
-        "alone": True,  # the cluster has one worker less after it
+        # the cluster has one worker less after it
+        "alone": "setup bring who lose",
         # the worker is retired, and not killed
         "source": """
 def compute(size):

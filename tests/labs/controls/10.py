@@ -27,7 +27,8 @@ with watch.record(client) as above:
     {
         "claim": "below the lines nothing was spilled, above them what did not fit was",
         "cell": "fill",
-        "alone": True,  # or the first is recorded when all are there already
+        # or the first is recorded when all are there already
+        "alone": "setup start fill fill-numbers",
         # what comes first does not fit either
         "source": """
 def numbers(seed):
@@ -51,7 +52,8 @@ with watch.record(client) as above:
     {
         "claim": "the configured folder has a file for each spilled result, as large as Dask says",
         "cell": "start",
-        "alone": True,  # another cluster
+        # another cluster
+        "alone": "setup start fill fill-numbers files",
         # another folder was configured
         "source": """
 disk = terminals.folder / "disk"
@@ -70,7 +72,8 @@ client = Client(cluster)
     {
         "claim": "the configured folder has a file for each spilled result, as large as Dask says",
         "cell": "fill-numbers",
-        "alone": True,  # the files stay as they are
+        # the files stay as they are
+        "alone": "setup start fill fill-numbers files",
         # somebody writes into the files
         "source": """
 def on_this_worker(dask_worker):
@@ -93,7 +96,8 @@ for file in disk.glob("dask-scratch-space/worker-*/storage/*"):
     {
         "claim": "what came back from disk was what had gone there, bit for bit",
         "cell": "files",
-        "alone": True,  # the files stay as they are
+        # the files stay as they are
+        "alone": "setup start fill fill-numbers files back",
         # somebody writes into the files
         "source": """
 [says] = client.run(on_this_worker).values()
@@ -186,7 +190,8 @@ most = {
     "spilled": int(leaking.memory.spilled.max()),
 }
 """,
-        "alone": True,  # the recording of the leak is gone
+        # the recording of the leak is gone
+        "alone": "setup start fill fill-numbers pause off unmanaged",
     },
     {
         "claim": "with only the last threshold left the nanny killed the worker, and tasks failed",

@@ -57,7 +57,8 @@ def text_of(function, number):
 
 number = int(re.search(r"line (\\d+), in patient", frames[-1])[1])
 """,
-        "alone": True,  # the logs of the workers go with them
+        # the logs of the workers go with them
+        "alone": "setup files hang",
     },
     {
         "claim": "the profile named the line in which most of the time went",
@@ -106,7 +107,8 @@ calls = list(heaviest(tree))
     {
         "claim": "the log of the worker on which the task failed names its key and its error",
         "cell": "logs",
-        "alone": True,  # the worker's log is gone
+        # the worker's log is gone
+        "alone": "setup files hang logs",
         # the worker was restarted in the meantime
         "source": """
 client.restart_workers([failed_on])

@@ -1,0 +1,76 @@
+"""How often did each lab run? Whatever runs one notes it, and this adds it up.
+
+    DASKCLASS_LAB_RUNS=build/lab-runs.tsv make test test-labs …
+    python tools/lab_runs.py build/lab-runs.tsv
+
+Without the variable nothing is noted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+
+FILE = "DASKCLASS_LAB_RUNS"
+
+
+def note(lab: str, how: str, *, whole: bool) -> None:
+    """Add a run to the file that the environment names.
+
+    Parameters
+    ----------
+    lab : str
+        Its number.
+    how : str
+        What ran it, such as ``nbval``.
+    whole : bool
+        Whether every cell ran as it stands.
+    """
+    if file := os.environ.get(FILE):
+        with Path(file).open("a", encoding="utf-8") as runs:
+            runs.write(f"{lab}\t{how}\t{'whole' if whole else 'part'}\n")
+
+
+def table(text: str) -> str:
+    """What was noted, as a table: a row a lab, a column for each way to run it whole, and one for parts of it.
+
+    Raises
+    ------
+    ValueError
+        If `text` is something else.
+    """
+    runs = Counter(tuple(line.split("\t")) for line in text.splitlines())
+    if wrong := [run for run in runs if len(run) != 3 or run[2] not in ("whole", "part")]:
+        raise ValueError(f"this is no list of runs: {wrong[0]}")
+    whole = sorted({how for _lab, how, extent in runs if extent == "whole"})
+    part = sorted({how for _lab, how, extent in runs if extent == "part"})
+    columns = [(how, "whole") for how in whole] + [(how, "part") for how in part]
+    heads = ["lab", *whole, *(f"{how} (part)" for how in part)]
+    labs = sorted({lab for lab, *_more in runs})
+    rows = [[lab, *(str(runs[lab, how, extent] or "") for how, extent in columns)] for lab in labs]
+    totals = [str(sum(runs[lab, how, extent] for lab in labs)) for how, extent in columns]
+    widths = [max(map(len, column)) for column in zip(heads, *rows, ["all", *totals], strict=True)]
+    lines = [
+        "  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True))
+        for row in (heads, *rows, ["all", *totals])
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", type=Path)
+    asked = parser.parse_args()
+    try:
+        print(table(asked.file.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        print(f"{asked.file}: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
