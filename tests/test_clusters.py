@@ -170,7 +170,7 @@ def said_by(packages: dict) -> dict:
     ],
 )
 def test_what_counts_as_another_version(there, phrases):
-    ours = {name: "2026.8.0" for name in clusters._SAME} | {"daskclass": "0.1.0"}
+    ours = {name: "2026.8.0" for name in clusters.SAME} | {"daskclass": "0.1.0"}
     ours = said_by({name: version for name, version in ours.items() if name != "python"})
     theirs = {"packages": ours["packages"] | there}
     client = SimpleNamespace(

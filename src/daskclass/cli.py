@@ -80,11 +80,12 @@ size_option = click.option(
 @click.option("--verify", is_flag=True, help="Make nothing: compare what is there with its checksums.")
 def data(size, out, seed, threads, formats, force, verify) -> None:
     """Make the sales data: orders of a shop as one CSV file and as Parquet."""
+    wanted = _size(size)
+
     from dask.utils import format_bytes
 
     from daskclass import sales, sizes
 
-    wanted = _size(size)
     if verify:
         if force:
             raise click.UsageError("--verify makes nothing, so --force makes no sense beside it")
@@ -156,9 +157,11 @@ def doctor(context: click.Context, as_json: bool) -> None:
 @click.option("--no-browser", is_flag=True, help="Print the address and open nothing.")
 def lab(size, port, no_browser) -> None:
     """Open the class: sales data, a live cluster, and JupyterLab in front of lab 00."""
+    wanted = _size(size)
+
     from daskclass import launch
 
-    launch.lab(_size(size), port=port, browser=not no_browser)
+    launch.lab(wanted, port=port, browser=not no_browser)
 
 
 @commands.command()
@@ -178,13 +181,21 @@ def lab(size, port, no_browser) -> None:
 @click.pass_context
 def rehearse(context: click.Context, size, wanted, scheduler, out, minutes) -> None:
     """Run the labs one after the other and leave a report: which claims hold, how long, how much memory."""
+    size = _size(size)
+
     from daskclass import rehearsal
 
-    done = rehearsal.rehearse(_size(size), wanted=wanted, scheduler=scheduler, out=out, minutes=minutes)
+    done = rehearsal.rehearse(size, wanted=wanted, scheduler=scheduler, out=out, minutes=minutes)
     context.exit(0 if done.passed else 1)
 
 
 def _size(text: str | None):
+    """The size that was asked for; a Problem if it makes no sense, or Dask's settings, which every command needs."""
     from daskclass import sizes
 
+    try:
+        import dask.config  # noqa: F401  reads them
+    except ValueError as error:
+        what = str(error).partition(", original error")[0]
+        raise Problem(f"{what[:1].lower()}{what[1:]}: mend that file, or move it away") from error
     return sizes.current() if text is None else sizes.parse(text)

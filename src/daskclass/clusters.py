@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import time
+import urllib.error
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -16,12 +19,20 @@ import dask
 from distributed import Client, LocalCluster
 from distributed.comm import connect as connect_comm
 from distributed.security import Security
+from distributed.utils import format_dashboard_link
+from tornado.httpclient import HTTPClientError
+from tornado.websocket import WebSocketError
 
 from daskclass import sizes
 from daskclass.errors import Problem
 
 WORKERS = 2
-_SAME = ("python", "dask", "distributed", "cloudpickle", "msgpack", "numpy", "pandas", "pyarrow", "daskclass")
+_CANNOT_CONNECT = (OSError, ValueError, HTTPClientError, WebSocketError)
+"""What connecting raises. `distributed.comm.Connector.connect` promises the first two, and a malformed message is a
+ValueError as well; a websocket's errors are Tornado's, which distributed passes on."""
+
+SAME = ("python", "dask", "distributed", "cloudpickle", "msgpack", "numpy", "pandas", "pyarrow", "daskclass")
+"""Python and the packages by which data and functions travel: the same everywhere in one cluster."""
 
 
 def start(dashboard_address: str = "127.0.0.1:0") -> LocalCluster:
@@ -31,7 +42,13 @@ def start(dashboard_address: str = "127.0.0.1:0") -> LocalCluster:
     ----------
     dashboard_address : str
         Where the dashboard listens; by default on a free port, on this machine only.
+
+    Raises
+    ------
+    Problem
+        If Dask's settings make no link to a dashboard.
     """
+    require_dashboard_link()
     return LocalCluster(
         n_workers=WORKERS,
         threads_per_worker=1,
@@ -48,10 +65,11 @@ def connect() -> Client:
     Raises
     ------
     Problem
-        If no scheduler answers at the address.
+        If no scheduler answers at the address, or Dask's settings make no link to a dashboard.
     """
-    address = dask.config.get("scheduler-address", None)
-    if not address:
+    require_dashboard_link()
+    address = named()
+    if address is None:
         with dask.config.set({"scheduler-address": None}):  # an empty one is one to Client
             return Client(
                 n_workers=WORKERS,
@@ -60,12 +78,58 @@ def connect() -> Client:
                 dashboard_address="127.0.0.1:0",
             )
     try:
-        return reach(str(address))
+        return reach(address)
     except Problem as problem:
         raise Problem(
-            f"DASK_SCHEDULER_ADDRESS names a cluster, but {problem}; or unset the variable and restart the kernel "
+            f"{named_by()} names a cluster, but {problem}; or {_unname()} and restart the kernel "
             "for a cluster of your own"
         ) from problem
+
+
+def named() -> str | None:
+    """The address of the cluster that Dask's settings name: the environment, or a file of settings."""
+    return str(dask.config.get("scheduler-address", None) or "") or None
+
+
+def named_by() -> str:
+    """The setting that names the cluster, in words."""
+    file = _settings_file()
+    return "DASK_SCHEDULER_ADDRESS" if file is None else f"`scheduler-address` in {file}"
+
+
+def _unname() -> str:
+    return "unset the variable" if _settings_file() is None else "remove that line"
+
+
+def _settings_file() -> str | None:
+    """The file that names the cluster; None if the environment does, which wins over files."""
+    if os.environ.get("DASK_SCHEDULER_ADDRESS"):
+        return None
+    found = dask.config.collect_yaml(dask.config.paths, return_paths=True)
+    naming = [str(path) for path, settings in found if dask.config.get("scheduler-address", None, config=settings)]
+    return naming[-1] if naming else None
+
+
+def require_dashboard_link() -> None:
+    """See to it that Dask can say where a dashboard is: its template may name variables of a JupyterHub.
+
+    Raises
+    ------
+    Problem
+        Naming the setting, and the variable if there is none of that name.
+    """
+    template, wrong = dask.config.get("distributed.dashboard.link"), None
+    try:
+        format_dashboard_link("127.0.0.1", 8787)
+    except KeyError as missing:
+        wrong = f"the variable {missing.args[0]} of its {template!r} is not set"
+    except (AttributeError, IndexError, ValueError) as error:
+        wrong = f"{template!r} is no template ({error})"
+    if wrong is not None:
+        raise Problem(
+            f"Dask's setting distributed.dashboard.link makes no address: {wrong}. Unset "
+            "DASK_DISTRIBUTED__DASHBOARD__LINK, or remove `link` from your Dask settings"
+        )
 
 
 def reach(address: str) -> Client:
@@ -77,11 +141,12 @@ def reach(address: str) -> Client:
         If no scheduler answers there within ten seconds, it has no worker within a minute, or scheduler, workers and
         this process differ in Python or a package that data and functions travel by.
     """
+    _require_certificates(address)
     refusal = None
     try:
         _greet(address)
         client = Client(address, timeout=10)
-    except Exception as error:  # each kind of address has errors of its own, down to a websocket's
+    except _CANNOT_CONNECT as error:
         refusal = str(error) or type(error).__name__
     if refusal is not None:
         # A client that failed to start stops its event loop when it is collected; if that happens while another
@@ -103,6 +168,27 @@ def reach(address: str) -> Client:
         client.close()
         raise
     return client
+
+
+def _require_certificates(address: str) -> None:
+    """Certificates go with ``tls`` and ``wss``; without this look, connecting fails and names no setting."""
+    scheme, security = address.partition("://")[0], Security()
+    if scheme in ("tls", "wss"):
+        try:
+            context = security.get_connection_args("client")["ssl_context"]
+        except OSError as error:  # no such file, or no certificate in it
+            raise Problem(
+                f"the certificates in distributed.comm.tls of Dask's settings cannot be read: {error}"
+            ) from error
+        if context is None:
+            raise Problem(
+                f"{address} asks for certificates: set ca-file, and cert and key of the client, in distributed.comm.tls"
+            )
+    elif security.require_encryption:
+        raise Problem(
+            f"{address} is not encrypted, and Dask's setting distributed.comm.require-encryption asks for that: "
+            "say tls://…, or switch the setting off"
+        )
 
 
 def _greet(address: str) -> None:
@@ -129,12 +215,12 @@ def _greet(address: str) -> None:
 
 def _differences(client: Client) -> list[str]:
     """In which versions a cluster and this process differ, a phrase for each package."""
-    found = client.get_versions(packages=[name for name in _SAME if name != "python"])
+    found = client.get_versions(packages=[name for name in SAME if name != "python"])
     here = _versions(found["client"])
     there = {"the scheduler": _versions(found["scheduler"])}
     there |= {f"worker {address}": _versions(worker) for address, worker in found["workers"].items()}
     phrases = []
-    for name in _SAME:
+    for name in SAME:
         others: dict[str, list[str]] = {}
         for who, versions in there.items():
             if versions[name] != here[name]:
@@ -150,7 +236,7 @@ def _versions(said: dict) -> dict[str, str]:
     """By package; of Python the minor one, because what is pickled differs from one to the next."""
     packages = said["packages"]
     short = {"python": ".".join(packages["python"].split(".")[:2])}
-    return {name: short.get(name) or packages.get(name) or "missing" for name in _SAME}
+    return {name: short.get(name) or packages.get(name) or "missing" for name in SAME}
 
 
 def workers(client: Client) -> dict[str, dict]:
@@ -187,3 +273,22 @@ def dashboard(client: Client) -> str:
     if port is None:
         raise Problem("this cluster's scheduler serves no dashboard")
     return f"http://{urlsplit(client.scheduler.address).hostname}:{port}"
+
+
+def visit(url: str, seconds: float = 30) -> tuple[int, str]:
+    """What a page of a cluster answers: its status, and its text. A page that is not there is an answer, too.
+
+    A proxy that the environment names is passed by: it leads out to the internet, and clusters are inside.
+
+    Raises
+    ------
+    OSError
+        If there is no answer.
+    """
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=seconds) as page:
+            return page.status, page.read().decode()
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            return refusal.code, ""

@@ -6,6 +6,7 @@ Every check says what it looked at, what it found, and how to mend it.
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
@@ -59,8 +60,8 @@ class Needs:
 
 
 def needs(size: sizes.Size) -> Needs:
-    """4 GB of memory at smoke size, 8 at any other (a tenth less is what such machines report)."""
-    if size == sizes.SMOKE:
+    """4 GB of memory where the workers are those of smoke, else 8 (a tenth less is what such machines report)."""
+    if size.worker_memory == sizes.SMOKE.worker_memory:
         return Needs(memory=int(3.6e9), spill=10**9)
     return Needs(memory=int(7.2e9), spill=4 * 10**9)
 
@@ -129,9 +130,9 @@ def check_versions() -> Finding:
     if lock is None:
         return Finding("packages", WARNING, "no requirements.lock to compare with", "run from a checkout of the class")
     needed = {
-        canonicalize_name(Requirement(text).name)
-        for text in importlib.metadata.requires("daskclass") or []
-        if "extra ==" not in text
+        canonicalize_name(requirement.name): requirement.specifier
+        for requirement in map(Requirement, importlib.metadata.requires("daskclass") or [])
+        if requirement.marker is None
     }
     wrong, missing, other = [], [], []
     for name, version in locked_versions(lock).items():
@@ -142,7 +143,8 @@ def check_versions() -> Finding:
                 missing.append(name)
             continue
         if installed != version:
-            (wrong if name in needed else other).append(f"{name} {installed} instead of {version}")
+            works = name not in needed or needed[name].contains(installed, prereleases=True)
+            (other if works else wrong).append(f"{name} {installed} instead of {version}")
     mend = "python -m pip install --require-hashes -r requirements.lock"
     if wrong or missing:
         return Finding("packages", FAILED, _few([*wrong, *(f"{name} is missing" for name in missing)]), mend)
@@ -168,8 +170,10 @@ def check_memory() -> Finding:
     from dask.utils import format_bytes
     from distributed.system import MEMORY_LIMIT
 
+    from daskclass import clusters
+
     size = sizes.current()
-    elsewhere = bool(os.environ.get("DASK_SCHEDULER_ADDRESS")) and not _inside_lab()
+    elsewhere = clusters.named() is not None and not _inside_lab()
     needed = 2 * 10**9 * 9 // 10 if elsewhere else needs(size).memory
     available = min(psutil.virtual_memory().available, MEMORY_LIMIT)
     found = f"{format_bytes(MEMORY_LIMIT)}, {format_bytes(available)} of it free, for size {size.name}"
@@ -187,15 +191,16 @@ def check_disk_for_data() -> Finding:
     from daskclass import sales
 
     size = sizes.current()
-    folder = sales.home()
-    while not folder.exists():
-        folder = folder.parent
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        mend = "make it a folder of yours, or set DASKCLASS_DATA to one"
-        return Finding("disk for the data", FAILED, f"{folder} cannot be written", mend)
+    folder = sales.place(size)
+    there = sales.look(folder)
+    if there.state == "finished" and there.sales is not None and there.sales.formats == set(sales.FORMATS):
+        return Finding("disk for the data", OK, f"nothing is to be written: the data in {folder} is complete")
+    if why := sales.refusal(folder):
+        return Finding("disk for the data", FAILED, why, "mend that, or set DASKCLASS_DATA to a folder of yours")
+    folder = _existing(folder)
     free, needed = shutil.disk_usage(folder).free, int(size.csv_bytes * 1.5)
     found = f"{format_bytes(free)} free in {folder}"
-    if sales.look(sales.place(size)).state == "finished" or free >= needed:
+    if free >= needed:
         return Finding("disk for the data", OK, found)
     return Finding(
         "disk for the data",
@@ -209,10 +214,14 @@ def check_disk_for_spill() -> Finding:
     import dask
     from dask.utils import format_bytes
 
-    folder = Path(dask.config.get("temporary-directory") or tempfile.gettempdir())
-    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+    # Dask makes the folder if it is not there
+    folder = _existing(Path(dask.config.get("temporary-directory") or tempfile.gettempdir()).absolute())
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
         mend = "set DASK_TEMPORARY_DIRECTORY to a folder of yours"
-        return Finding("disk for spilling", FAILED, f"{folder} cannot be written", mend)
+        return Finding("disk for spilling", FAILED, f"{folder} cannot be written: {error.strerror}", mend)
     free, needed = shutil.disk_usage(folder).free, needs(sizes.current()).spill
     found = f"{format_bytes(free)} free in {folder}"
     if free >= needed:
@@ -223,6 +232,11 @@ def check_disk_for_spill() -> Finding:
         found,
         f"workers spill up to {format_bytes(needed)}; free some, or set DASK_TEMPORARY_DIRECTORY to another disk",
     )
+
+
+def _existing(folder: Path) -> Path:
+    """`folder`, or what is there of the way to it."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def _inside_lab() -> bool:
@@ -258,16 +272,23 @@ def check_ports() -> Finding:
 
 
 def check_proxy() -> Finding:
-    proxies = urllib.request.getproxies()
-    for host in ("localhost", "127.0.0.1"):
-        if "http" in proxies and not urllib.request.proxy_bypass(host):
-            return Finding(
-                "proxy",
-                FAILED,
-                f"{proxies['http']} is asked for {host} too",
-                "set NO_PROXY=localhost,127.0.0.1, or the dashboard will not be reached",
-            )
-    return Finding("proxy", OK, "none in the way of this machine's own addresses")
+    proxy = urllib.request.getproxies().get("http")
+    if proxy is None:
+        return Finding("proxy", OK, "none")
+    return Finding("proxy", OK, f"{proxy}, which the class and its labs pass by when they ask a cluster's pages")
+
+
+def check_dashboard_link() -> Finding:
+    import dask
+
+    from daskclass import clusters
+
+    try:
+        clusters.require_dashboard_link()
+    except Problem as problem:
+        found, _stop, mend = str(problem).rpartition(". ")
+        return Finding("dashboard link", FAILED, found, mend)
+    return Finding("dashboard link", OK, dask.config.get("distributed.dashboard.link"))
 
 
 _PROBE = """
@@ -290,15 +311,18 @@ if __name__ == "__main__":
 """
 
 
-def _probe_cluster() -> dict | str:
-    """Start a cluster in a process of its own, compute on it, ask its dashboard; what came out, or what went wrong."""
+def _probe(source: str, *arguments: str) -> dict | str:
+    """Run a script in a process of its own; the JSON in its last line, or what went wrong.
+
+    Its first argument is its own folder, in which it runs and which is removed afterwards.
+    """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         script = Path(folder) / "probe.py"  # a file, because workers import the main module anew
-        script.write_text(_PROBE, encoding="utf-8")
+        script.write_text(source, encoding="utf-8")
         environment = {name: value for name, value in os.environ.items() if name != "DASK_SCHEDULER_ADDRESS"}
         try:
             run = subprocess.run(
-                [sys.executable, script, folder],
+                [sys.executable, script, folder, *arguments],
                 capture_output=True,
                 text=True,
                 timeout=120,
@@ -313,7 +337,7 @@ def _probe_cluster() -> dict | str:
 
 
 def check_cluster() -> Finding:
-    outcome = _probe_cluster()
+    outcome = _probe(_PROBE)
     mend = "let a firewall or virus scanner allow Python to listen on 127.0.0.1; then `daskclass doctor` again"
     if isinstance(outcome, str):
         return Finding("a cluster computes", FAILED, outcome, mend)
@@ -325,20 +349,27 @@ def check_cluster() -> Finding:
 
 
 def check_class_cluster() -> Finding:
-    address = os.environ.get("DASK_SCHEDULER_ADDRESS")
-    if not address:
-        return Finding("the class's cluster", OK, "each lab starts its own (DASK_SCHEDULER_ADDRESS is not set)")
     from daskclass import clusters
 
+    name, address = "the class's cluster", clusters.named()
+    if address is None:
+        own = (
+            "each lab starts its own (DASK_SCHEDULER_ADDRESS is not set, and no file of Dask settings names a cluster)"
+        )
+        return Finding(name, OK, own)
+    mend = f"start that cluster, or take {clusters.named_by()} away for one of your own"
     try:
         with clusters.connect() as client:
             answer, workers = client.submit(pow, 2, 10, pure=False).result(timeout=30), len(client.nthreads())
-    except (Problem, TimeoutError, OSError) as error:
-        mend = "start that cluster, or unset DASK_SCHEDULER_ADDRESS for one of your own"
-        return Finding("the class's cluster", FAILED, f"{address}: {error}", mend)
+            dashboard = clusters.dashboard(client)
+            pages = {page: clusters.visit(dashboard + page)[0] for page in ("/status", "/json/counts.json")}
+    except (Problem, OSError) as error:
+        return Finding(name, FAILED, f"{address}: {error}", mend)
     if answer != 1024:
-        return Finding("the class's cluster", FAILED, f"{address} answered {answer} for 2**10", "restart it")
-    return Finding("the class's cluster", OK, f"{address} answers, with {workers} workers")
+        return Finding(name, FAILED, f"{address} answered {answer} for 2**10", "restart it")
+    if set(pages.values()) != {200}:
+        return Finding(name, FAILED, f"its dashboard at {dashboard} answered {pages}", "start its scheduler with one")
+    return Finding(name, OK, f"{address} answers, with {workers} workers, and so does its dashboard at {dashboard}")
 
 
 def check_jupyterlab() -> Finding:
@@ -357,18 +388,125 @@ def check_jupyterlab() -> Finding:
     return Finding("JupyterLab", OK, f"{lab} with the Dask extension {extension}")
 
 
+_KERNEL_PROBE = """
+import json, sys, tempfile
+from queue import Empty
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import start_new_kernel
+
+folder, labs, code = sys.argv[1:]
+said = {"spec": KernelSpecManager().get_kernel_spec("python3").resource_dir}
+with tempfile.TemporaryFile("w+", dir=folder) as output:
+    try:
+        manager, client = start_new_kernel(
+            startup_timeout=60, kernel_name="python3", cwd=labs, stdout=output, stderr=output
+        )
+    except RuntimeError as error:
+        output.seek(0)
+        last = [line for line in output.read().splitlines() if line.strip() and "[IPKernelApp]" not in line][-1:]
+        said["error"] = ": ".join([str(error), *last])
+    else:
+        printed = []
+        try:
+            client.execute_interactive(
+                code,
+                store_history=False,
+                timeout=60,
+                output_hook=lambda message: printed.append(message["content"].get("text", "")),
+            )
+            said |= json.loads("".join(printed).splitlines()[-1])
+        except (TimeoutError, Empty, IndexError, ValueError) as error:
+            said["error"] = f"it answered {''.join(printed)!r:.200} ({type(error).__name__})"
+        finally:
+            client.stop_channels()
+            manager.shutdown_kernel()
+print(json.dumps(said))
+"""
+_IN_THE_KERNEL = """
+import importlib, json, pathlib, sys
+said = {"prefix": sys.prefix}
+try:
+    for name in ("numpy", "pandas", "dask.dataframe", "distributed", "daskclass.claims", "daskclass.clusters"):
+        importlib.import_module(name)
+    from importlib.metadata import version
+    said["versions"] = {name: version(name) for name in NAMES}
+except Exception as error:
+    said["error"] = f"{type(error).__name__}: {error}"
+    here = pathlib.Path.cwd()
+    own = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
+    said["beside"] = sorted(file for file in own if here in pathlib.Path(file).parents)
+print(json.dumps(said))
+"""
+
+
+def check_kernel() -> Finding:
+    """Start the kernel that the labs will get, in their folder, and have it import what they import."""
+    from daskclass import clusters
+    from daskclass.labs import checkout
+
+    try:
+        folder = checkout() / "labs"
+    except Problem:
+        folder = Path.cwd()
+    names = [name for name in clusters.SAME if name != "python"]
+    said = _probe(_KERNEL_PROBE, str(folder), _IN_THE_KERNEL.replace("NAMES", repr(names)))
+    if isinstance(said, str):
+        return Finding("the labs' kernel", FAILED, said, "python -m pip install --require-hashes -r requirements.lock")
+    spec = Path(said["spec"]) / "kernel.json"
+    mend = f"take {spec.parent} away, so that `python3` is the kernel of {sys.prefix}"
+    if beside := said.get("beside"):
+        return Finding("the labs' kernel", FAILED, f"{said['error']}: it imports {_few(beside)}", "rename that file")
+    if "error" in said:
+        return Finding("the labs' kernel", FAILED, f"{spec}: {said['error']}", mend)
+    here = {name: importlib.metadata.version(name) for name in names}
+    if differ := [f"{name} {said['versions'][name]}" for name in names if said["versions"][name] != here[name]]:
+        return Finding("the labs' kernel", FAILED, f"{spec} starts {said['prefix']}, with {_few(differ)}", mend)
+    if Path(said["prefix"]).resolve() != Path(sys.prefix).resolve():
+        found = f"{spec} starts another environment, {said['prefix']}, with the same versions"
+        return Finding("the labs' kernel", WARNING, found, mend)
+    return Finding("the labs' kernel", OK, f"{spec} starts {said['prefix']}")
+
+
+def check_pip() -> Finding:
+    """Have pip install a package of ours, as lab 06 has its workers do."""
+    from daskclass import wheels
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        wheel = wheels.make(folder, "daskclass_doctor", "1.0", "")
+        run = subprocess.run(
+            [sys.executable, "-m", "pip", "install", str(wheel)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=folder,
+            env={**os.environ, "PIP_TARGET": str(Path(folder) / "packages"), "PIP_NO_INDEX": "1"},
+        )
+    if run.returncode == 0:
+        return Finding("pip", OK, f"{importlib.metadata.version('pip')} installs packages (lab 06)")
+    if importlib.util.find_spec("pip") is None:
+        mend = f"{sys.executable} -m ensurepip (an environment made by `uv venv` has none; `uv venv --seed` gives one)"
+        return Finding("pip", FAILED, f"there is no pip in {sys.prefix}, and lab 06 installs a package with it", mend)
+    words = (run.stderr.strip().splitlines() or [f"exit status {run.returncode}"])[-1]
+    settings = sorted(name for name in os.environ if name.startswith("PIP_"))
+    mend = f"take its settings away: {', '.join(settings) or '`python -m pip config debug` shows them'}"
+    return Finding("pip", FAILED, f"it installs nothing, and lab 06 needs it: {words}", mend)
+
+
 def check_data() -> Finding:
     from daskclass import sales
 
     size = sizes.current()
     found = sales.look(sales.place(size))
-    make = "daskclass data" if size == sizes.CLASS else f"daskclass data --size {size.name}"
+    make = sales.command(size)
     what = f"sales data ({size.name})"
     if found.state == "missing":
         return Finding(what, WARNING, found.why, f"{make}; `daskclass lab` and the labs make it too")
     if found.state == "finished" and found.sales is not None and found.sales.formats != set(sales.FORMATS):
         return Finding(what, WARNING, f"only {', '.join(found.sales.formats)} in {found.sales.folder}", make)
-    if found.state == "finished":
+    if found.state == "finished" and found.sales is not None:
+        if why := sales.unreadable(found.sales):
+            mend = "have its owner let you read it, or set DASKCLASS_DATA to a folder of yours"
+            return Finding(what, FAILED, why, mend)
         return Finding(what, OK, found.why)
     return Finding(what, FAILED, found.why, f"{make} --verify compares checksums, {make} --force makes it anew")
 
@@ -382,7 +520,10 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     check_disk_for_spill,
     check_ports,
     check_proxy,
+    check_dashboard_link,
     check_jupyterlab,
+    check_kernel,
+    check_pip,
     check_cluster,
     check_class_cluster,
     check_data,

@@ -40,11 +40,12 @@ def lab(size: sizes.Size, *, port: int | None = None, browser: bool = True) -> N
     UsageProblem
         If `port` is taken.
     Problem
-        If this is no checkout of the class, the data is wrong, or JupyterLab does not start.
+        If this is no checkout of the class, Dask's settings or the data are wrong, or JupyterLab does not start.
     """
     root = checkout()
     if port is not None and not _free(port):
         raise UsageProblem(f"port {port} is taken: choose another --port, or none for a free one")
+    clusters.require_dashboard_link()  # before gigabytes are made
     os.environ["DASKCLASS_SIZE"] = size.name
     before = dict(os.environ)  # nannies set OMP_NUM_THREADS=1 and the like in this process, and labs are to have none
     with until_terminated():

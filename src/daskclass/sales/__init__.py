@@ -10,12 +10,14 @@ from daskclass.sales.folder import (
     PARQUET_NAME,
     Found,
     Sales,
+    command,
     home,
     look,
     place,
+    unreadable,
     verify,
 )
-from daskclass.sales.making import DEFAULT_SEED, FORMATS, make, open_sales, restamp
+from daskclass.sales.making import DEFAULT_SEED, FORMATS, make, open_sales, refusal, restamp
 from daskclass.sales.rows import CATEGORIES, COLUMNS, STORES, return_thresholds
 
 __all__ = [
@@ -29,12 +31,15 @@ __all__ = [
     "STORES",
     "Found",
     "Sales",
+    "command",
     "home",
     "look",
     "make",
     "open_sales",
     "place",
+    "refusal",
     "restamp",
     "return_thresholds",
+    "unreadable",
     "verify",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -105,6 +106,22 @@ def place(size: sizes.Size) -> Path:
     return home() if size == sizes.CLASS else home() / size.name
 
 
+def command(size: sizes.Size, out: Path | None = None) -> str:
+    """What to type for the data of `size`, in `out` if that is not its place; an option can follow."""
+    words = "daskclass data" if size == sizes.CLASS else f"daskclass data --size {size.name}"
+    return words if out is None or out == place(size) else f"{words} --out {shlex.quote(str(out))}"
+
+
+def unreachable(folder: Path) -> str | None:
+    """Why there can be no folder of this name, in words: a file or a link that leads nowhere is in its way."""
+    for path in (folder, *folder.parents):
+        if path.is_symlink() and not path.exists():
+            return f"{path} is a link to {path.readlink()}, which is not there: connect that disk, or remove the link"
+        if path.exists():
+            return None if path.is_dir() else f"{path} is a file, and should be a folder"
+    return None
+
+
 def stamp(path: Path) -> dict[str, int]:
     """Size in bytes and time of change in microseconds (some shared folders keep no more) of one file."""
     status = path.stat()
@@ -119,6 +136,13 @@ def sha256(path: Path) -> str:
 
 def look(folder: Path) -> Found:
     """Say what `folder` holds, by names, sizes and times."""
+    try:
+        return _look(folder)
+    except OSError as error:
+        return Found("changed", f"{error.filename or folder} cannot be read: {error.strerror or error}")
+
+
+def _look(folder: Path) -> Found:
     manifest = folder / MANIFEST_NAME
     if not manifest.is_file():
         there = [name for name in (CSV_NAME, PARQUET_NAME) if (folder / name).exists()]
@@ -152,6 +176,17 @@ def look(folder: Path) -> Found:
     return Found("finished", f"{sales.rows:,} rows in {folder}", sales)
 
 
+def unreadable(sales: Sales) -> str | None:
+    """The first file of `sales` that cannot be opened, and why; None where all can. Labs need no more than that."""
+    for name in sales.manifest["files"]:
+        try:
+            with (sales.folder / name).open("rb"):
+                continue
+        except OSError as error:
+            return f"{sales.folder / name} cannot be read: {error.strerror}"
+    return None
+
+
 def verify(sales: Sales) -> None:
     """Compare every file of `sales` with its checksum.
 
@@ -163,7 +198,7 @@ def verify(sales: Sales) -> None:
     for name, listed in sales.manifest["files"].items():
         path = sales.folder / name
         if sha256(path) != listed["sha256"]:
-            raise Problem(f"{path} is not what was made: its checksum differs; make it anew with --force")
+            raise Problem(f"{path} is not what was made: its checksum differs; `daskclass data --force` makes it anew")
 
 
 def _read(manifest: Path) -> Sales:

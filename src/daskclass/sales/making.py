@@ -13,6 +13,8 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
+import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from dask.utils import format_bytes
-from filelock import FileLock, Timeout
+from filelock import FileLock, SoftFileLock, Timeout
 from tqdm.auto import tqdm
 
 from daskclass import sizes
@@ -41,6 +43,8 @@ _UNFINISHED = ".unfinished"
 _MOVING = "moving"
 _LOCK = ".making.lock"
 _PARQUET_SHARE = 0.40  # of the CSV's bytes; 0.29 was measured
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)  # as network disks say that they lock no files
+_ELSEWHERE = "set DASKCLASS_DATA to another folder, or say --out with `daskclass data`"
 
 
 def open_sales(size: str | None = None) -> Sales:
@@ -150,6 +154,43 @@ def restamp(sales: Sales) -> None:
         _write_manifest(sales.folder, sales.manifest)
 
 
+def refusal(out: Path) -> str | None:
+    """Why no data can be made in `out`, in words; None where it can.
+
+    Tries what making does first, and leaves nothing behind: writes a file without a name where `out` is or will be,
+    and locks it.
+    """
+    if why := folders.unreachable(out):
+        return why
+    there = next(folder for folder in (out, *out.parents) if folder.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there) as file:
+            _lock(file.fileno())
+    except OSError as error:
+        return _no_locks(out, error) if error.errno in _NO_LOCKS else f"{there} cannot be written ({error.strerror})"
+    return None
+
+
+def _lock(descriptor: int) -> None:
+    """Lock a file of our own as filelock does, which makes do without where the system has no such thing (ENOSYS)."""
+    if os.name != "posix":
+        return
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno != errno.ENOSYS:
+            raise
+
+
+def _no_locks(out: Path, error: OSError) -> str:
+    return (
+        f"the disk of {out} locks no files ({error.strerror}), as some network disks do, and without a lock two runs "
+        "could write the same files"
+    )
+
+
 @contextlib.contextmanager
 def _explained(out: Path) -> Iterator[None]:
     """Turn the system's refusals into problems that name the folder."""
@@ -158,21 +199,30 @@ def _explained(out: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise Problem(
-                f"the disk of {out} is full; nothing was kept. Free some room, or choose a smaller --size "
-                "or another folder with --out"
+                f"the disk of {out} is full; nothing was kept. Free some room, choose a smaller size, or {_ELSEWHERE}"
             ) from error
-        raise Problem(
-            f"{out} cannot be written ({error.strerror or error}); choose a folder of yours with --out"
-        ) from error
+        if error.errno in _NO_LOCKS:
+            raise Problem(f"{_no_locks(out, error)}: for a folder on a disk of this machine, {_ELSEWHERE}") from error
+        raise Problem(f"{out} cannot be written ({error.strerror or error}): {_ELSEWHERE}") from error
 
 
 @contextlib.contextmanager
 def _alone(out: Path) -> Iterator[None]:
+    lock = FileLock(out / _LOCK, timeout=0)
     try:
-        with FileLock(out / _LOCK, timeout=0):
-            yield
+        with (
+            warnings.catch_warnings()
+        ):  # where there is no `flock`, filelock warns and makes do with a file that is there
+            warnings.filterwarnings("ignore", message="flock not supported")
+            lock.acquire()
     except Timeout:
-        raise Problem(f"another run is making data in {out}; wait until it has ended") from None
+        # Such a file stays when a run on another machine was killed.
+        soft = f"; if none is running, delete {out / _LOCK}" if isinstance(lock, SoftFileLock) else ""
+        raise Problem(f"another run is making data in {out}; wait until it has ended{soft}") from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _settle(out: Path, size: sizes.Size, seed: int, wanted: set[str], force: bool) -> tuple[Sales | None, set[str]]:
@@ -181,10 +231,11 @@ def _settle(out: Path, size: sizes.Size, seed: int, wanted: set[str], force: boo
     if not force:
         ours = (out / _UNFINISHED / _MOVING).exists()  # a run that ended while it moved its files to their place
         if found.state == "changed" or (found.state == "unfinished" and not ours):
-            verify = "" if found.sales is None else "--verify compares checksums, "
-            raise Problem(f"{found.why}; {verify}--force makes it anew")
+            command = folders.command(size, out)
+            verify = "" if found.sales is None else f"`{command} --verify` compares checksums, "
+            raise Problem(f"{found.why}; {verify}`{command} --force` makes it anew")
         if found.sales is not None:
-            _require_same(found.sales, size, seed)
+            _require_same(found.sales, size, seed, out)
             if wanted <= found.sales.formats:
                 return found.sales, wanted
             wanted = wanted | found.sales.formats
@@ -192,26 +243,29 @@ def _settle(out: Path, size: sizes.Size, seed: int, wanted: set[str], force: boo
     return None, wanted
 
 
-def _require_same(there: Sales, size: sizes.Size, seed: int) -> None:
+def _require_same(there: Sales, size: sizes.Size, seed: int, out: Path) -> None:
     if there.size != size.name:
         what = f"of size {there.size}, not {size.name}"
     elif there.seed != seed:
         what = f"of seed {there.seed}, not {seed}"
     else:
         return
-    raise Problem(f"{there.folder} holds data {what}; --force replaces it, --out makes it elsewhere")
+    raise Problem(
+        f"{there.folder} holds data {what}; `{folders.command(size, out)} --force` replaces it; "
+        f"to keep it, {_ELSEWHERE}"
+    )
 
 
 def _require_room(out: Path, size: sizes.Size, formats: set[str]) -> None:
     share = ("csv" in formats) + _PARQUET_SHARE * ("parquet" in formats)
+    if why := folders.unreachable(out):
+        raise UsageProblem(f"{why}. Or {_ELSEWHERE}")
     there = next(folder for folder in (out, *out.parents) if folder.exists())
-    if not there.is_dir():
-        raise UsageProblem(f"{there} is a file: choose a folder with --out")
     needed, free = int(size.csv_bytes * share * 1.01), shutil.disk_usage(there).free
     if needed > free:
         raise Problem(
             f"no room in {out}: {format_bytes(needed)} are needed and {format_bytes(free)} are free. Free some, "
-            "or choose a smaller --size or another folder with --out"
+            f"choose a smaller size, or {_ELSEWHERE}"
         )
 
 

@@ -6,18 +6,10 @@ CONTROLS = [
         "cell": "visit",
         # a worker is asked for them, which LocalCluster starts without pages
         "source": """
-def visit(url):
-    try:
-        with urllib.request.urlopen(url, timeout=60) as page:
-            return page.status, page.read().decode()
-    except HTTPError as error:
-        return error.code, ""
-
-
 only_looking = [path for path in applications if path != "/hardware"]
 worker = next(iter(client.scheduler_info()["workers"].values()))
 address = f"http://{worker['host']}:{worker['services']['dashboard']}"
-answers = {path: visit(address + path) for path in [*only_looking, "/info"]}
+answers = {path: clusters.visit(address + path, seconds=60) for path in [*only_looking, "/info"]}
 """,
     },
     {
@@ -113,10 +105,10 @@ client.cancel(held)
 while any(key.startswith("held") for key in client.who_has()):
     time.sleep(0.02)
 
-text = visit(f"{address}/metrics")[1]
+text = clusters.visit(f"{address}/metrics")[1]
 lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
 in_memory = float(lines['dask_scheduler_tasks{state="memory"}'])
-counted = json.loads(visit(f"{address}/json/counts.json")[1])["memory"]
+counted = json.loads(clusters.visit(f"{address}/json/counts.json")[1])["memory"]
 """,
     },
 ]
