@@ -508,7 +508,7 @@ def check_data() -> Finding:
             mend = "have its owner let you read it, or set DASKCLASS_DATA to a folder of yours"
             return Finding(what, FAILED, why, mend)
         return Finding(what, OK, found.why)
-    return Finding(what, FAILED, found.why, f"{make} --verify compares checksums, {make} --force makes it anew")
+    return Finding(what, FAILED, found.why, f"`{make} --verify` compares checksums, `{make} --force` makes it anew")
 
 
 CHECKS: tuple[Callable[[], Finding], ...] = (
