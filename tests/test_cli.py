@@ -181,7 +181,10 @@ def test_a_file_is_no_folder(say, tmp_path, below):
     file.write_text("mine\n")
     said = say("data", "--size=1MB", "--out", file / below)
     assert (said.status, said.out) == (2, "")
-    assert said.last == f"daskclass: {file} is a file: choose a folder with --out"
+    assert said.last == (
+        f"daskclass: {file} is a file, and should be a folder. Or set DASKCLASS_DATA to another folder, or say --out "
+        "with `daskclass data`"
+    )
     assert file.read_text() == "mine\n"
 
 

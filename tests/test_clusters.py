@@ -107,7 +107,58 @@ def test_an_address_that_is_none_is_named(address):
         clusters.connect()
 
 
-@pytest.mark.parametrize("scheme", ["tcp", "ws", "tls"])
+NO_FILES = {f"distributed.comm.tls.{name}": "/not/there.pem" for name in ("ca-file", "client.cert", "client.key")}
+
+
+@pytest.mark.parametrize(
+    ("address", "settings", "named"),
+    [
+        ("tls://127.0.0.1:1", {}, "asks for certificates"),
+        ("wss://127.0.0.1:1", {}, "asks for certificates"),
+        ("tls://127.0.0.1:1", NO_FILES, "certificates in distributed.comm.tls of Dask's settings cannot be read"),
+        ("tcp://127.0.0.1:1", {"distributed.comm.require-encryption": True}, "require-encryption asks for that"),
+    ],
+)
+def test_settings_with_which_no_connection_is_made_are_named(address, settings, named):
+    with dask.config.set(settings), pytest.raises(Problem, match=named):
+        clusters.reach(address)
+
+
+def test_a_mistake_of_ours_is_not_called_a_cluster_that_does_not_answer(monkeypatch):
+    def greet(address):
+        return address.nonsense
+
+    monkeypatch.setattr(clusters, "_greet", greet)
+    with pytest.raises(AttributeError):
+        clusters.reach("tcp://127.0.0.1:1")
+
+
+def test_the_file_of_settings_that_names_a_cluster_is_named(tmp_path, monkeypatch):
+    (tmp_path / "a.yaml").write_text("array: {slicing: {split-large-chunks: null}}\n")
+    (tmp_path / "b.yaml").write_text("scheduler_address: tcp://127.0.0.1:notaport\n")
+    monkeypatch.setattr(dask.config, "paths", [str(tmp_path)])
+    with dask.config.set({"scheduler-address": "tcp://127.0.0.1:notaport"}):
+        assert clusters.named() == "tcp://127.0.0.1:notaport"
+        with pytest.raises(Problem, match=r"`scheduler-address` in .*b\.yaml names.*or remove that line and restart"):
+            clusters.connect()
+        monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://127.0.0.1:notaport")
+        with pytest.raises(Problem, match=r"DASK_SCHEDULER_ADDRESS names.*or unset the variable and restart"):
+            clusters.connect()
+
+
+def test_a_page_is_asked_for_around_any_proxy(client, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    base = clusters.dashboard(client)
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.build_opener().open(f"{base}/status", timeout=30)
+    status, page = clusters.visit(f"{base}/json/counts.json")
+    assert status == 200
+    assert '"tasks"' in page
+    assert clusters.visit(f"{base}/not/there") == (404, "")
+
+
+@pytest.mark.parametrize("scheme", ["tcp", "ws"])
 def test_somebody_else_at_the_address_is_said(scheme):
     """A dashboard takes the connection and never greets as Dask does."""
 

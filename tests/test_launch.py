@@ -79,17 +79,17 @@ def session(checkout, tmp_path_factory):
         "JUPYTER_RUNTIME_DIR": str(scratch / "runtime"),
         "PYTHONUNBUFFERED": "1",
     }
-    hearing = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from daskclass.cli import main; main()"
-    )
-    seen = Session(usual=launch.DASHBOARD_PORT)
     with contextlib.ExitStack() as stack:
         blocker = stack.enter_context(socket.socket())
-        blocker.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with contextlib.suppress(OSError):  # taken by somebody else serves as well
-            blocker.bind(("127.0.0.1", seen.usual))
-            blocker.listen()
+        blocker.bind(("127.0.0.1", 0))
+        blocker.listen()
+        # The usual port of its dashboard is this one, which is taken: whoever listens on the real one is not asked.
+        seen = Session(usual=blocker.getsockname()[1])
+        hearing = (
+            "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+            f"from daskclass import launch; launch.DASHBOARD_PORT = {seen.usual}; "
+            "from daskclass.cli import main; main()"
+        )
         errors = stack.enter_context((scratch / "errors").open("w+", encoding="utf-8"))
         process = subprocess.Popen(
             [sys.executable, "-c", hearing, "lab", "--no-browser", "--size", "1MB"],
@@ -242,7 +242,7 @@ def test_data_that_was_changed_stops_the_class_before_it_starts(daskclass, check
     process = daskclass("lab", "--no-browser", "--size", "1MB", cwd=checkout)
     out, err = process.communicate()
     assert (process.returncode, out) == (2, "")
-    assert "sales_data.csv is there without a manifest" in err.splitlines()[-1]
+    assert "sales_data.csv is there without a manifest; `daskclass data --size 1MB --force` makes it anew" in err
 
 
 def test_a_server_that_does_not_start_is_a_problem(tmp_path):

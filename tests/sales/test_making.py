@@ -162,7 +162,7 @@ def test_what_was_changed_is_not_replaced_without_force(own_sales):
     with Path(own_sales.csv).open("a") as file:
         file.write("1,2,3\n")
     before = contents(own_sales.folder)
-    with pytest.raises(Problem, match=r"bytes, made were .*--verify.*--force"):
+    with pytest.raises(Problem, match=r"made were .*`daskclass data --size 2MB --out \S+ --verify`.*--force`"):
         sales.make(sizes.parse("2MB"), own_sales.folder)
     assert contents(own_sales.folder) == before
     made = sales.make(sizes.parse("2MB"), own_sales.folder, force=True)
@@ -184,7 +184,7 @@ def test_a_format_is_added_to_the_other(small_sales, tmp_path, first, then):
 def test_a_disk_without_room_is_said_before_anything_is_made(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(10**9, 10**9 - 5, 5))
     out = tmp_path / "new" / "folder"
-    with pytest.raises(Problem, match=r"no room in .*5 B are free.*--size.*--out"):
+    with pytest.raises(Problem, match=r"no room in .*5 B are free.*smaller size.*DASKCLASS_DATA.*--out"):
         sales.make(SMALL, out)
     assert not out.parent.exists()
 
@@ -314,9 +314,57 @@ def test_two_runs_at_once_do_not_mix(tmp_path, monkeypatch):
 def test_a_file_is_no_folder(tmp_path, below):
     file = tmp_path / "file"
     file.write_text("mine\n")
-    with pytest.raises(UsageProblem, match="file is a file: choose a folder with --out"):
+    with pytest.raises(UsageProblem, match=r"file is a file, and should be a folder\. Or set DASKCLASS_DATA"):
         sales.make(SMALL, file / below)
     assert file.read_text() == "mine\n"
+
+
+def test_a_link_to_a_disk_that_is_gone_is_named(tmp_path):
+    link = tmp_path / "data"
+    link.symlink_to(tmp_path / "unplugged")
+    with pytest.raises(UsageProblem, match=r"data is a link to .*unplugged, which is not there: connect that disk"):
+        sales.make(SMALL, link / "1MB")
+    assert sales.refusal(link / "1MB").startswith(f"{link} is a link to")
+    assert not (tmp_path / "unplugged").exists()
+
+
+@pytest.fixture
+def flock_says(monkeypatch):
+    """Have the system refuse to lock files, as the systems of network disks do."""
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(number):
+        def flock(_file, _operation):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(fcntl, "flock", flock)
+
+    return refuse
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_disk_that_locks_no_files_is_said(tmp_path, flock_says, number):
+    flock_says(number)
+    with pytest.raises(Problem, match=r"locks no files \(.*\), as some network disks do.*set DASKCLASS_DATA"):
+        sales.make(SMALL, tmp_path)
+    assert sales.look(tmp_path).state == "missing"
+    assert "locks no files" in sales.refusal(tmp_path)
+
+
+def test_a_system_without_locks_makes_do_with_a_file(tmp_path, flock_says, recwarn):
+    """filelock has another way where there is no `flock` at all, and would warn of it."""
+    flock_says(errno.ENOSYS)
+    assert sales.refusal(tmp_path) is None
+    assert sales.make(SMALL, tmp_path).formats == {"csv", "parquet"}
+    assert not [str(warning.message) for warning in recwarn if "flock" in str(warning.message)]
+    (tmp_path / making._LOCK).write_text("1\nanother-machine\n")
+    with pytest.raises(Problem, match=r"another run is making data .*if none is running, delete .*making\.lock"):
+        sales.make(SMALL, tmp_path, force=True)
+
+
+def test_where_data_can_be_made_nothing_is_left_by_asking(tmp_path):
+    assert sales.refusal(tmp_path / "to" / "come") is None
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
