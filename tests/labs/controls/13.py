@@ -69,7 +69,7 @@ good = [path for path in paths if path != paths[5]]
 
 
 def is_there(price, prices):
-    return any(other == price for other in prices)
+    return prices.count(price) > 0
 
 
 def dearest_first(prices):
