@@ -1,0 +1,21 @@
+#!/bin/sh
+# Prints the name of this checkout's project of Docker Compose, for `make up` and `make down`.
+#
+# COMPOSE_PROJECT_NAME from the environment or .env comes first. Otherwise it is the name in docker-compose.yml, which
+# plain `docker compose` uses too. If another checkout has containers of that name, a checksum of this folder is added.
+set -eu
+of_containers() { docker ps --all --filter "label=com.docker.compose.project=$1" --format "{{.Label \"$2\"}}"; }
+
+chosen=${COMPOSE_PROJECT_NAME:-$(sed -n 's/^ *COMPOSE_PROJECT_NAME= *//p' .env 2>/dev/null | tail -1)}
+common=$(sed -n 's/^name: .*:-\(.*\)}"$/\1/p' docker-compose.yml)
+own=$common-$(pwd | cksum | cut -d ' ' -f 1)
+folder=com.docker.compose.project.working_dir
+
+if [ -n "$chosen" ]; then
+    echo "$chosen"
+elif [ -n "$(of_containers "$own" "$folder")" ] || of_containers "$common" "$folder" | grep -qvxF "$(pwd)"; then
+    echo "Another checkout has the project $common, so this one is $own: docker compose -p $own ..." >&2
+    echo "$own"
+else
+    echo "$common"
+fi
