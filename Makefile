@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help lab test test-labs test-controls test-compose test-browser slides soak rehearse pictures bench up down lock clean
+.PHONY: help lab test test-labs test-controls test-compose test-python test-browser slides soak rehearse pictures bench up down lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo 'make test-labs      every lab, at smoke size'
 	@echo 'make test-controls  every claim must turn false when its cause is taken away'
 	@echo 'make test-compose   the cluster of containers, on a running Docker engine'
+	@echo 'make test-python    labs 00 to 02 and 13 in the image on Python 3.14 (PYTHON_IMAGE=python:3.12-slim for another)'
 	@echo 'make test-browser   JupyterLab, the report and the decks in a real browser'
 	@echo 'make slides         the decks, as pages and PDF, in build/slides'
 	@echo 'make up, make down  that cluster for you: scheduler, WORKERS=2 workers, notebook of 2 GB'
@@ -41,7 +42,7 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python tools/format_labs.py
-	$(BIN)/pytest -m 'not controls and not labs and not compose and not browser'
+	$(BIN)/pytest --numprocesses 2 --dist loadscope -m 'not controls and not labs and not compose and not browser'
 	$(BIN)/pytest --nbval-lax $(wildcard labs/00-*.ipynb labs/01-*.ipynb labs/02-*.ipynb)
 
 # Packages whose requirements contradict JupyterLab's.
@@ -81,6 +82,14 @@ down: engine
 
 test-compose: engine $(READY)
 	$(BIN)/pytest --timeout 1800 -m compose tests/compose
+
+# The image on another Python than its own, and in it the labs that lean on Python's own workings.
+PYTHON_IMAGE := python:3.14-slim-forky
+PYTHON_LABS := 00-02,13
+
+test-python: engine $(READY)
+	sh tools/rehearse_on_python.sh $(PYTHON_IMAGE) $(PYTHON_LABS)
+	@$(BIN)/python tools/lab_runs.py --note 'another Python' $(PYTHON_LABS)
 
 # Node and a Chromium are never installed from here.
 MARP := slides/node_modules/.package-lock.json

@@ -1,8 +1,8 @@
 """How often labs ran: what is noted is added up, and only where somebody asks for it."""
 
+import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -38,12 +38,32 @@ def test_without_the_variable_nothing_is_noted(noted, monkeypatch):
     assert noted.read_text() == before
 
 
-@pytest.mark.parametrize("text", ["", "00\tnbval\tsome\n", "words"])
+def run(*arguments, **environment):
+    command = [sys.executable, lab_runs.__file__, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
+
+
+def test_labs_that_ran_elsewhere_are_noted_by_hand(noted):
+    assert run("--note", "in a container", "00-01").returncode == 0
+    assert noted.read_text().splitlines()[-2:] == ["00\tin a container\twhole", "01\tin a container\twhole"]
+    assert "in a container" in run().stdout
+
+
+@pytest.mark.parametrize("text", [None, "00\tnbval\tsome\n", "words"])
 def test_what_is_no_list_of_runs_is_said(tmp_path, text):
     file = tmp_path / "runs.tsv"
-    if text:
+    if text is not None:
         file.write_text(text)
-    run = subprocess.run([sys.executable, Path(lab_runs.__file__), file], capture_output=True, text=True)
-    assert run.returncode == 2
-    assert ("this is no list of runs" if text else "No such file") in run.stderr
-    assert "Traceback" not in run.stderr
+    done = run(DASKCLASS_LAB_RUNS=str(file))
+    assert done.returncode == 2
+    assert ("No such file" if text is None else "this is no list of runs") in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"), [((), "set DASKCLASS_LAB_RUNS"), (("--note", "by hand", "00-99"), "there is no lab 99")]
+)
+def test_what_makes_no_sense_is_said(arguments, words):
+    done = run(*arguments, DASKCLASS_LAB_RUNS="")
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert words in done.stderr

@@ -1,7 +1,9 @@
 """How often did each lab run? Whatever runs one notes it, and this adds it up.
 
-    DASKCLASS_LAB_RUNS=build/lab-runs.tsv make test test-labs …
-    python tools/lab_runs.py build/lab-runs.tsv
+    export DASKCLASS_LAB_RUNS=build/lab-runs.tsv
+    make test test-labs                                       # whose tests note what they run
+    python tools/lab_runs.py --note 'in a container' 00-02,13 # for what is no test
+    python tools/lab_runs.py                                  # prints the table
 
 Without the variable nothing is noted.
 """
@@ -14,7 +16,11 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from daskclass import labs
+from daskclass.errors import UsageProblem
+
 FILE = "DASKCLASS_LAB_RUNS"
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def note(lab: str, how: str, *, whole: bool) -> None:
@@ -62,12 +68,20 @@ def table(text: str) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file", type=Path)
+    parser.add_argument("--note", nargs=2, metavar=("HOW", "LABS"), help="these labs ran whole, in this way")
     asked = parser.parse_args()
+    file = os.environ.get(FILE)
     try:
-        print(table(asked.file.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        print(f"{asked.file}: {error}", file=sys.stderr)
+        if asked.note:
+            how, wanted = asked.note
+            for lab in labs.choose(wanted, labs.find(ROOT)):
+                note(lab.number, how, whole=True)
+        elif file:
+            print(table(Path(file).read_text(encoding="utf-8")))
+        else:
+            raise UsageProblem(f"set {FILE} to the file in which runs are noted")
+    except (OSError, ValueError, UsageProblem) as error:
+        print(f"lab_runs: {error}", file=sys.stderr)
         return 2
     return 0
 
