@@ -1,5 +1,6 @@
 """Code under a limit: how it ends, in each of the three ways, and that nothing of it stays."""
 
+import functools
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ HOG = "import time\nblocks = [bytearray(b'x') * 2**20 for _ in range(MIBS)]\ntim
 POSIX = pytest.mark.skipif(os.name != "posix", reason="a signal of POSIX")
 
 
+@functools.cache  # trying makes a group, and removes those that are abandoned
 def offered(way):
     try:
         ways.require(way)
@@ -44,9 +46,15 @@ def _nothing_stays():
     before = {process.pid for process in psutil.Process().children(recursive=True)}
     yield
     assert {process.pid for process in psutil.Process().children(recursive=True)} <= before
-    if offered("cgroup"):
-        parent, _version = ways._parent()
-        assert list(parent.glob("daskclass-*")) == []
+    assert groups_of(os.getpid()) == []
+
+
+def groups_of(pid):
+    """The control groups that the process `pid` made; other processes on this machine have their own."""
+    if not offered("cgroup"):
+        return []
+    parent, _version = ways._parent()
+    return list(parent.glob(f"daskclass-{pid}-*"))
 
 
 def test_what_fits_finishes(way):
@@ -245,11 +253,34 @@ def test_when_the_caller_is_killed_the_child_dies_too(tmp_path):
         "import os, signal\nfrom daskclass import limits\n"
         "limits.run('import os; os.kill(os.getppid(), 9); input()', '200MiB', way='watching')"
     )
-    process = subprocess.run([sys.executable, "-c", caller], cwd=tmp_path, check=False)
+    environment = os.environ | {"DASKCLASS_TEST": str(tmp_path)}
+    process = subprocess.run([sys.executable, "-c", caller], cwd=tmp_path, env=environment, check=False)
     assert process.returncode == -signal.SIGKILL
-    mine = [p for p in psutil.process_iter(["cmdline"]) if "limits/child.py" in " ".join(p.info["cmdline"] or [])]
-    _gone, alive = psutil.wait_procs(mine, timeout=30)
+    _gone, alive = psutil.wait_procs(limits.carrying("DASKCLASS_TEST", str(tmp_path)), timeout=30)
     assert alive == []
+
+
+FOREVER = """
+from daskclass import limits
+code = "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(600)"
+limits.run(code, "200MiB", way="cgroup")
+"""
+
+
+@pytest.mark.skipif(not offered("cgroup"), reason="no cgroup on this machine")
+def test_what_a_killed_caller_left_is_removed_by_the_next(tmp_path, until_it_writes):
+    caller = subprocess.Popen([sys.executable, "-c", FOREVER], cwd=tmp_path)
+    try:
+        until_it_writes(caller, tmp_path / "pid")
+        limited = psutil.Process(int((tmp_path / "pid").read_text()))
+        assert len(groups_of(caller.pid)) == 1
+    finally:
+        caller.kill()
+        caller.wait()
+    _gone, alive = psutil.wait_procs([limited], timeout=30)
+    assert alive == []
+    assert limits.run("print('here')", "200MiB", way="cgroup").output == "here\n"
+    assert groups_of(caller.pid) == []
 
 
 @pytest.mark.parametrize("memory", ["plenty", "", " ", "1QB", float("nan"), float("inf"), object(), "-2GiB"])

@@ -12,6 +12,7 @@ import contextlib
 import errno
 import itertools
 import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from pathlib import Path
 from daskclass.errors import UsageProblem
 
 WAYS = ("cgroup", "rlimit", "watching")
+_GROUP = re.compile(r"daskclass-\d+-\d+")  # process ID of the caller, and a number of its own
 _numbers = itertools.count(1)
 
 
@@ -65,10 +67,8 @@ def fence(limit: int) -> Iterator[Fence]:
         If this machine does not let us.
     """
     parent, version = _parent()
-    folder = parent / f"daskclass-{os.getpid()}-{next(_numbers)}"
-    folder.mkdir()
-    made = Fence(folder, version)
-    try:
+    _remove_abandoned(parent)
+    with _own_group(parent) as folder:
         if version == 2:
             (folder / "memory.max").write_text(str(limit))
             _write_if_there(folder / "memory.swap.max", "0")
@@ -77,9 +77,85 @@ def fence(limit: int) -> Iterator[Fence]:
             (folder / "memory.limit_in_bytes").write_text(str(limit))
             _write_if_there(folder / "memory.memsw.limit_in_bytes", str(limit))
             _write_if_there(folder / "memory.swappiness", "0")
-        yield made
+        yield Fence(folder, version)
+
+
+@contextlib.contextmanager
+def _own_group(parent: Path) -> Iterator[Path]:
+    """A new group in `parent`, locked while the block runs and removed afterwards.
+
+    The kernel releases the lock when this process ends, even by SIGKILL. So a group that nobody has locked is
+    abandoned. Its name alone could not tell: the process ID in it may belong to another process by now.
+    """
+    folder, lock = _make_and_lock(parent)
+    try:
+        yield folder
     finally:
-        folder.rmdir()  # fails loudly if somebody is still in it
+        try:
+            folder.rmdir()  # fails loudly if a process is still inside
+        finally:
+            os.close(lock)
+
+
+def _make_and_lock(parent: Path) -> tuple[Path, int]:
+    """Make a group and lock it; return it with the descriptor that holds the lock."""
+    while True:
+        folder = parent / f"daskclass-{os.getpid()}-{next(_numbers)}"
+        try:
+            folder.mkdir()
+        except FileExistsError:  # an earlier process with our ID abandoned it, and a process is still inside
+            continue
+        try:
+            lock = _lock(folder, wait=True)
+        except BaseException:
+            folder.rmdir()
+            raise
+        # Between making and locking, another caller may have taken the group for an abandoned one and removed it.
+        if lock is not None and folder.is_dir():
+            return folder, lock
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock(folder: Path, *, wait: bool) -> int | None:
+    """Lock a group; return the descriptor that holds the lock, or None if it is gone or another caller holds it."""
+    import fcntl  # not on Windows, which has no control groups either
+
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return None
+    locked = False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        locked = True
+        return descriptor
+    except BlockingIOError:
+        return None
+    finally:
+        if not locked:
+            os.close(descriptor)
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove the empty groups in `parent` whose callers died before they could."""
+    for folder in parent.glob("daskclass-*"):
+        if _GROUP.fullmatch(folder.name):
+            with contextlib.suppress(PermissionError):  # another user's, whose next call removes it
+                _remove_if_abandoned(folder)
+
+
+def _remove_if_abandoned(folder: Path) -> None:
+    lock = _lock(folder, wait=False)
+    if lock is None:
+        return
+    try:
+        folder.rmdir()  # the kernel refuses while a process is inside
+    except OSError as error:
+        if error.errno not in (errno.EBUSY, errno.ENOTEMPTY, errno.ENOENT):  # the last: another caller was faster
+            raise
+    finally:
+        os.close(lock)
 
 
 def _write_if_there(file: Path, text: str) -> None:
