@@ -250,7 +250,8 @@ def test_another_seed_is_refused_and_forced(say, own_sales):
     there = ["data", "--size=2MB", "--seed=1", "--out", own_sales.folder]
     said = say(*there)
     assert said.status == 2
-    assert "seed 2026, not 1; --force replaces it" in said.last
+    again = f"`daskclass data --size 2MB --seed 1 --out {own_sales.folder} --force`"
+    assert f"seed 2026, not 1; {again} replaces it" in said.last
     assert say(*there, "--force").status == 0
     assert sales.look(own_sales.folder).sales.seed == 1
 

@@ -106,10 +106,13 @@ def place(size: sizes.Size) -> Path:
     return home() if size == sizes.CLASS else home() / size.name
 
 
-def command(size: sizes.Size, out: Path | None = None) -> str:
-    """What to type for the data of `size`, in `out` if that is not its place; an option can follow."""
-    words = "daskclass data" if size == sizes.CLASS else f"daskclass data --size {size.name}"
-    return words if out is None or out == place(size) else f"{words} --out {shlex.quote(str(out))}"
+def command(size: sizes.Size, out: Path | None = None, seed: int | None = None) -> str:
+    """What to type for the data of `size`, in `out` if that is not its place; another option can follow."""
+    words = ["daskclass data"]
+    words += [f"--size {size.name}"] if size != sizes.CLASS else []
+    words += [f"--seed {seed}"] if seed is not None else []
+    words += [f"--out {shlex.quote(str(out))}"] if out is not None and out != place(size) else []
+    return " ".join(words)
 
 
 def unreachable(folder: Path) -> str | None:
@@ -198,7 +201,7 @@ def verify(sales: Sales) -> None:
     for name, listed in sales.manifest["files"].items():
         path = sales.folder / name
         if sha256(path) != listed["sha256"]:
-            raise Problem(f"{path} is not what was made: its checksum differs; `daskclass data --force` makes it anew")
+            raise Problem(f"{path} is not what was made: its checksum differs; make it anew with --force")
 
 
 def _read(manifest: Path) -> Sales:

@@ -231,7 +231,7 @@ def _settle(out: Path, size: sizes.Size, seed: int, wanted: set[str], force: boo
     if not force:
         ours = (out / _UNFINISHED / _MOVING).exists()  # a run that ended while it moved its files to their place
         if found.state == "changed" or (found.state == "unfinished" and not ours):
-            command = folders.command(size, out)
+            command = _command(size, out, seed)
             verify = "" if found.sales is None else f"`{command} --verify` compares checksums, "
             raise Problem(f"{found.why}; {verify}`{command} --force` makes it anew")
         if found.sales is not None:
@@ -243,6 +243,10 @@ def _settle(out: Path, size: sizes.Size, seed: int, wanted: set[str], force: boo
     return None, wanted
 
 
+def _command(size: sizes.Size, out: Path, seed: int) -> str:
+    return folders.command(size, out, None if seed == DEFAULT_SEED else seed)
+
+
 def _require_same(there: Sales, size: sizes.Size, seed: int, out: Path) -> None:
     if there.size != size.name:
         what = f"of size {there.size}, not {size.name}"
@@ -251,8 +255,7 @@ def _require_same(there: Sales, size: sizes.Size, seed: int, out: Path) -> None:
     else:
         return
     raise Problem(
-        f"{there.folder} holds data {what}; `{folders.command(size, out)} --force` replaces it; "
-        f"to keep it, {_ELSEWHERE}"
+        f"{there.folder} holds data {what}; `{_command(size, out, seed)} --force` replaces it; to keep it, {_ELSEWHERE}"
     )
 
 
