@@ -20,16 +20,15 @@ from distributed import Client, LocalCluster
 from distributed.comm import connect as connect_comm
 from distributed.security import Security
 from distributed.utils import format_dashboard_link
-from tornado.httpclient import HTTPClientError
 from tornado.websocket import WebSocketError
 
 from daskclass import sizes
 from daskclass.errors import Problem
 
 WORKERS = 2
-_CANNOT_CONNECT = (OSError, ValueError, HTTPClientError, WebSocketError)
-"""What connecting raises. `distributed.comm.Connector.connect` promises the first two, and a malformed message is a
-ValueError as well; a websocket's errors are Tornado's, which distributed passes on."""
+_CANNOT_CONNECT = (OSError, ValueError, WebSocketError)
+"""What connecting raises. `distributed.comm.core.Connector` promises the first two, and a malformed message is a
+ValueError as well; `distributed.comm.ws` passes Tornado's error on where a page answers that is no websocket."""
 
 SAME = ("python", "dask", "distributed", "cloudpickle", "msgpack", "numpy", "pandas", "pyarrow", "daskclass")
 """Python and the packages by which data and functions travel: the same everywhere in one cluster."""
