@@ -401,6 +401,16 @@ def test_the_kernel_of_the_labs(monkeypatch, said, state, named):
     assert bool(finding.mend) == (state != OK)
 
 
+def test_a_kernel_of_our_own_that_does_not_start_is_not_to_be_taken_away(monkeypatch):
+    said = {"spec": f"{sys.prefix}/share/jupyter/kernels/python3", "error": "Kernel died before replying"}
+    monkeypatch.setattr(doctor, "_probe", lambda source, *arguments: said)
+    finding = doctor.check_kernel()
+    assert finding.state == FAILED
+    assert "Kernel died before replying" in finding.found
+    assert "away" not in finding.mend
+    assert "profile_default/startup" in finding.mend
+
+
 def test_pip_installs_what_lab_06_installs(monkeypatch):
     monkeypatch.delenv("PIP_REQUIRE_HASHES", raising=False)
     assert doctor.check_pip().state == OK

@@ -454,6 +454,11 @@ def check_kernel() -> Finding:
         return Finding("the labs' kernel", FAILED, said, "python -m pip install --require-hashes -r requirements.lock")
     spec = Path(said["spec"]) / "kernel.json"
     mend = f"take {spec.parent} away, so that `python3` is the kernel of {sys.prefix}"
+    if Path(sys.prefix) in spec.parents:  # ours, and it does not start
+        mend = (
+            f"start it by hand and read what it says: {sys.executable} -m ipykernel_launcher. First it runs your files in "
+            "`profile_default/startup` of IPython's folder (`ipython locate` says where)"
+        )
     if beside := said.get("beside"):
         return Finding("the labs' kernel", FAILED, f"{said['error']}: it imports {_few(beside)}", "rename that file")
     if "error" in said:
