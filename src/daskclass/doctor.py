@@ -456,8 +456,8 @@ def check_kernel() -> Finding:
     mend = f"take {spec.parent} away, so that `python3` is the kernel of {sys.prefix}"
     if Path(sys.prefix) in spec.parents:  # ours, and it does not start
         mend = (
-            f"start it by hand and read what it says: {sys.executable} -m ipykernel_launcher. First it runs your files in "
-            "`profile_default/startup` of IPython's folder (`ipython locate` says where)"
+            f"start it by hand and read what it says: {sys.executable} -m ipykernel_launcher. First it runs your files "
+            "in `profile_default/startup` of IPython's folder (`ipython locate` says where)"
         )
     if beside := said.get("beside"):
         return Finding("the labs' kernel", FAILED, f"{said['error']}: it imports {_few(beside)}", "rename that file")
