@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -37,13 +38,20 @@ class Stack:
     settings: dict[str, str]
     files: list[str] = field(default_factory=lambda: ["docker-compose.yml"])
 
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, **self.settings}
+
+    def command(self, *arguments: str) -> list[str]:
+        files = [word for name in self.files for word in ("-f", name)]
+        return ["docker", "compose", *files, "-p", self.project, *arguments]
+
     def compose(self, *arguments, check=True, timeout=600) -> subprocess.CompletedProcess:
         """Run ``docker compose …`` in the folder."""
-        files = [word for name in self.files for word in ("-f", name)]
         done = subprocess.run(
-            ["docker", "compose", *files, "-p", self.project, *arguments],
+            self.command(*arguments),
             cwd=self.folder,
-            env={**os.environ, **self.settings},
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -54,12 +62,15 @@ class Stack:
 
     def up(self, workers: int) -> None:
         """Start what is not running, with so many workers, and wait until all is healthy and known to the scheduler."""
-        self.compose("up", "-d", "--no-recreate", "--scale", f"worker={workers}", timeout=1800)
+        self.compose(
+            *("up", "--detach", "--wait", "--wait-timeout", "180", "--no-build", "--no-recreate"),
+            *("--timeout", "2", "--scale", f"worker={workers}"),
+        )
         self.wait_for_workers(workers)
-        deadline = time.monotonic() + 120
-        while unhealthy := [one["Name"] for one in self.containers() if one["State"]["Health"]["Status"] != "healthy"]:
-            assert time.monotonic() < deadline, f"not healthy: {unhealthy}"
-            time.sleep(0.5)
+
+    def down(self) -> None:
+        """Remove containers, spill volume, network and the image's name, without patience."""
+        self.compose("down", "--volumes", "--timeout", "1", "--rmi", "all", check=False)
 
     def wait_for_workers(self, count: int, seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds
@@ -82,25 +93,10 @@ class Stack:
 
     def start(self, source: str, stdin=subprocess.DEVNULL) -> subprocess.Popen:
         """Run Python in the notebook's container, meanwhile."""
-        files = [word for name in self.files for word in ("-f", name)]
-        command = [
-            "docker",
-            "compose",
-            *files,
-            "-p",
-            self.project,
-            "exec",
-            "-T",
-            "notebook",
-            "python",
-            "-u",
-            "-c",
-            source,
-        ]
         return subprocess.Popen(
-            command,
+            self.command("exec", "-T", "notebook", "python", "-u", "-c", source),
             cwd=self.folder,
-            env={**os.environ, **self.settings},
+            env=self.environment,
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -136,8 +132,11 @@ def free_ports(count: int) -> list[str]:
 
 @pytest.fixture(scope="session")
 def copy(tmp_path_factory) -> Path:
-    """What git knows, and the small data; owned by the user that the containers run as."""
-    folder = tmp_path_factory.mktemp("clone") / "daskclass"
+    """What git knows, and the small data; owned by the user that the containers run as.
+
+    No letter of the folder's name is one that Compose allows in a project's name.
+    """
+    folder = tmp_path_factory.mktemp("clone") / "课程" / "数据"
     names = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -149,14 +148,18 @@ def copy(tmp_path_factory) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
     shutil.copytree(open_sales("smoke").folder, folder / "data" / "smoke")
+    hand_over(folder)
+    for above in folder.parents:  # pytest's folders are closed to others
+        if above.owner() == folder.parent.owner() and above.is_relative_to(tmp_path_factory.getbasetemp().parent):
+            above.chmod(0o755)
+    return folder
+
+
+def hand_over(folder: Path) -> None:
+    """Give a folder to the user that the containers run as."""
     if os.geteuid() == 0:
         for path in (folder, *folder.rglob("*")):
             os.chown(path, 1000, 1000)
-    for above in (folder.parent, *folder.parent.parents):  # pytest's folders are closed to others
-        if above.name.startswith("pytest-"):
-            above.chmod(0o755)
-    folder.parent.chmod(0o755)
-    return folder
 
 
 def settings() -> dict[str, str]:
@@ -175,10 +178,10 @@ def settings() -> dict[str, str]:
 def shared_stack(copy):
     stack = Stack(copy, f"daskclass-test-{os.getpid()}", settings())
     try:
-        stack.compose("up", "--build", "-d", "--scale", "worker=2", timeout=1800)
+        stack.compose("up", "--build", "--detach", "--wait", "--scale", "worker=2", timeout=1800)
         yield stack
     finally:
-        stack.compose("down", "-v", "-t", "2", check=False)
+        stack.down()
 
 
 @pytest.fixture
@@ -189,14 +192,68 @@ def stack(shared_stack):
 
 
 @pytest.fixture
-def full_stack(copy):
+def another_stack(shared_stack):
+    """Makes further projects of the same checkout and image, with one worker; they end with the test."""
+    stacks = []
+
+    def make(name: str, workers: int = 1, files: tuple[str, ...] = (), **further_settings: str) -> Stack:
+        project = f"daskclass-{name}-{os.getpid()}"
+        subprocess.run(["docker", "tag", shared_stack.project, project], check=True)
+        stack = Stack(shared_stack.folder, project, settings() | further_settings, ["docker-compose.yml", *files])
+        stacks.append(stack)
+        stack.up(workers)
+        return stack
+
+    yield make
+    for stack in stacks:
+        stack.down()
+
+
+@pytest.fixture
+def two_checkouts(copy, tmp_path_factory):
+    """A project name that no other checkout here has, and two folders of it, each with its settings."""
+    project = f"daskclass-both-{os.getpid()}"
+    above = tmp_path_factory.mktemp("two")
+    above.chmod(0o755)
+    folders = [above / name / "数据" for name in ("first", "second")]
+    for folder in folders:
+        shutil.copytree(copy, folder, ignore=shutil.ignore_patterns("data"))
+        (folder / "data").mkdir()
+        described = folder / "docker-compose.yml"
+        own = f'name: "${{COMPOSE_PROJECT_NAME:-{project}}}"'
+        text, count = re.subn(r"(?m)^name: .*$", own, described.read_text())
+        assert count == 1
+        described.write_text(text)
+        hand_over(folder)
+    yield project, *((folder, settings()) for folder in folders)
+    for folder in folders:
+        name = subprocess.run(
+            ["sh", "tools/compose_project.sh"], cwd=folder, check=True, capture_output=True, text=True
+        )
+        Stack(folder, name.stdout.strip(), settings()).down()
+
+
+@pytest.fixture
+def full_stack(copy, another_stack):
     """One worker whose spill volume holds 20 MB."""
     (copy / "full.yml").write_text(
         "volumes:\n  spill:\n    driver_opts: {type: tmpfs, device: tmpfs, o: 'size=20m,mode=1777'}\n"
     )
-    stack = Stack(copy, f"daskclass-full-{os.getpid()}", settings(), ["docker-compose.yml", "full.yml"])
-    try:
-        stack.up(1)
-        yield stack
-    finally:
-        stack.compose("down", "-v", "-t", "2", check=False)
+    return another_stack("full", files=("full.yml",))
+
+
+@pytest.fixture
+def docker_behind_a_proxy(tmp_path) -> Path:
+    """A configuration of Docker's command line as in a company: every container gets a proxy. This one is dead."""
+    real = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    folder = tmp_path / "docker"
+    folder.mkdir()
+    for name in ("cli-plugins", "contexts"):
+        if (real / name).exists():
+            (folder / name).symlink_to(real / name)
+    said = json.loads((real / "config.json").read_text()) if (real / "config.json").exists() else {}
+    context = {"currentContext": said["currentContext"]} if "currentContext" in said else {}
+    dead = "http://127.0.0.1:9"
+    proxies = {"default": {"httpProxy": dead, "httpsProxy": dead, "noProxy": ".corp.example"}}
+    (folder / "config.json").write_text(json.dumps(context | {"proxies": proxies}))
+    return folder

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -73,7 +75,7 @@ def right(count: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def large_csv(copy):
+def large_csv(copy, shared_stack):
     """3 GiB of CSV where the two recipes look for it."""
     owner = ["-u", "1000:1000"] if os.geteuid() == 0 else ["-u", f"{os.getuid()}:{os.getgid()}"]
     made = subprocess.run(
@@ -84,7 +86,7 @@ def large_csv(copy):
             *owner,
             "-v",
             f"{copy}/data:/class/data",
-            "daskclass",
+            shared_stack.project,
             "daskclass",
             "data",
             "--size",
@@ -117,20 +119,25 @@ def test_dask_answers_the_same_question_exactly(stack, large_csv):
     assert said == pytest.approx(exact, rel=1e-9)
 
 
-def test_the_labs_pass_on_this_cluster(stack):
-    run = stack.compose("exec", "-T", "notebook", "daskclass", "rehearse", check=False, timeout=900)
+LABS = ("00", "01", "02", "07", "09", "14")
+"""Those that use the cluster of containers. The others measure clusters of their own, and run outside as well."""
+
+
+def test_the_labs_of_this_cluster_pass_and_leave_nothing_behind(stack):
+    rehearse = ("daskclass", "rehearse", "--labs", ",".join(LABS))
+    run = stack.compose("exec", "-T", "notebook", *rehearse, check=False, timeout=900)
     assert run.returncode == 0, run.stdout + run.stderr
     report = json.loads((stack.folder / "build" / "rehearsal" / "report.json").read_text())
     assert report["size"] == "smoke"
     assert report["cluster"].startswith("tcp://scheduler:8786, 2 workers with 2 threads and 2.00 GiB in all")
-    assert len(report["labs"]) >= 3
+    assert [lab["lab"][:2] for lab in report["labs"]] == list(LABS)
     assert {lab["status"] for lab in report["labs"]} == {"passed"}
+    assert [left for lab in report["labs"] for left in lab["left_behind"]] == []
     assert all(claim["holds"] is True for lab in report["labs"] for claim in lab["claims"])
 
 
 def test_scaling_during_work_loses_nothing(stack):
-    stack.compose("up", "-d", "--no-recreate", "--scale", "worker=1")
-    stack.wait_for_workers(1)
+    stack.up(1)
     work = begun(stack, 120)
     stack.up(4)
     stack.compose("up", "-d", "--no-recreate", "--scale", "worker=2")
@@ -430,27 +437,95 @@ def test_a_terminal_in_jupyterlab_finds_our_commands(stack):
     assert found[1] == "0", heard
 
 
-def test_a_value_that_makes_no_sense_ends_make_up_with_words(stack):
-    settings = {**stack.settings, **dict.fromkeys(PORTS, "0"), "DASKCLASS_WORKER_MEMORY": "lots"}
-    other = replace(stack, project=f"daskclass-sense-{os.getpid()}", settings=settings)
-    environment = {**os.environ, **settings, "COMPOSE_PROJECT_NAME": other.project}
-    try:
-        run = subprocess.run(
-            ["sh", "tools/compose_up.sh"],
-            cwd=stack.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-    finally:
-        other.settings["DASKCLASS_WORKER_MEMORY"] = "1g"  # else Compose would not even take it down
-        other.compose("down", "-v", "-t", "1")
+def make_up(folder: Path, settings: dict[str, str], **further: str) -> subprocess.CompletedProcess:
+    """What ``make up`` runs."""
+    return subprocess.run(
+        ["sh", "tools/compose_up.sh"],
+        cwd=folder,
+        env={**os.environ, **settings, **further},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+def ids(project: str, *filters: str) -> list[str]:
+    """The containers of a project, also those that do not run."""
+    found = [word for one in (f"label=com.docker.compose.project={project}", *filters) for word in ("--filter", one)]
+    command = ["docker", "ps", "--all", "--quiet", "--no-trunc", *found]
+    return sorted(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+
+
+def test_make_up_shows_what_compose_says_of_a_value_that_makes_no_sense(stack):
+    project = f"daskclass-sense-{os.getpid()}"
+    run = make_up(stack.folder, stack.settings, COMPOSE_PROJECT_NAME=project, DASKCLASS_WORKER_MEMORY="lots")
     assert run.returncode == 1
+    assert "'lots'" in run.stderr
     assert "The cluster did not start." in run.stderr
     assert ".env.example" in run.stderr
-    found = ["docker", "ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={other.project}"]
-    assert subprocess.run(found, check=True, capture_output=True, text=True).stdout == ""
+    assert ids(project) == []
+
+
+def test_make_up_shows_what_compose_says_of_a_port_that_is_taken(stack):
+    project = f"daskclass-taken-{os.getpid()}"
+    other = replace(stack, project=project, settings=stack.settings | dict.fromkeys(PORTS, "0"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        try:
+            run = make_up(stack.folder, other.settings, COMPOSE_PROJECT_NAME=project, DASKCLASS_DASHBOARD_PORT=port)
+        finally:
+            other.down()
+    assert run.returncode == 1
+    assert f"127.0.0.1:{port}" in run.stderr
+    assert "The cluster did not start. Compose says why" in run.stderr
+
+
+def test_make_up_in_two_checkouts_makes_two_clusters(two_checkouts):
+    project, first, second = two_checkouts
+    run = make_up(*first, WORKERS="1")
+    assert run.returncode == 0, run.stderr
+    assert all(f"//127.0.0.1:{first[1][name]}" in run.stdout for name in PORTS)
+    assert f"?token={first[1]['DASKCLASS_TOKEN']}" in run.stdout
+    before = ids(project, "health=healthy")
+    assert len(before) == 3  # under the name that plain `docker compose` uses here
+
+    run = make_up(*second, WORKERS="1")
+    assert run.returncode == 0, run.stderr
+    apart = re.search(rf"docker compose -p ({project}-\d+)", run.stderr)[1]
+    assert len(ids(apart, "health=healthy")) == 3
+    assert ids(project, "health=healthy") == before
+
+    run = make_up(*second, WORKERS="1")
+    assert run.returncode == 0, run.stderr
+    assert len(ids(apart)) == len(ids(project)) == 3
+
+
+ASK = """
+import os, urllib.request
+print(sorted({os.environ[name] for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY")}))
+for page in ("scheduler:8787/health", "worker:8787/health", "notebook:8888/api", "127.0.0.1:8888/api"):
+    print(urllib.request.urlopen(f"http://{page}", timeout=30).status)
+"""
+
+
+def test_a_companys_proxy_is_not_asked_for_the_cluster(another_stack, docker_behind_a_proxy):
+    stack = another_stack("proxy", DOCKER_CONFIG=str(docker_behind_a_proxy), NO_PROXY="files.example")
+    assert stack.run(ASK).stdout.split("\n") == ["['http://127.0.0.1:9']", "200", "200", "200", "200", ""]
+    assert stack.run("import os; print(os.environ['NO_PROXY'])").stdout.startswith("files.example,")
+    without = ("env", "-u", "no_proxy", "-u", "NO_PROXY")
+    for command in ((), without):  # with the names that the containers get, and by what our own code does
+        rehearse = stack.compose(
+            "exec", "-T", "notebook", *command, "daskclass", "rehearse", "--labs", "00", check=False
+        )
+        assert rehearse.returncode == 0, rehearse.stdout + rehearse.stderr
+
+
+def test_a_folder_without_a_latin_letter_has_a_project(copy):
+    environment = {name: value for name, value in os.environ.items() if name != "COMPOSE_PROJECT_NAME"}
+    command = ["docker", "compose", "config", "--format", "json"]
+    run = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout)["name"] == "daskclass"
 
 
 def test_what_a_container_writes_belongs_to_the_person_outside(stack):
@@ -463,7 +538,16 @@ def test_what_a_container_writes_belongs_to_the_person_outside(stack):
 
 
 def test_one_image_for_all_and_nothing_unpinned(stack):
-    assert len({container["Image"] for container in stack.containers()}) == 1
+    (used,) = {container["Image"] for container in stack.containers()}
+    made_here = [
+        "docker",
+        "images",
+        "--quiet",
+        "--no-trunc",
+        "--filter",
+        f"label=com.docker.compose.project={stack.project}",
+    ]
+    assert set(subprocess.run(made_here, check=True, capture_output=True, text=True).stdout.split()) == {used}
     text = (stack.folder / "docker-compose.yml").read_text()
     assert "latest" not in text
     described = yaml.safe_load(text)
