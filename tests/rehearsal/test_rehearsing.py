@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 
+import dask
 import psutil
 import pytest
 
@@ -69,14 +70,17 @@ def test_by_default_the_report_is_in_the_checkout_and_the_labs_have_clusters_of_
     assert "1MB None" in page
 
 
-@pytest.mark.parametrize("named", ["by option", "by the environment"])
+@pytest.mark.parametrize("named", ["by option", "by the environment", "by a file of settings"])
 def test_a_scheduler_that_answers_is_where_the_labs_go(say, inside, cluster, monkeypatch, named):
     if named == "by option":
         monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://127.0.0.1:9")
         said = say("rehearse", *SIZE, "--scheduler", cluster.scheduler_address)
-    else:
+    elif named == "by the environment":
         monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", cluster.scheduler_address)
         said = say("rehearse", *SIZE)
+    else:
+        with dask.config.set({"scheduler-address": cluster.scheduler_address}):  # as reading the file sets it
+            said = say("rehearse", *SIZE)
     assert said.status == 0, said.err
     found = json.loads((inside / "build" / "rehearsal" / "report.json").read_text(encoding="utf-8"))
     assert found["cluster"] == f"{cluster.scheduler_address}, 2 workers with 2 threads and 3.73 GiB in all"

@@ -87,8 +87,8 @@ def rehearse(
     wanted : str, optional
         Numbers and ranges such as ``00,02-04``; by default all labs.
     scheduler : str, optional
-        Address of a cluster for the labs; by default the one that ``DASK_SCHEDULER_ADDRESS`` names, else each lab
-        has one of its own.
+        Address of a cluster for the labs; by default the one that ``DASK_SCHEDULER_ADDRESS`` or a file of Dask's
+        settings names, else each lab has one of its own.
     out : pathlib.Path, optional
         Folder for ``report.html``, ``report.json`` and the executed labs; by default ``build/rehearsal`` in the
         checkout. A report that is there is replaced when the new one is complete.
@@ -105,7 +105,7 @@ def rehearse(
     root = labs.checkout(installed=False)
     found = labs.find(root)
     chosen = found if wanted is None else labs.choose(wanted, found)
-    scheduler = scheduler if scheduler is not None else os.environ.get("DASK_SCHEDULER_ADDRESS") or None
+    scheduler = scheduler if scheduler is not None else os.environ.get("DASK_SCHEDULER_ADDRESS") or clusters.named()
     cluster = _cluster(size, scheduler)
     environment = {name: value for name, value in os.environ.items() if name != "DASK_SCHEDULER_ADDRESS"}
     environment |= {"DASKCLASS_SIZE": size.name} | ({"DASK_SCHEDULER_ADDRESS": scheduler} if scheduler else {})
