@@ -70,7 +70,7 @@ def group(tmp_path):
     return make
 
 
-@pytest.mark.parametrize("whose", [1, os.getpid(), 2**31 - 1])
+@pytest.mark.parametrize("whose", [1, os.getpid(), 2**31 - 1], ids=["another", "this one", "nobody"])
 def test_a_group_that_nobody_holds_is_abandoned_whatever_process_has_that_number_now(tmp_path, group, whose):
     left = group(f"daskclass-{whose}-1")
     ways._remove_abandoned(tmp_path)
