@@ -23,11 +23,11 @@ done
 
 docker compose up --build --detach --wait --wait-timeout 180 --scale "worker=$workers" || {
     echo >&2
-    for service in $(docker compose ps --all --format '{{.Service}} {{.State}} {{.Health}}' 2>/dev/null |
-        grep -v -e ' running healthy$' -e ' created ' | cut -d ' ' -f 1 | sort -u); do
-        echo "The last words of $service, which is not healthy:" >&2
-        docker compose logs --no-log-prefix --tail 20 "$service" >&2
-    done
+    docker compose ps --all --format '{{.Health}}|{{.State}}|{{.Name}}|{{.Status}}' 2>/dev/null |
+        grep -v -e '^healthy|' -e '^|created|' | while IFS='|' read -r _health _state name status; do
+            echo "$name: $status. Its last words:" >&2
+            docker logs --tail 20 "$name" >&2
+        done
     echo "The cluster did not start. Compose says why, above. .env sets ports, memory and the rest (see .env.example)." >&2
     echo "make down removes the containers that did start." >&2
     exit 1

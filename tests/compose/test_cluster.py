@@ -483,6 +483,18 @@ def test_make_up_shows_what_compose_says_of_a_port_that_is_taken(stack):
     assert "The cluster did not start. Compose says why" in run.stderr
 
 
+def test_make_up_shows_which_container_is_not_healthy_and_its_last_words(stack):
+    project = f"daskclass-sick-{os.getpid()}"
+    other = replace(stack, project=project, settings=stack.settings | dict.fromkeys(PORTS, "0"))
+    try:
+        run = make_up(stack.folder, other.settings, COMPOSE_PROJECT_NAME=project, DASKCLASS_WORKER_THREADS="several")
+    finally:
+        other.down()
+    assert run.returncode == 1
+    assert re.search(rf"{project}-worker-\d: .* Its last words:", run.stderr)
+    assert "'several' is not a valid integer" in run.stderr
+
+
 def test_make_up_in_two_checkouts_makes_two_clusters(two_checkouts):
     project, first, second = two_checkouts
     run = make_up(*first, WORKERS="1")
@@ -521,6 +533,13 @@ def test_a_companys_proxy_is_not_asked_for_the_cluster(another_stack, docker_beh
             "exec", "-T", "notebook", *command, "daskclass", "rehearse", "--labs", "00", check=False
         )
         assert rehearse.returncode == 0, rehearse.stdout + rehearse.stderr
+
+
+def test_another_python_that_is_not_there_is_said(copy):
+    command = ["sh", "tools/rehearse_on_python.sh", "daskclass-has-no-such/python:1"]
+    run = subprocess.run(command, cwd=copy, capture_output=True, text=True)
+    assert run.returncode == 2
+    assert "There is no image daskclass-has-no-such/python:1 here, and Docker can't pull it." in run.stderr
 
 
 def test_a_folder_without_a_latin_letter_has_a_project(copy):
