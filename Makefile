@@ -26,14 +26,7 @@ help:
 	@echo 'Other Python:       make PYTHON=python3.13 lab'
 
 $(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "daskclass needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.13 $(MAKECMDGOALS)"; exit 1; }
-	@$(PYTHON) -m venv --clear .venv || \
-		{ echo "No virtual environment could be made. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
-	@echo 'installing the versions of requirements.lock into .venv (once, a minute or two)'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $@
+	@$(PYTHON) -I tools/environment.py
 
 lab: $(READY)
 	@$(BIN)/daskclass lab
@@ -49,10 +42,7 @@ test: $(READY)
 ELSEWHERE := build/elsewhere
 
 $(ELSEWHERE)/.ready: requirements-elsewhere.lock $(READY)
-	@$(PYTHON) -m venv --clear $(ELSEWHERE)
-	@echo 'installing the versions of requirements-elsewhere.lock into $(ELSEWHERE) (once, a minute)'
-	@$(ELSEWHERE)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-elsewhere.lock
-	@touch $@
+	@$(PYTHON) -I tools/environment.py elsewhere
 
 LABS := labs
 
@@ -102,7 +92,7 @@ $(MARP): slides/package-lock.json
 PLAYWRIGHT := .venv/.playwright
 
 $(PLAYWRIGHT): requirements-browser.lock $(READY)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-browser.lock
+	@$(BIN)/python -I tools/environment.py browser
 	@touch $@
 
 slides: $(PLAYWRIGHT) $(MARP)
@@ -124,7 +114,7 @@ pictures: $(PLAYWRIGHT)
 	@$(BIN)/python tools/pictures.py
 
 bench: $(READY)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-peers.lock
+	@$(BIN)/python -I tools/environment.py peers
 	$(BIN)/python benchmarks/generator.py
 	$(BIN)/python benchmarks/question.py
 	$(BIN)/python benchmarks/scheduler.py
