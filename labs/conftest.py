@@ -11,6 +11,8 @@ from daskclass.errors import Problem
 NOT_COMPARED = ("stderr",)
 # A cell's last output can come late on a busy machine; nbval waits five seconds for it.
 OUTPUT_SECONDS = 60
+# With these, pytest-xdist sends the cells of one lab to different processes.
+CELL_BY_CELL = ("load", "loadgroup", "worksteal")
 
 
 def pytest_configure(config):
@@ -21,6 +23,10 @@ def pytest_configure(config):
         raise pytest.UsageError(str(problem)) from problem
     if not os.environ.get("DASKCLASS_TEST_SCHEDULER"):
         os.environ.pop("DASK_SCHEDULER_ADDRESS", None)
+    if (
+        getattr(config.option, "dist", "no") in CELL_BY_CELL
+    ):  # pytest-xdist may be missing
+        config.option.dist = "loadfile"
 
 
 def pytest_collection_modifyitems(items):
