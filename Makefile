@@ -68,7 +68,7 @@ up: engine
 	@WORKERS=$(or $(WORKERS),2) sh tools/compose_up.sh
 
 down: engine
-	@docker compose down
+	@COMPOSE_PROJECT_NAME=$$(sh tools/compose_project.sh) docker compose down
 
 test-compose: engine $(READY)
 	$(BIN)/pytest --timeout 1800 -m compose tests/compose
