@@ -53,6 +53,37 @@ def test_one_block_within_another(client):
     assert (tcp.TCP.write, tcp.read_bytes_rw) == before
 
 
+def test_blocks_that_end_out_of_order(client):
+    before = tcp.TCP.write, tcp.read_bytes_rw
+    first, second = traffic.through_scheduler(client), traffic.through_scheduler(client)
+    early = first.__enter__()
+    late = second.__enter__()
+    client.scatter(b"x" * SIZE, hash=False)
+    first.__exit__(None, None, None)
+    client.scatter(b"y" * SIZE, hash=False)
+    second.__exit__(None, None, None)
+    assert (tcp.TCP.write, tcp.read_bytes_rw) == before
+    assert SIZE <= early.received < SIZE * 1.01
+    assert 2 * SIZE <= late.received < 2 * SIZE * 1.01
+
+
+def test_a_block_that_cannot_begin_leaves_nothing(client, monkeypatch):
+    before = tcp.TCP.write, tcp.read_bytes_rw
+    run, asked = client.run_on_scheduler, []
+
+    def interrupted(function, **names):
+        answer = run(function, **names)
+        asked.append(function)
+        if len(asked) == 1:
+            raise KeyboardInterrupt  # pressed while the answer was on its way
+        return answer
+
+    monkeypatch.setattr(client, "run_on_scheduler", interrupted)
+    with pytest.raises(KeyboardInterrupt), traffic.through_scheduler(client):
+        pytest.fail("the block should not run")
+    assert (tcp.TCP.write, tcp.read_bytes_rw) == before
+
+
 def test_an_error_in_the_block_ends_the_counting_too(client):
     before = tcp.TCP.write, tcp.read_bytes_rw
     with pytest.raises(KeyError), traffic.through_scheduler(client) as seen:

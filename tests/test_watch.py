@@ -10,10 +10,12 @@ import time
 
 import dask
 import dask.dataframe as dd
+import fsspec
 import numpy as np
 import pandas as pd
 import pytest
 from distributed import Client, LocalCluster
+from fsspec.implementations import local
 
 from daskclass import charts, clusters, limits, watch
 from daskclass.errors import Problem, UsageProblem
@@ -171,6 +173,30 @@ def test_nothing_of_the_recorder_stays(recorded):
     assert not [name for names in on_workers.values() for name in names if "daskclass" in name]
 
 
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_recorder_that_cannot_begin_leaves_nothing(client, monkeypatch, number, when):
+    register, asked = client.register_plugin, []
+
+    def interrupted(plugin, name):
+        asked.append(name)
+        if when == "after" or len(asked) != number:
+            register(plugin, name=name)
+        if len(asked) == number:
+            raise KeyboardInterrupt
+
+    def ours(dask_scheduler):
+        known = (dask_scheduler.plugins, dask_scheduler.worker_plugins, dask_scheduler.nanny_plugins)
+        return [name for names in known for name in names if "daskclass-recorder" in name]
+
+    monkeypatch.setattr(client, "register_plugin", interrupted)
+    with pytest.raises(KeyboardInterrupt), watch.record(client):
+        pytest.fail("it began to record")
+    assert client.run_on_scheduler(ours) == []
+    on_workers = client.run(lambda dask_worker: [name for name in dask_worker.plugins if "daskclass" in name])
+    assert set(map(tuple, on_workers.values())) == {()}
+
+
 def test_columns_and_types_are_there_without_rows(client):
     with watch.record(client) as recording:
         pass
@@ -231,6 +257,25 @@ def test_file_reads_sees_what_dask_reads_here_and_only_inside(small_sales):
     before = reads.bytes
     len(frame.compute(scheduler="synchronous"))
     assert reads.bytes == before
+
+
+def test_file_reads_may_overlap_and_end_in_any_order(tmp_path):
+    def read(name, content):
+        (tmp_path / name).write_bytes(content)
+        with fsspec.open(str(tmp_path / name)) as file:
+            assert file.read() == content
+
+    first, second = watch.file_reads(), watch.file_reads()
+    early = first.__enter__()
+    read("one", b"1")
+    late = second.__enter__()
+    read("two", b"22")
+    first.__exit__(None, None, None)
+    read("three", b"333")
+    second.__exit__(None, None, None)
+    read("four", b"4444")
+    assert (early.bytes, late.bytes) == (1 + 2, 2 + 3)
+    assert "open" not in vars(local)
 
 
 def test_until_returns_what_came_or_says_what_did_not():

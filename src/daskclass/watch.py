@@ -10,9 +10,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import monotonic, process_time, sleep
-from typing import Any
+from typing import IO, Any
 
 import dask.config
 import pandas as pd
@@ -61,22 +62,38 @@ class Reads:
         return sum(file.bytes_read for file in self.files)
 
 
+_reading: list[Reads] = []  # of the blocks that run now; blocks in other threads may begin and end meanwhile
+_reading_lock = threading.Lock()
+
+
 @contextlib.contextmanager
 def file_reads() -> Iterator[Reads]:
-    """Count what this process reads from local files through fsspec, as Dask does, while the block runs."""
+    """Count what this process reads from local files through fsspec, as Dask does, while the block runs.
+
+    Blocks may overlap: a file that is opened inside several of them counts in each.
+    """
     reads = Reads()
-
-    def counted_open(path, mode="r", **options):
-        if mode != "rb":
-            return Path(path).open(mode, **options)
-        reads.files.append(CountedFile(path))
-        return io.BufferedReader(reads.files[-1])
-
-    local.open = counted_open  # the module looks the name up here before it finds the built-in one
+    with _reading_lock:
+        if not _reading:
+            local.open = _counted_open  # the module looks the name up here before it finds the built-in one
+        _reading.append(reads)
     try:
         yield reads
     finally:
-        del local.open
+        with _reading_lock:
+            _reading[:] = [other for other in _reading if other is not reads]
+            if not _reading:
+                del local.open
+
+
+def _counted_open(path: str | Path, mode: str = "r", **options: Any) -> IO:
+    if mode != "rb":
+        return Path(path).open(mode, **options)
+    file = CountedFile(path)
+    with _reading_lock:
+        for reads in _reading:
+            reads.files.append(file)
+    return io.BufferedReader(file)
 
 
 @dataclass
@@ -147,29 +164,51 @@ def record(client: Client) -> Iterator[Recording]:
     recording, name = Recording(), f"daskclass-recorder-{os.getpid()}-{next(_numbers)}"
     restarts_before = len(client.get_events("worker-restart-memory"))
     recording.peaks_before = client.run(peak_bytes)
-    client.register_plugin(_Recorder(), name=name)
-    client.register_plugin(_Teller(name), name=name)
-    client.register_plugin(_NannyTeller(name), name=name)
+    registered = _register(client, name)
     try:
         yield recording
     finally:
         found = client.run_on_scheduler(_collect, name=name)
-        client.unregister_worker_plugin(name, nanny=True)
-        client.unregister_worker_plugin(name)
-        client.unregister_scheduler_plugin(name)
-        told = [{"seconds": when - found["started"], **message} for when, message in client.get_events(name)]
-        recording.seconds = found["stopped"] - found["started"]
-        recording.limits = found["limits"]
-        recording.memory = _memory([row for row in told if row["seconds"] <= recording.seconds])
-        recording.tasks = _frame(found["tasks"], _TASKS)
-        recording.workers = _frame(found["workers"], _WORKERS)
-        recording.steals = _steals(client.get_events("stealing"), found["started"])
-        recording.restarts = len(client.get_events("worker-restart-memory")) - restarts_before
-        on_workers = client.run(_of_worker, since=found["started"], on_error="ignore")
-        recording.peaks = {address: worker["peak"] for address, worker in on_workers.items()}
-        recording.thresholds = next((worker["thresholds"] for worker in on_workers.values()), {})
-        moved = [row for worker in on_workers.values() for row in worker["transfers"]]
-        recording.transfers = _frame(sorted(moved, key=lambda row: row["start"]), _TRANSFERS)
+        registered.close()
+        _complete(recording, client, name, found, restarts_before)
+
+
+def _register(client: Client, name: str) -> contextlib.ExitStack:
+    """Register the three plugins that record; closing the result removes them.
+
+    If one of them cannot be registered, or Ctrl-C comes in between, none of them stays.
+    """
+    with contextlib.ExitStack() as registered:
+        for plugin, remove in (
+            (_Recorder(), client.unregister_scheduler_plugin),
+            (_Teller(name), client.unregister_worker_plugin),
+            (_NannyTeller(name), partial(client.unregister_worker_plugin, nanny=True)),
+        ):
+            registered.callback(_unregister, remove, name)  # first: it may be half registered when it fails
+            client.register_plugin(plugin, name=name)
+        return registered.pop_all()
+
+
+def _unregister(remove: Callable[[str], Any], name: str) -> None:
+    with contextlib.suppress(ValueError):  # distributed's answer if it was never registered
+        remove(name)
+
+
+def _complete(recording: Recording, client: Client, name: str, found: dict[str, Any], restarts_before: int) -> None:
+    """Fill in what the plugins found, and what the scheduler and the workers know anyway."""
+    told = [{"seconds": when - found["started"], **message} for when, message in client.get_events(name)]
+    recording.seconds = found["stopped"] - found["started"]
+    recording.limits = found["limits"]
+    recording.memory = _memory([row for row in told if row["seconds"] <= recording.seconds])
+    recording.tasks = _frame(found["tasks"], _TASKS)
+    recording.workers = _frame(found["workers"], _WORKERS)
+    recording.steals = _steals(client.get_events("stealing"), found["started"])
+    recording.restarts = len(client.get_events("worker-restart-memory")) - restarts_before
+    on_workers = client.run(_of_worker, since=found["started"], on_error="ignore")
+    recording.peaks = {address: worker["peak"] for address, worker in on_workers.items()}
+    recording.thresholds = next((worker["thresholds"] for worker in on_workers.values()), {})
+    moved = [row for worker in on_workers.values() for row in worker["transfers"]]
+    recording.transfers = _frame(sorted(moved, key=lambda row: row["start"]), _TRANSFERS)
 
 
 def until(condition: Callable[[], Any], what: str, *, seconds: float = 60) -> Any:
