@@ -25,9 +25,6 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     try:
         status = commands.main(prog_name="daskclass", standalone_mode=False)
-    except click.UsageError as error:
-        error.show()
-        status = BAD_INPUT
     except click.ClickException as error:
         error.show()
         status = BAD_INPUT

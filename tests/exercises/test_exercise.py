@@ -1,9 +1,11 @@
 import inspect
 
 import pytest
+from distributed import Client, LocalCluster
 
+from daskclass.errors import Problem
 from daskclass.exercises import exercise as exercises
-from daskclass.exercises.exercise import Exercise, TryNext
+from daskclass.exercises.exercise import RIGHT, Exercise, TryNext, Verdict
 
 
 def judge(answer) -> str:
@@ -124,3 +126,59 @@ def test_in_a_notebook_exercises_speak_markdown(notebook):
     assert checked.data["text/plain"].startswith("… Not attempted. `partitions`")
     assert hint.data["text/markdown"].startswith("**Hint 1.**")
     assert solution.data["text/markdown"].startswith("```python\npartitions = max(1, sales.bytes // ")
+
+
+@pytest.fixture
+def lost():
+    """A client, and a function that takes its cluster away."""
+    with (
+        LocalCluster(1, processes=False, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+
+        def lose():
+            client.close()
+
+        yield client, lose
+
+
+def judge_with_a_cluster(answer, client):
+    try:
+        return f"{client.submit(answer, 1, pure=False).result()} is right."
+    except Exception as error:
+        raise TryNext(f"It raised {type(error).__name__}.") from error
+
+
+WITH_A_CLUSTER = Exercise("answer", judge_with_a_cluster, lambda: None, ())
+
+
+def test_a_cluster_that_is_lost_is_no_wrong_answer(lost, capsys):
+    client, lose = lost
+    assert WITH_A_CLUSTER.verdict(lambda number: number, client) == Verdict(RIGHT, "1 is right.")
+    lose()
+    with pytest.raises(Problem, match="has lost its scheduler"):
+        WITH_A_CLUSTER.verdict(lambda number: number, client)
+    WITH_A_CLUSTER.check(lambda number: number, client)
+    assert capsys.readouterr().out.startswith("? **Not checked.** Your answer needs a cluster")
+
+
+@pytest.mark.parametrize("error", [TryNext("It is too small."), ConnectionError("closed")])
+def test_a_cluster_that_is_lost_while_an_answer_is_judged_is_no_wrong_answer(lost, error):
+    client, lose = lost
+
+    def judge(answer, client):
+        lose()
+        raise error
+
+    with pytest.raises(Problem, match="has lost its scheduler"):
+        Exercise("answer", judge, lambda: None, ()).verdict(1, client)
+
+
+def test_what_an_answer_raises_on_a_cluster_that_lives_is_not_yet_right(lost):
+    client, _lose = lost
+
+    def raises(number):
+        raise ConnectionError("mine")
+
+    verdict = WITH_A_CLUSTER.verdict(raises, client)
+    assert (verdict.state, verdict.message) == ("not yet", "It raised ConnectionError.")

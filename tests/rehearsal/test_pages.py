@@ -60,16 +60,31 @@ def bad():
 class _Tags(html.parser.HTMLParser):
     def __init__(self):
         super().__init__()
-        self.found = []
+        self.found, self.scripts = [], []
 
     def handle_starttag(self, tag, attrs):
         self.found.append((tag, dict(attrs)))
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_data(self, data):
+        if self.cdata_elem == "script":
+            self.scripts[-1] += data
+
+
+def _parsed(page: str) -> _Tags:
+    parser = _Tags()
+    parser.feed(page)
+    return parser
 
 
 def tags(page: str) -> list:
-    parser = _Tags()
-    parser.feed(page)
-    return parser.found
+    return _parsed(page).found
+
+
+def scripts(page: str) -> list[str]:
+    """What a browser would run."""
+    return _parsed(page).scripts
 
 
 def text(page: str) -> str:
@@ -138,7 +153,9 @@ def test_what_a_lab_prints_runs_nothing(bad):
     bad.notebook = executed(nasty=True)
     page = pages.report(rehearsal(bad))
     assert NASTY not in page
-    assert not [tag for tag, _attributes in tags(page) if tag == "b" and "alert" in tag]
+    assert scripts(page)
+    assert not [script for script in scripts(page) if script.lstrip().startswith("alert")]
+    assert "alert(1)" in scripts(page + NASTY)
 
 
 def test_a_lab_leads_back_to_the_report(good):

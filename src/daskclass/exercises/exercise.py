@@ -12,6 +12,8 @@ from typing import Any, Literal
 from IPython import get_ipython
 from IPython.display import display
 
+from daskclass.errors import Problem
+
 NOT_ATTEMPTED = "not attempted"
 NOT_YET = "not yet"
 RIGHT = "right"
@@ -55,22 +57,35 @@ class Exercise:
     is_function: bool = False
 
     def verdict(self, answer: Any, *live: Any) -> Verdict:
-        """Judge `answer` without showing anything."""
+        """Judge `answer` without showing anything.
+
+        Raises
+        ------
+        Problem
+            If a cluster that the answer needs is lost: then nothing can be said about the answer.
+        """
         if not _attempted(answer):
             return Verdict(NOT_ATTEMPTED, f"`{self.variable}` is still `...`; put your answer there.")
+        _require_clusters(live)
         try:
             return Verdict(RIGHT, self.judge(answer, *live))
         except TryNext as advice:
+            _require_clusters(live)  # judges take what an answer raises for the answer's fault
             shown = _shown(answer)
             got = f"`{self.variable}` is {shown}. " if shown else ""
             return Verdict(NOT_YET, f"{got}{advice}")
         except Exception as error:  # an answer of a kind that nobody thought of is a wrong answer, too
+            _require_clusters(live)
             reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             return Verdict(NOT_YET, f"It could not be checked ({reason}). Is it of the kind that is asked for?")
 
     def check(self, answer: Any, *live: Any) -> None:
         """Say whether `answer` is right, in a line under the cell. Never raises for a wrong answer."""
-        verdict = self.verdict(answer, *live)
+        try:
+            verdict = self.verdict(answer, *live)
+        except Problem as problem:
+            _say(f"? **Not checked.** {problem}")
+            return
         mark = {NOT_ATTEMPTED: "…", NOT_YET: "✘", RIGHT: "✔"}[verdict.state]
         _say(f"{mark} **{verdict.state.capitalize()}.** {verdict.message}")
 
@@ -93,6 +108,18 @@ class Exercise:
             answer = ast.get_source_segment(source, last.value)
             source = f"{textwrap.dedent(''.join(before))}{self.variable} = {answer}"
         _say(f"```python\n{source}\n```")
+
+
+def _require_clusters(live: tuple[Any, ...]) -> None:
+    """A Problem if one of the clients that the notebook passed has lost its scheduler, or was closed."""
+    from distributed import Client
+
+    for client in live:
+        if isinstance(client, Client) and client.status != "running":
+            raise Problem(
+                f"Your answer needs a cluster, and the client of this notebook has lost its scheduler (it is "
+                f"{client.status}). Run the cell that starts the cluster, then this one again."
+            )
 
 
 def _attempted(answer: Any) -> bool:
