@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import errno
 import importlib
 import inspect
 import io
@@ -88,6 +89,23 @@ def own_sales(small_sales, tmp_path):
     found = sales.look(folder)
     assert found.state == "finished", found.why
     return found.sales
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """While the block runs, a text is written in half before the system says that the disk is full."""
+
+    def half(path, text, *_arguments, **_options):
+        path.write_bytes(text.encode()[: len(text) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    @contextlib.contextmanager
+    def block():
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "write_text", half)
+            yield
+
+    return block()
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,29 @@ def test_bytes_are_read_with_decimal_and_binary_units(number, unit, blank, lower
         return
     size = sizes.parse(text)
     assert size.csv_bytes == wanted
-    assert size.name == text.replace(" ", "").replace("\t", "")
+    assert sizes.parse(size.name) == size
+
+
+@pytest.mark.parametrize(
+    ("texts", "name"),
+    [
+        (["10GB", "10gb", "10 GB", "10e9", "10000MB", "10000000000", "10G"], "10GB"),
+        (["1.5GiB", "1.5gib", "1536MiB", "1610612736"], "1.5GiB"),
+        (["1MB", "1e6", "1000kB", "1000000B"], "1MB"),
+        (["1234567", "1234567b", "1.234567MB"], "1234567"),
+        (["4.35GB", "4350MB"], "4.35GB"),
+        (["200MB", "0.2GB", "2e8", "SMOKE"], "smoke"),
+        (["3GiB", "3072 MiB", "3221225472"], "class"),
+    ],
+)
+def test_the_same_bytes_have_one_name(texts, name):
+    assert {sizes.parse(text).name for text in texts} == {name}
+
+
+@given(st.integers(10**6, 4 * 10**11))
+def test_a_name_means_its_bytes(number):
+    size = sizes.parse(str(number))
+    assert size.csv_bytes == number
     assert sizes.parse(size.name) == size
 
 

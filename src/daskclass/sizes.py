@@ -23,7 +23,8 @@ class Size:
     Attributes
     ----------
     name : str
-        ``class``, ``smoke``, or the bytes as they were typed, without blanks (``10GB``).
+        ``class``, ``smoke``, or the shortest exact way to write the bytes: ``10GB``, also where ``10gb`` or ``10e9``
+        was typed, so that the same bytes have one folder.
     csv_bytes : int
         Size of ``sales_data.csv`` in bytes, to within a percent.
     worker_memory : str
@@ -46,11 +47,14 @@ CLASS = Size("class", 3 * 2**30)
 SMOKE = Size("smoke", 200 * 10**6, worker_memory="500 MiB", blocksize="10 MB", pandas_memory="350 MiB")
 NAMED = {size.name: size for size in (CLASS, SMOKE)}
 
+_UNITS = {"TB": 10**12, "GB": 10**9, "MB": 10**6, "kB": 10**3, "TiB": 2**40, "GiB": 2**30, "MiB": 2**20, "KiB": 2**10}
 _SHAPE = re.compile(r"\d+(\.\d+)?(e\d{1,2})?([kmgtp]i?)?b?", re.IGNORECASE)
 
 
 def parse(text: str) -> Size:
     """The size that `text` names: ``class``, ``smoke``, or bytes such as ``10GB`` or ``1.5 GiB``.
+
+    Bytes that are those of a named size are that size: ``200MB`` is ``smoke``.
 
     Raises
     ------
@@ -71,11 +75,23 @@ def parse(text: str) -> Size:
         raise UsageProblem(f"{text!r} is more than any machine has: {wanted}") from None
     if csv_bytes < MINIMUM_BYTES:
         raise UsageProblem(f"{text!r} is {csv_bytes:,} bytes, and the smallest size is 1MB: {wanted}")
+    for named in NAMED.values():
+        if csv_bytes == named.csv_bytes:
+            return named
     like = SMOKE if csv_bytes < _SMALL else CLASS
     # Reading takes pandas two and a half times the CSV, and 100 MB more; so this is half of what it would need.
     half = max(parse_bytes(SMOKE.pandas_memory), csv_bytes * 6 // 5)
     limit = f"{half // 2**20} MiB" if half < parse_bytes(CLASS.pandas_memory) else CLASS.pandas_memory
-    return replace(like, name=name, csv_bytes=csv_bytes, pandas_memory=limit)
+    return replace(like, name=_written(csv_bytes), csv_bytes=csv_bytes, pandas_memory=limit)
+
+
+def _written(csv_bytes: int) -> str:
+    """The shortest way to write `csv_bytes` that is read as exactly these bytes."""
+    from dask.utils import parse_bytes
+
+    ways = [f"{csv_bytes / unit:.2f}".rstrip("0").rstrip(".") + name for name, unit in _UNITS.items()]
+    exact = [way for way in ways if parse_bytes(way) == csv_bytes]
+    return min([*exact, str(csv_bytes)], key=len)
 
 
 def current() -> Size:

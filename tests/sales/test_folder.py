@@ -219,3 +219,50 @@ def test_home_is_in_the_checkout_around(monkeypatch, tmp_path):
     (tmp_path / "labs" / "outline.toml").touch()
     assert sales.home() == tmp_path / "data"
     assert sales.place(sizes.SMOKE) == tmp_path / "data" / "smoke"
+
+
+@pytest.fixture
+def spelled(own_sales, tmp_path, monkeypatch):
+    """Data of 2 MB as an earlier version left them when ``2mb`` was typed."""
+    monkeypatch.setenv("DASKCLASS_DATA", str(tmp_path / "home"))
+    folder = tmp_path / "home" / "2mb"
+    folder.parent.mkdir()
+    own_sales.folder.rename(folder)
+    manifest = json.loads((folder / sales.MANIFEST_NAME).read_text()) | {"size": "2mb"}
+    (folder / sales.MANIFEST_NAME).write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.mark.parametrize("text", ["2MB", "2mb", "2e6", "2000kB"])
+def test_data_that_an_earlier_version_named_as_it_was_typed_are_used(spelled, text):
+    found = sales.open_sales(text)
+    assert (found.folder, found.size) == (spelled, "2MB")
+    assert [path.name for path in spelled.parent.iterdir()] == ["2mb"]
+
+
+def test_data_under_their_own_name_come_first(spelled, tmp_path):
+    own = spelled.parent / "2MB"
+    shutil.copytree(spelled, own)
+    assert sales.place(sizes.parse("2mb")) == own
+
+
+def test_a_folder_of_that_name_without_data_is_not_taken(tmp_path, monkeypatch):
+    monkeypatch.setenv("DASKCLASS_DATA", str(tmp_path))
+    (tmp_path / "2mb").mkdir()
+    (tmp_path / "no size").mkdir()
+    assert sales.place(sizes.parse("2MB")) == tmp_path / "2MB"
+
+
+def test_a_manifest_of_no_size_is_changed(own_sales):
+    rewrite(own_sales, lambda content: content.update(size="huge"))
+    found = sales.look(own_sales.folder)
+    assert found.state == "changed"
+    assert "'huge' is not a size" in found.why
+
+
+def test_new_times_on_a_full_disk_leave_the_manifest_as_it_was(own_sales, full_disk):
+    before = (own_sales.folder / sales.MANIFEST_NAME).read_bytes()
+    with full_disk, pytest.raises(Problem, match="is full"):
+        sales.restamp(own_sales)
+    assert (own_sales.folder / sales.MANIFEST_NAME).read_bytes() == before
+    assert not list(own_sales.folder.glob("*.tmp"))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from daskclass import sizes
-from daskclass.errors import Problem
+from daskclass.errors import Problem, UsageProblem
 from daskclass.sales.rows import CATEGORIES, TALLIES
 
 CSV_NAME = "sales_data.csv"
@@ -33,7 +33,7 @@ class Sales:
     ----------
     folder : pathlib.Path
     size : str
-        ``class``, ``smoke`` or bytes, as asked for when it was made.
+        Name of its size: ``class``, ``smoke`` or bytes.
     seed : int
     rows : int
     bytes : int or None
@@ -102,8 +102,25 @@ def home() -> Path:
 
 
 def place(size: sizes.Size) -> Path:
-    """The folder of `size`: ``data/`` for class, ``data/<size>/`` for any other."""
-    return home() if size == sizes.CLASS else home() / size.name
+    """The folder of `size`: ``data/`` for class, ``data/<size>/`` for any other.
+
+    If that folder holds no data, and an earlier version made this size under another spelling (``data/10gb``), the
+    folder that it made is used.
+    """
+    wanted = home() if size == sizes.CLASS else home() / size.name
+    if not (wanted / MANIFEST_NAME).is_file() and home().is_dir() and os.access(home(), os.R_OK):
+        for folder in sorted(home().iterdir()):
+            if _is_of(folder, size):
+                return folder
+    return wanted
+
+
+def _is_of(folder: Path, size: sizes.Size) -> bool:
+    """Whether `folder` is named after `size`, in whichever spelling, and holds data."""
+    try:
+        return sizes.parse(folder.name) == size and (folder / MANIFEST_NAME).is_file()
+    except UsageProblem:  # not named after a size
+        return False
 
 
 def command(size: sizes.Size, out: Path | None = None, seed: int | None = None) -> str:
@@ -240,7 +257,7 @@ def _read(manifest: Path) -> Sales:
             raise ValueError("it contradicts itself about the CSV")
     return Sales(
         folder=folder,
-        size=content["size"],
+        size=_size_named(content["size"]),
         seed=content["seed"],
         rows=content["rows"],
         bytes=content.get("bytes"),
@@ -249,6 +266,14 @@ def _read(manifest: Path) -> Sales:
         answers=content["answers"],
         manifest=content,
     )
+
+
+def _size_named(text: str) -> str:
+    """The name of a size that a manifest may spell in another way; a ValueError if it is no size."""
+    try:
+        return sizes.parse(text).name
+    except UsageProblem as problem:
+        raise ValueError(str(problem)) from None
 
 
 def _require(value: Any, kind: type, what: str) -> None:

@@ -400,5 +400,8 @@ def _remove(path: Path) -> None:
 
 def _write_manifest(out: Path, manifest: dict) -> None:
     temporary = out / f"{MANIFEST_NAME}.tmp"
-    temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    temporary.replace(out / MANIFEST_NAME)
+    try:
+        temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        temporary.replace(out / MANIFEST_NAME)
+    finally:
+        temporary.unlink(missing_ok=True)
