@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -147,6 +148,32 @@ def test_a_saved_model_that_is_not_right_is_refused(saved, tmp_path, harm, words
     harm(folder)
     with pytest.raises(scoring.ModelProblem, match=words):
         scoring.load(folder)
+
+
+def test_a_full_disk_leaves_the_model_that_was_there(saved, sales, tmp_path, full_disk):
+    folder = Path(shutil.copytree(saved, tmp_path / "model"))
+    another = scoring.train(scoring.sample(sales, 200), "boosted", seed=1)
+    with full_disk, pytest.raises(scoring.ModelProblem, match=r"cannot be saved into .*No space left"):
+        scoring.save(another, folder)
+    assert scoring.load(folder).version == scoring.load(saved).version
+    assert sorted(path.name for path in folder.iterdir()) == ["model.joblib", "model.json"]
+
+
+def test_a_save_that_ends_between_its_files_is_no_model_with_the_words_of_another(saved, sales, tmp_path, monkeypatch):
+    folder = Path(shutil.copytree(saved, tmp_path / "model"))
+    rename = Path.replace
+
+    def ends(path, target):
+        if target.name == "model.json":
+            raise KeyboardInterrupt
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "replace", ends)
+    with pytest.raises(KeyboardInterrupt):
+        scoring.save(scoring.train(scoring.sample(sales, 200), "boosted", seed=1), folder)
+    with pytest.raises(scoring.ModelProblem, match="is not what was saved: its checksum begins with"):
+        scoring.load(folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["model.joblib", "model.json"]
 
 
 def replaced(table, name, values):

@@ -394,3 +394,12 @@ def test_no_manifest_of_parts_twice_or_gone(source, folder, model):
     with pytest.raises(scoring.CannotScore, match="the parts are of 2 models: 000000000000, "):
         scoring.write_manifest(folder, [part, other])
     assert not (folder / scoring.MANIFEST_NAME).exists()
+
+
+def test_a_full_disk_leaves_the_manifest_that_was_there(source, folder, model, full_disk):
+    part = scoring.score_file(source, folder, model)
+    scoring.write_manifest(folder, [part])
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with full_disk, pytest.raises(scoring.CannotScore, match=r"manifest\.json cannot be written to .*No space left"):
+        scoring.write_manifest(folder, [part])
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

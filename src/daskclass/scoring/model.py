@@ -194,24 +194,40 @@ def save(pipeline: Pipeline, folder: str | Path) -> str:
     -------
     str
         The model's version.
+
+    Raises
+    ------
+    ModelProblem
+        If it cannot be written. A model that was there before stays.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = folder / f"{_MODEL}.{uuid.uuid4()}.tmp"
+    folder, number = Path(folder), uuid.uuid4()
+    model, about = folder / f"{_MODEL}.{number}.tmp", folder / f"{_ABOUT}.{number}.tmp"
     try:
-        joblib.dump(pipeline, unfinished)
-        unfinished.replace(folder / _MODEL)
+        folder.mkdir(parents=True, exist_ok=True)
+        joblib.dump(pipeline, model)
+        version = _sha256(model)
+        about.write_text(json.dumps(_description(pipeline, version), indent=1) + "\n")
+        # Both are complete: from here on nothing is written, only renamed. A process that dies between the two leaves
+        # a checksum that does not fit, which `load` refuses.
+        model.replace(folder / _MODEL)
+        about.replace(folder / _ABOUT)
+    except OSError as error:
+        raise ModelProblem(f"the model cannot be saved into {folder} ({error.strerror or error})") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        model.unlink(missing_ok=True)
+        about.unlink(missing_ok=True)
+    return version
+
+
+def _description(pipeline: Pipeline, version: str) -> dict[str, Any]:
+    """What is saved beside a pipeline: what it expects, and what to know it by."""
     categories = pipeline["columns"].named_transformers_["codes"].categories_
-    about = {
-        "version": _sha256(folder / _MODEL),
+    return {
+        "version": version,
         "scikit-learn": sklearn.__version__,
         "types": {name: str(COLUMNS.field(name).type) for name in FEATURES},
         "known": {name: [str(value) for value in values] for name, values in zip(_TEXTS, categories, strict=True)},
     }
-    (folder / _ABOUT).write_text(json.dumps(about, indent=1) + "\n")
-    return about["version"]
 
 
 def load(folder: str | Path) -> Model:

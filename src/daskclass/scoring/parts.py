@@ -206,7 +206,8 @@ def write_manifest(folder: str | Path, parts: Iterable[Part]) -> Path:
     Raises
     ------
     CannotScore
-        If two of them have one name, one of them is not there, or they are of more than one model.
+        If two of them have one name, one of them is not there, they are of more than one model, or the manifest cannot
+        be written. Then a manifest that was there before stays.
     """
     folder, listed = Path(folder), sorted(parts, key=lambda part: part.name)
     names = Counter(part.name for part in listed)
@@ -218,8 +219,16 @@ def write_manifest(folder: str | Path, parts: Iterable[Part]) -> Path:
         raise CannotScore(f"{folder / gone[0]} is in the list of parts, and not there")
     unfinished = folder / f"{MANIFEST_NAME}.{uuid.uuid4()}.tmp"
     text = {"rows": sum(part.rows for part in listed), "parts": [asdict(part) for part in listed]}
-    unfinished.write_text(json.dumps(text, indent=1) + "\n")
-    return unfinished.replace(folder / MANIFEST_NAME)
+    try:
+        unfinished.write_text(json.dumps(text, indent=1) + "\n")
+        return unfinished.replace(folder / MANIFEST_NAME)
+    except OSError as error:
+        raise CannotScore(
+            f"{MANIFEST_NAME} cannot be written to {folder} ({error.strerror or error}); the parts are there, "
+            "so free some room and run this again"
+        ) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def read_manifest(folder: str | Path) -> list[Part]:
