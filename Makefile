@@ -123,7 +123,9 @@ bench: $(READY)
 # uv is the one resolver that writes a single file for every Python and system at once.
 lock:
 	$(PYTHON) -m venv build/lock
-	build/lock/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
+	build/lock/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	printf 'uv\n' | build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate $(LOCK_FLAGS) - --output-file requirements-uv.lock
 	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 		--generate-hashes --no-emit-index-url --no-header $(LOCK_FLAGS) \
 		--extra dev --extra managers --extra xgboost pyproject.toml --output-file requirements.lock
@@ -137,6 +139,7 @@ lock:
 		build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 		--fork-strategy fewest --generate-hashes --no-emit-index-url --no-header --no-annotate $(LOCK_FLAGS) \
 		- --output-file requirements-elsewhere.lock
+	build/lock/bin/python tools/check_lock.py build/lock/bin/uv
 
 clean:
 	rm -rf .venv build/*

@@ -93,11 +93,13 @@ def set_up(what: str) -> None:
     folder = ROOT / "build" / "elsewhere" if what == "elsewhere" else ROOT / ".venv"
     variables = without_settings(dict(os.environ))
     if what in ("class", "elsewhere"):
+        (folder / ".ready").unlink(missing_ok=True)
         say(f"installing the versions of {lock.name} into {folder.relative_to(ROOT).as_posix()} (once)")
         create(folder, variables)
     elif not (folder / ".ready").exists():
         raise CannotSetUp(
-            f"there is no finished .venv to add packages to. Make it first: {sys.executable} tools/environment.py"
+            "there is no finished .venv to add packages to. Make it first: make lab (Windows: py -3.13"
+            " tools\\environment.py)"
         )
     variables = passed_on(variables, pip_settings(folder, variables))
     uv = get_uv(folder, variables)
@@ -106,7 +108,7 @@ def set_up(what: str) -> None:
     if what == "class":
         install(folder, variables, ["--no-deps", "--no-build-isolation", "--editable", "."], ["daskclass"], uv)
     if what in ("class", "elsewhere"):
-        (folder / ".ready").touch()  # the last act, so an interrupted run doesn't look finished
+        (folder / ".ready").touch()
 
 
 def this_system() -> str:
@@ -119,8 +121,8 @@ def check_python(version: str, system: str) -> None:
     """Refuse a Python or a system that the locks have no packages for."""
     if version not in PYTHONS:
         raise CannotSetUp(
-            f"daskclass needs Python {PYTHONS[0]} to {PYTHONS[-1]}; {sys.executable} is Python {version}. Name another one:"
-            " make PYTHON=python3.13 lab (Windows: py -3.13 tools\\environment.py)"
+            f"daskclass needs Python {PYTHONS[0]} to {PYTHONS[-1]}; {sys.executable} is Python {version}. Name"
+            " another one: make PYTHON=python3.13 lab (Windows: py -3.13 tools\\environment.py)"
         )
     if system not in [served.python for served in PLATFORMS]:
         names = ", ".join(served.name for served in PLATFORMS)
@@ -147,8 +149,8 @@ def create(folder: Path, variables: dict[str, str]) -> None:
     """Make an environment with nothing but pip, in the place of what was there."""
     if subprocess.run([sys.executable, "-I", "-m", "venv", "--clear", str(folder)], env=variables).returncode:
         raise CannotSetUp(
-            "No virtual environment could be made. On Debian and Ubuntu: apt install python3-venv. On Windows: first close"
-            f" JupyterLab and the terminals that use {folder.name}"
+            "No virtual environment could be made. On Debian and Ubuntu: apt install python3-venv. On Windows:"
+            f" first close JupyterLab and the terminals that use {folder.name}"
         )
 
 
@@ -162,7 +164,7 @@ def pip_settings(folder: Path, variables: dict[str, str]) -> dict[str, str]:
         raise CannotSetUp("pip can't read its configuration; it says why above. Mend that file")
     found = re.findall(r"^(global|install|:env:)\.([\w-]+)=(['\"].*)$", listed.stdout, re.MULTILINE)
     found.sort(key=lambda setting: ("global", "install", ":env:").index(setting[0]))  # the last one counts
-    return {name: ast.literal_eval(value) for _, name, value in found if PIP_KEPT.fullmatch(name)}
+    return {name: ast.literal_eval(value) for _, name, value in found if PIP_KEPT.fullmatch(name) and value != "''"}
 
 
 def passed_on(variables: dict[str, str], settings: dict[str, str]) -> dict[str, str]:
