@@ -102,6 +102,22 @@ def test_windows_does_what_make_test_does():
     assert STEPS["The same as make test, on Windows"]["run"].splitlines() == typed
 
 
+def test_the_readme_types_the_same_on_windows():
+    """But for the glob of the last line, which PowerShell leaves to the program: there every lab runs."""
+    block = re.findall(r"^```powershell\n(.*?)^```", README, re.MULTILINE | re.DOTALL)[-1]
+    typed = [re.sub(r"^\.venv\\Scripts\\(\w+)", r'"$BIN/\1"', line) for line in block.splitlines()]
+    *tests, labs = STEPS["The same as make test, on Windows"]["run"].splitlines()
+    assert typed[:-1] == tests
+    assert typed[-1] == labs.partition(" labs/")[0] + " labs"
+
+
+def test_the_readme_lists_the_targets_of_make():
+    section = README.partition("## If you are a CI job")[2]
+    targets = set(re.findall(r"^([\w-]+):", MAKEFILE, re.MULTILINE))
+    listed = set(re.findall(r"\bmake ([\w-]+)`", section)) | {"test"}
+    assert {target for target in targets if target.startswith("test")} <= listed <= targets
+
+
 def test_windows_and_the_weekly_job_install_as_the_readme_does():
     block = re.search(r"^```powershell\n(.*?)^```", README, re.MULTILINE | re.DOTALL)[1]
     pip = [line.partition(" -m ")[2] for line in block.splitlines() if " -m pip install " in line]
