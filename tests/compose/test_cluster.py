@@ -527,12 +527,19 @@ def test_a_companys_proxy_is_not_asked_for_the_cluster(another_stack, docker_beh
     stack = another_stack("proxy", DOCKER_CONFIG=str(docker_behind_a_proxy), NO_PROXY="files.example")
     assert stack.run(ASK).stdout.split("\n") == ["['http://127.0.0.1:9']", "200", "200", "200", "200", ""]
     assert stack.run("import os; print(os.environ['NO_PROXY'])").stdout.startswith("files.example,")
-    without = ("env", "-u", "no_proxy", "-u", "NO_PROXY")
-    for command in ((), without):  # with the names that the containers get, and by what our own code does
-        rehearse = stack.compose(
-            "exec", "-T", "notebook", *command, "daskclass", "rehearse", "--labs", "00", check=False
-        )
-        assert rehearse.returncode == 0, rehearse.stdout + rehearse.stderr
+    own = (
+        "env",
+        "-u",
+        "no_proxy",
+        "-u",
+        "NO_PROXY",
+        "daskclass",
+        "rehearse",
+        "--labs",
+        "00",
+    )  # our code needs no names
+    rehearse = stack.compose("exec", "-T", "notebook", *own, check=False)
+    assert rehearse.returncode == 0, rehearse.stdout + rehearse.stderr
 
 
 def test_another_python_that_is_not_there_is_said(copy):
