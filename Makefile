@@ -58,11 +58,11 @@ test-controls: $(READY)
 .PHONY: engine
 engine:
 	@docker info >/dev/null 2>&1 || { \
-		echo 'A running Docker engine is missing, or this user may not use it.'; \
+		echo 'A running Docker engine (25 or newer) is missing, or this user may not use it.'; \
 		echo 'Linux: https://docs.docker.com/engine/install and add yourself to the group docker; macOS, Windows: Docker Desktop.'; \
 		exit 1; }
 	@docker compose version >/dev/null 2>&1 || { \
-		echo 'docker compose is missing: https://docs.docker.com/compose/install (on Debian and Ubuntu: apt install docker-compose)'; exit 1; }
+		echo 'Docker Compose 2 is missing: https://docs.docker.com/compose/install'; exit 1; }
 
 up: engine
 	@WORKERS=$(or $(WORKERS),2) sh tools/compose_up.sh
