@@ -20,7 +20,7 @@ def run_formatter(*arguments):
 
 
 @pytest.fixture
-def lab(tmp_path):
+def copied(tmp_path):
     """A copy of a lab: its path, and a function that changes it."""
     path = tmp_path / LAB.name
     path.write_bytes(LAB.read_bytes())
@@ -38,8 +38,8 @@ def test_every_lab_is_as_it_belongs_in_git():
     assert (run.returncode, run.stderr) == (0, "")
 
 
-def test_what_running_leaves_is_put_right(lab):
-    path, change = lab
+def test_what_running_leaves_is_put_right(copied):
+    path, change = copied
 
     def as_after_a_run(notebook, cells):
         cells["where"].outputs = [nbformat.v4.new_output("stream", text="somewhere")]
@@ -77,8 +77,8 @@ def test_what_running_leaves_is_put_right(lab):
         ),
     ],
 )
-def test_what_cannot_be_put_right_is_said(lab, how, fault):
-    path, change = lab
+def test_what_cannot_be_put_right_is_said(copied, how, fault):
+    path, change = copied
     change(how)
     before = path.read_bytes()
     run = run_formatter("--fix", path)
@@ -106,8 +106,8 @@ def test_claims_after_the_heading_are_not_core():
 
 
 @pytest.mark.parametrize("stored", ["✔ something else", "✘ a task ran in another process than the notebook's"])
-def test_nbval_compares_what_a_claim_says(lab, stored):
-    path, change = lab
+def test_nbval_compares_what_a_claim_says(copied, stored):
+    path, change = copied
 
     def only_the_claim(notebook, cells):
         claim = cells[CLAIM]
