@@ -86,7 +86,9 @@ class Checkout:
         return self.folder / ".venv" / ".ready"
 
     def variables(self, **more: str) -> dict[str, str]:
-        ours = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "UV_", "PYTHON"))}
+        # Of a make that runs these tests, too, this set-up is to know nothing.
+        foreign = ("PIP_", "UV_", "PYTHON", "MAKE", "MFLAGS")
+        ours = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         homes = dict.fromkeys(("HOME", "USERPROFILE", "APPDATA", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"), str(self.home))
         return {**ours, **homes, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels), **more}
 

@@ -2,8 +2,8 @@
 
     python3 tools/environment.py             .venv, with requirements.lock and daskclass itself
     python3 tools/environment.py elsewhere   build/elsewhere, with requirements-elsewhere.lock
-    python3 tools/environment.py browser     adds requirements-browser.lock to .venv
-    python3 tools/environment.py peers       adds requirements-peers.lock to .venv
+    .venv/bin/python tools/environment.py browser    adds requirements-browser.lock to .venv
+    .venv/bin/python tools/environment.py peers      adds requirements-peers.lock to .venv
 
 The Makefile calls this, and on Windows you do. uv installs the packages in seconds. Where uv can't be installed or
 can't reach the packages, pip installs the same versions in a minute or two.

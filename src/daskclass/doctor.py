@@ -29,6 +29,11 @@ from daskclass.errors import Problem
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
 
+SET_UP_AGAIN = (
+    "in the checkout, `python3 tools/environment.py` (Windows: `py -3.13 tools\\environment.py`); "
+    "in containers, `docker compose up --build`"
+)
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -102,7 +107,7 @@ def check_python() -> Finding:
     found = f"{platform.python_version()} ({platform.system()} {platform.machine()})"
     if (3, 11) <= sys.version_info[:2] <= (3, 14):
         return Finding("Python", OK, found)
-    return Finding("Python", FAILED, found, "make the environment anew with Python 3.11 to 3.14")
+    return Finding("Python", FAILED, found, f"take Python 3.11 to 3.14: {SET_UP_AGAIN}")
 
 
 def lock_file() -> Path | None:
@@ -145,7 +150,7 @@ def check_versions() -> Finding:
         if installed != version:
             works = name not in needed or needed[name].contains(installed, prereleases=True)
             (other if works else wrong).append(f"{name} {installed} instead of {version}")
-    mend = "python -m pip install --require-hashes -r requirements.lock"
+    mend = SET_UP_AGAIN
     if wrong or missing:
         return Finding("packages", FAILED, _few([*wrong, *(f"{name} is missing" for name in missing)]), mend)
     if other:
@@ -340,6 +345,8 @@ def check_cluster() -> Finding:
     outcome = _probe(_PROBE)
     mend = "let a firewall or virus scanner allow Python to listen on 127.0.0.1; then `daskclass doctor` again"
     if isinstance(outcome, str):
+        if outcome.startswith(("ImportError", "ModuleNotFoundError")):
+            mend = SET_UP_AGAIN
         return Finding("a cluster computes", FAILED, outcome, mend)
     if outcome["sum"] != sum(number**2 for number in range(100)) or outcome["workers"] != 2:
         return Finding("a cluster computes", FAILED, f"it answered {outcome}", mend)
@@ -375,7 +382,7 @@ def check_class_cluster() -> Finding:
 def check_jupyterlab() -> Finding:
     from jupyter_core.paths import jupyter_path
 
-    mend = "python -m pip install --require-hashes -r requirements.lock, in the environment that runs JupyterLab"
+    mend = SET_UP_AGAIN
     try:
         lab = importlib.metadata.version("jupyterlab")
         extension = importlib.metadata.version("dask-labextension")
@@ -451,7 +458,7 @@ def check_kernel() -> Finding:
     names = [name for name in clusters.SAME if name != "python"]
     said = _probe(_KERNEL_PROBE, str(folder), _IN_THE_KERNEL.replace("NAMES", repr(names)))
     if isinstance(said, str):
-        return Finding("the labs' kernel", FAILED, said, "python -m pip install --require-hashes -r requirements.lock")
+        return Finding("the labs' kernel", FAILED, said, SET_UP_AGAIN)
     spec = Path(said["spec"]) / "kernel.json"
     mend = f"take {spec.parent} away, so that `python3` is the kernel of {sys.prefix}"
     if Path(sys.prefix) in spec.parents:  # ours, and it does not start

@@ -105,8 +105,14 @@ def rehearse(
     root = labs.checkout(installed=False)
     found = labs.find(root)
     chosen = found if wanted is None else labs.choose(wanted, found)
-    scheduler = scheduler if scheduler is not None else os.environ.get("DASK_SCHEDULER_ADDRESS") or clusters.named()
-    cluster = _cluster(size, scheduler)
+    settings = os.environ.get("DASK_SCHEDULER_ADDRESS") or clusters.named()
+    try:
+        cluster = _cluster(size, settings if scheduler is None else scheduler)
+    except Problem as problem:
+        if scheduler is None:
+            raise Problem(f"{clusters.named_by()} names a cluster, but {problem}") from problem
+        raise
+    scheduler = settings if scheduler is None else scheduler
     environment = {name: value for name, value in os.environ.items() if name != "DASK_SCHEDULER_ADDRESS"}
     environment |= {"DASKCLASS_SIZE": size.name} | ({"DASK_SCHEDULER_ADDRESS": scheduler} if scheduler else {})
     out = (root / "build" / "rehearsal" if out is None else out).absolute()
