@@ -74,7 +74,7 @@ test-compose: engine $(READY)
 	$(BIN)/pytest --timeout 1800 -m compose tests/compose
 
 # The image on another Python than its own, and in it the labs that lean on Python's own workings.
-PYTHON_IMAGE := python:3.14-slim-forky
+PYTHON_IMAGE := python:3.14-slim
 PYTHON_LABS := 00-02,13
 
 test-python: engine $(READY)

@@ -1,10 +1,11 @@
 """How ``pytest --nbval-lax labs`` runs them: small, each on a cluster of its own."""
 
 import os
+from collections import Counter
 
 import pytest
 
-from daskclass import sizes
+from daskclass import labs, sizes
 from daskclass.errors import Problem
 
 # Asynchronous log lines on standard error are no part of what a claim says.
@@ -16,6 +17,8 @@ CELL_BY_CELL = ("load", "loadgroup", "worksteal")
 
 
 def pytest_configure(config):
+    if os.environ.get("DASKCLASS_LAB_RUNS"):  # only the class's own CI wants to know
+        config.pluginmanager.register(Runs())
     os.environ.setdefault("DASKCLASS_SIZE", "smoke")
     try:
         sizes.current()
@@ -45,14 +48,21 @@ def pytest_runtestloop(session):
         open_sales()
 
 
-def pytest_sessionfinish(session):
-    """Note which labs ran, where somebody asks for it: only the class's own CI does."""
-    if os.environ.get("DASKCLASS_LAB_RUNS") and not session.config.option.collectonly:
+class Runs:
+    """Notes which labs ran, and whether as a whole: each cell, and none failed."""
+
+    def __init__(self):
+        self.passed = Counter()
+
+    def pytest_runtest_logreport(self, report):
+        if report.when == "call":
+            self.passed[report.nodeid.partition("::")[0]] += report.passed
+
+    def pytest_sessionfinish(self, session):
+        if hasattr(session.config, "workerinput"):  # one of several processes
+            return
         import lab_runs
 
-        for notebook in {
-            item.parent.path
-            for item in session.items
-            if hasattr(item, "output_timeout")
-        }:
-            lab_runs.note(notebook.name[:2], "nbval", whole=True)
+        for path, passed in self.passed.items():
+            lab = labs.Lab(session.config.rootpath / path)
+            lab_runs.note(lab.number, "nbval", whole=passed == len(lab.cells))

@@ -28,6 +28,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 
 HERE = Path(__file__).parent
 OURS = ("DASKCLASS_SIZE", "DASKCLASS_DATA", "DASKCLASS_LAB", "DASK_SCHEDULER_ADDRESS", "DASK_TEMPORARY_DIRECTORY")
+NOTES = ("DASKCLASS_LAB_RUNS",)  # the class's own labs are noted there, not those that a test makes up
 
 # The same examples in every run, and no example is too slow: a busy machine is no failure.
 hypothesis.settings.register_profile(
@@ -368,7 +369,7 @@ def rounding(tmp_path, monkeypatch):
 @pytest.fixture
 def environment(tmp_path):
     """For subprocesses: nothing of the person's settings, and nothing written to their home."""
-    kept = {name: value for name, value in os.environ.items() if name not in OURS}
+    kept = {name: value for name, value in os.environ.items() if name not in (*OURS, *NOTES)}
     return kept | {
         "DASKCLASS_DATA": str(tmp_path / "data"),
         "IPYTHONDIR": str(tmp_path / "ipython"),

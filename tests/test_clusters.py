@@ -1,6 +1,7 @@
 import http.server
 import os
 import socket
+import socketserver
 import subprocess
 import sys
 import threading
@@ -177,6 +178,31 @@ def test_somebody_else_at_the_address_is_said(scheme):
                 clusters.reach(f"{scheme}://127.0.0.1:{server.server_port}")
         finally:
             server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "words", [b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\1\0\0\0\0\0\0\0\0"]
+)
+def test_somebody_who_speaks_first_is_said(words):
+    """Dask takes the first eight bytes for a length."""
+
+    class Talkative(socketserver.BaseRequestHandler):
+        def handle(self):
+            self.request.sendall(words)
+            self.request.recv(1)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Talkative) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            with pytest.raises(Problem, match="no Dask scheduler answers at"):
+                clusters.reach(f"tcp://127.0.0.1:{server.server_address[1]}")
+        finally:
+            server.shutdown()
+
+
+def test_a_kind_of_address_that_nobody_serves_is_said():
+    with pytest.raises(Problem, match="no Dask scheduler answers at"):
+        clusters.reach("ucx://127.0.0.1:8786")
 
 
 def test_a_cluster_of_another_version_is_refused(cluster, tmp_path):

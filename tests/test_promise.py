@@ -287,6 +287,27 @@ def test_what_the_doctor_names_stops_the_lab(staged, stage: Callable[[Staged], N
         assert all(word in seen.lab for word in words), seen.lab
 
 
+@LINUX
+def test_a_folder_of_somebody_elses_that_is_closed_is_said(staged, tmp_path):
+    staged.python = [*obeying_permissions(), sys.executable]
+    closed = tmp_path / "theirs" / SIZE.name
+    closed.mkdir(parents=True)
+    staged.environment["DASKCLASS_DATA"] = str(closed.parent)
+    closed.chmod(0)
+    try:
+        examine = "from daskclass import doctor; print(doctor.check_disk_for_data().found, doctor.check_data().found)"
+        command = [*staged.python, "-c", examine]
+        said = subprocess.run(command, env=staged.environment, cwd=staged.checkout, capture_output=True, text=True)
+        process = staged.start("data", "--size", SIZE.name)
+        _out, err = process.communicate(timeout=120)
+    finally:
+        closed.chmod(0o700)
+    assert said.returncode == 0, said.stderr
+    assert str(closed) in said.stdout
+    assert (process.returncode, err.count("\n")) == (2, 1), err
+    assert str(closed) in err
+
+
 @pytest.mark.parametrize(
     ("stage", "words"),
     [

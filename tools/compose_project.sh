@@ -6,14 +6,26 @@
 set -eu
 of_containers() { docker ps --all --filter "label=com.docker.compose.project=$1" --format "{{.Label \"$2\"}}"; }
 
-chosen=${COMPOSE_PROJECT_NAME:-$(sed -n 's/^ *COMPOSE_PROJECT_NAME= *//p' .env 2>/dev/null | tail -1)}
+# Whether one of the folders on standard input is another one than this. One that is gone is this, before it was moved.
+of_others() {
+    while read -r found; do
+        other=$(cd "$found" 2>/dev/null && pwd -P) || continue
+        [ "$other" = "$here" ] || return 0
+    done
+    return 1
+}
+
+# As Compose reads .env: without quotes, and without a comment behind the value.
+written=$(sed -n 's/^ *COMPOSE_PROJECT_NAME= *//p' .env 2>/dev/null | tail -1 | sed 's/ *#.*//; s/^["'"'"']//; s/["'"'"'] *$//; s/ *$//')
+chosen=${COMPOSE_PROJECT_NAME:-$written}
+here=$(pwd -P)
 common=$(sed -n 's/^name: .*:-\(.*\)}"$/\1/p' docker-compose.yml)
-own=$common-$(pwd | cksum | cut -d ' ' -f 1)
+own=$common-$(printf "%s\n" "$here" | cksum | cut -d ' ' -f 1)
 folder=com.docker.compose.project.working_dir
 
 if [ -n "$chosen" ]; then
     echo "$chosen"
-elif [ -n "$(of_containers "$own" "$folder")" ] || of_containers "$common" "$folder" | grep -qvxF "$(pwd)"; then
+elif [ -n "$(of_containers "$own" "$folder")" ] || of_containers "$common" "$folder" | of_others; then
     echo "Another checkout has the project $common, so this one is $own: docker compose -p $own ..." >&2
     echo "$own"
 else

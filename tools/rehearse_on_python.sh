@@ -1,16 +1,16 @@
 #!/bin/sh
 # Builds the image on another Python and rehearses some labs in one container of it, at size smoke.
 #
-#     sh tools/rehearse_on_python.sh [BASE_IMAGE [LABS]]       default: python:3.14-slim-forky 00-02,13
+#     sh tools/rehearse_on_python.sh [BASE_IMAGE [LABS]]       default: python:3.14-slim 00-02,13
 #
 # The base image is a Debian with `python` and `pip`, such as Docker's official ones. Nothing is left but the image.
 set -eu
-base=${1:-python:3.14-slim-forky}
+base=${1:-python:3.14-slim}
 labs=${2:-00-02,13}
 image=daskclass-on-$(printf %s "$base" | tr -c 'a-zA-Z0-9_.-' '-' | tr A-Z a-z)
 
 docker image inspect "$base" >/dev/null 2>&1 || docker pull --quiet "$base" || {
-    echo "There is no image $base here, and Docker can't pull it. Name another one: sh $0 python:3.14-slim" >&2
+    echo "There is no image $base here, and Docker can't pull it. Name one that you have: sh $0 IMAGE" >&2
     exit 2
 }
 docker build --quiet --build-arg "PYTHON_IMAGE=$base" --tag "$image" . >/dev/null

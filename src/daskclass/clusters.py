@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import dask
 from distributed import Client, LocalCluster
 from distributed.comm import connect as connect_comm
+from distributed.comm import parse_address
 from distributed.security import Security
 from distributed.utils import format_dashboard_link
 from tornado.websocket import WebSocketError
@@ -171,7 +172,7 @@ def reach(address: str) -> Client:
 
 def _require_certificates(address: str) -> None:
     """Certificates go with ``tls`` and ``wss``; without this look, connecting fails and names no setting."""
-    scheme, security = address.partition("://")[0], Security()
+    scheme, security = parse_address(address)[0], Security()
     if scheme in ("tls", "wss"):
         try:
             context = security.get_connection_args("client")["ssl_context"]
@@ -198,7 +199,13 @@ def _greet(address: str) -> None:
     connection = {"timeout": 5, **Security().get_connection_args("client")}
 
     async def greet() -> None:
-        (await connect_comm(address, **connection)).abort()
+        try:
+            (await connect_comm(address, **connection)).abort()
+        except OSError:
+            raise
+        except Exception as error:  # whatever reading a stranger's bytes as Dask's can raise, a MemoryError included
+            reason = str(error) or type(error).__name__
+            raise OSError(f"what listens there does not speak as Dask does ({reason})") from error
 
     async def in_time() -> None:
         try:

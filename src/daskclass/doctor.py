@@ -241,7 +241,9 @@ def check_disk_for_spill() -> Finding:
 
 def _existing(folder: Path) -> Path:
     """`folder`, or what is there of the way to it."""
-    return next(path for path in (folder, *folder.parents) if path.exists())
+    from daskclass.sales import folder as folders
+
+    return next(path for path in (folder, *folder.parents) if folders.exists(path))
 
 
 def _inside_lab() -> bool:

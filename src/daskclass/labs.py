@@ -118,7 +118,8 @@ class Lab:
     @cached_property
     def text(self) -> str:
         """What there is to read: all cells that are not code."""
-        return "\n\n".join(cell.source for cell in self.notebook.cells if cell.cell_type == "markdown")
+        with self._read():
+            return "\n\n".join(cell.source for cell in self.notebook.cells if cell.cell_type == "markdown")
 
     @cached_property
     def claims(self) -> tuple[ClaimCell, ...]:
@@ -139,10 +140,11 @@ class Lab:
         Problem
             If there is no such cell.
         """
-        for cell in self.notebook.cells:
-            if cell.id == name:
-                return cell.source
-        raise Problem(f"{self.path.name} has no cell {name!r}")
+        with self._read():
+            found = [cell.source for cell in self.notebook.cells if cell.id == name]
+        if not found:
+            raise Problem(f"{self.path.name} has no cell {name!r}")
+        return found[0]
 
     @property
     def _about(self) -> NotebookNode:

@@ -168,8 +168,8 @@ def record(client: Client) -> Iterator[Recording]:
     try:
         yield recording
     finally:
-        found = client.run_on_scheduler(_collect, name=name)
-        registered.close()
+        with registered:
+            found = client.run_on_scheduler(_collect, name=name)
         _complete(recording, client, name, found, restarts_before)
 
 

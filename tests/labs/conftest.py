@@ -12,12 +12,12 @@ import pytest
 
 import lab_runs
 from daskclass import labs
-from daskclass.rehearsal import running
+from daskclass.rehearsal import family, running
 from daskclass.rehearsal.running import Kernel, Outcome
 
 ROOT = Path(__file__).parents[2]
 LABS = labs.find(ROOT)
-SECONDS = 840  # for all that one test does with a lab; pytest-timeout comes later, and would not say where it was
+SECONDS = 840  # for all that one test does with a lab; `make` lets pytest-timeout come later, which says no cell
 
 
 def controls_of(lab: labs.Lab) -> list[dict]:
@@ -49,11 +49,13 @@ def _files() -> set[Path]:
 
 
 @pytest.fixture
-def kernel():
+def kernel(monkeypatch):
     """``with kernel(lab, how) as opened: opened.run(cell)``: afterwards no process and no file of it may be left.
 
     `how` is what the list of runs calls it, and further arguments are variables of the kernel's environment.
     """
+
+    monkeypatch.setattr(family, "_PATIENCE", 30.0)  # a busy machine takes its time to end what a lab had running
 
     @contextlib.contextmanager
     def started(lab: labs.Lab, how: str, **variables: str) -> Iterator[Kernel]:

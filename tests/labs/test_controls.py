@@ -20,7 +20,7 @@ def faults(claims: Sequence[tuple[str, str, bool]], sources: dict[str, str], con
             found.append(f"a control has claim, cell and source, perhaps alone; {name!r} has {sorted(control)}")
         elif name not in texts:
             found.append(f"a control for a claim that is gone: {name!r}")
-        elif wrong := alone_faults(control, cell_of[name], sources):
+        elif wrong := alone_faults(control, cell_of, sources):
             found += wrong
         elif controls.count(control) > 1:
             found.append(f"the same control for {name!r} twice")
@@ -33,12 +33,15 @@ def faults(claims: Sequence[tuple[str, str, bool]], sources: dict[str, str], con
     return found
 
 
-def alone_faults(control: dict, claim: str, sources: dict[str, str]) -> list[str]:
-    """What is wrong with the cells that a control runs in a kernel of its own."""
+def alone_faults(control: dict, cell_of: dict[str, str], sources: dict[str, str]) -> list[str]:
+    """What is wrong with the cells that a control runs in a kernel of its own.
+
+    Claims between the changed cell and the control's own are among them: they hold, so that exactly one is false.
+    """
     if "alone" not in control:
         return []
     cells, name = control["alone"].split(), control["claim"]
-    before = list(sources)[: list(sources).index(claim)]
+    before = list(sources)[: list(sources).index(cell_of[name])]
     found = [
         f"the control for {name!r} runs {cell!r}, no cell before the claim" for cell in cells if cell not in before
     ]
@@ -46,6 +49,10 @@ def alone_faults(control: dict, claim: str, sources: dict[str, str]) -> list[str
         found.append(f"the control for {name!r} runs cells in another order than the lab")
     if not found and control["cell"] not in cells:
         found.append(f"the control for {name!r} changes {control['cell']!r} and does not run it")
+    if not found:
+        after = before[before.index(control["cell"]) :]
+        skipped = [cell for cell in after if cell in cell_of.values() and cell not in cells]
+        found += [f"the control for {name!r} has to run {cell!r}, whose claim must hold" for cell in skipped]
     return found
 
 
@@ -81,9 +88,19 @@ def test_no_file_of_controls_without_a_lab(numbered):
         ),
         ([{"claim": "it holds", "cell": "cause", "source": "x = 2", "alone": "cause first"}], "in another order"),
         ([{"claim": "it holds", "cell": "cause", "source": "x = 2", "alone": "first"}], "does not run it"),
+        (
+            [{"claim": "it holds", "cell": "first", "source": "y = 2", "alone": "first cause"}],
+            "has to run 'between', whose claim must hold",
+        ),
     ],
 )
 def test_what_is_wrong_with_controls_is_said(controls, fault):
-    sources = {"first": "y = 1", "cause": "x = 1", "truth": "claim('it holds', x == 1)", "later": "pass"}
-    found = faults([("truth", "it holds", True)], sources, controls)
+    sources = {
+        "first": "y = 1",
+        "cause": "x = 1",
+        "between": "claim('so does y', y)",
+        "truth": "claim('it holds', x == 1)",
+        "later": "pass",
+    }
+    found = faults([("between", "so does y", True), ("truth", "it holds", True)], sources, controls)
     assert any(fault in sentence for sentence in found), found

@@ -98,10 +98,10 @@ def at_a_breakpoint(client: Client, folder: Path) -> Iterator[tuple[Future, Edit
         assert point["verified"]
         editor.ask("configurationDone")
 
-        future = client.submit(run, 20, workers=[lab["debugged"]], pure=False)
+        future = client.submit(run, 20, workers=[given["debugged"]], pure=False)
         stopped = editor.next(type="event", event="stopped")["body"]
         assert stopped["reason"] == "breakpoint"
-        yield future, editor, lab["debugged"], stopped
+        yield future, editor, given["debugged"], stopped
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 """Each lab proves itself: once as a whole, in one kernel, and then in parts for what cannot be seen there.
 
-In the whole pass a lab's own cells run on a cluster that the environment names, as ``daskclass lab`` does it: every
-`Client` that is not given a cluster then goes there, or fails. Before a cell runs as it stands, it runs as each of its
-controls. Afterwards nothing may be left: no process, no file, and the named cluster as it was.
+In the whole pass a lab runs where the environment names a cluster, as ``daskclass lab`` does it: every `Client` that is
+not given a cluster then goes there, or fails. Labs 00 to 02 work on it; the others have clusters of their own. Before a
+cell runs as it stands, it runs as each of its controls. Afterwards nothing may be left: no process, no file, and the
+named cluster as it was.
 
 What a control would leave behind for the cells after it (`alone`) runs in a kernel of its own, which ends where the
 claim is false: half-way, with clusters up and results held. That nothing is left there either is the other half of it.
@@ -13,6 +14,7 @@ import time
 import pytest
 
 from daskclass import clusters
+from daskclass.rehearsal import running
 from daskclass.rehearsal.running import Kernel
 
 LONG = 2  # seconds: a cell that took longer is not run twice; the controls run most of those again
@@ -55,9 +57,11 @@ def false_without_its_cause(kernel: Kernel, control: dict, cells: list[str]) -> 
 
 @pytest.mark.controls
 def test_a_lab_holds_on_a_named_cluster_and_its_claims_are_false_without_their_causes(
-    lab, controls, kernel, monkeypatch
+    lab, controls, kernel, monkeypatch, tmp_path
 ):
     monkeypatch.setenv("DASKCLASS_SIZE", "smoke")
+    for variable in ("TMPDIR", "TEMP", "TMP"):  # of the workers, where tasks leave what they leave
+        monkeypatch.setenv(variable, str(tmp_path))
     waiting = [control for control in controls if "alone" not in control]
     with clusters.start() as cluster:
         workers = {worker.server_id for worker in cluster.scheduler.workers.values()}
@@ -73,6 +77,7 @@ def test_a_lab_holds_on_a_named_cluster_and_its_claims_are_false_without_their_c
                     look_at(opened, cell)
         assert waiting == []
         assert {worker.server_id for worker in cluster.scheduler.workers.values()} == workers
+    assert running.files(tmp_path) == []
 
 
 @pytest.mark.controls

@@ -17,7 +17,7 @@ MARK = "DASKCLASS_REHEARSAL"
 
 _INTERVAL = 0.1  # seconds between looks at memory
 _CENSUS = 5  # looks between two searches for new children: those go through all processes of the machine
-_PATIENCE = 30.0  # seconds in which what a kernel started may end by itself after it
+_PATIENCE = 10.0  # seconds in which what a kernel started may end by itself after it
 _MERCY = 5.0  # seconds between asking a process to end and killing it
 
 

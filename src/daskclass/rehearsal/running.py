@@ -289,7 +289,7 @@ def opened(lab: Lab, environment: Mapping[str, str], seconds: float, outcome: Ou
                 stack.enter_context(family.watched(client.km.provisioner.pid))
                 yield Kernel(lab, family, client, claimed, log, seconds)
         finally:
-            outcome.left_behind += [*family.end(), *_files(scratch)]
+            outcome.left_behind += [*family.end(), *files(scratch)]
             outcome.peak_bytes = family.peak
             outcome.seconds = time.perf_counter() - started
 
@@ -328,7 +328,7 @@ def _last_words(log: Path) -> str:
     return f"; its last words: {own[-1]}" if own else ""
 
 
-def _files(folder: Path) -> list[str]:
+def files(folder: Path) -> list[str]:
     """Files left in `folder`, but for the empty locks by which distributed finds the scratch folders of the dead."""
     found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     return [

@@ -108,7 +108,7 @@ def place(size: sizes.Size) -> Path:
     folder that it made is used.
     """
     wanted = home() if size == sizes.CLASS else home() / size.name
-    if not (wanted / MANIFEST_NAME).is_file() and home().is_dir() and os.access(home(), os.R_OK):
+    if not _has_data(wanted) and exists(home()) and os.access(home(), os.R_OK):
         for folder in sorted(home().iterdir()):
             if _is_of(folder, size):
                 return folder
@@ -118,9 +118,18 @@ def place(size: sizes.Size) -> Path:
 def _is_of(folder: Path, size: sizes.Size) -> bool:
     """Whether `folder` is named after `size`, in whichever spelling, and holds data."""
     try:
-        return sizes.parse(folder.name) == size and (folder / MANIFEST_NAME).is_file()
+        return sizes.parse(folder.name) == size and _has_data(folder)
     except UsageProblem:  # not named after a size
         return False
+
+
+def _has_data(folder: Path) -> bool:
+    return exists(folder / MANIFEST_NAME)
+
+
+def exists(path: Path) -> bool:
+    """Whether `path` can be seen. `Path.exists` raises, up to Python 3.13, inside a folder that is closed to us."""
+    return os.path.exists(path)  # noqa: PTH110
 
 
 def command(size: sizes.Size, out: Path | None = None, seed: int | None = None) -> str:
@@ -135,9 +144,9 @@ def command(size: sizes.Size, out: Path | None = None, seed: int | None = None) 
 def unreachable(folder: Path) -> str | None:
     """Why there can be no folder of this name, in words: a file or a link that leads nowhere is in its way."""
     for path in (folder, *folder.parents):
-        if path.is_symlink() and not path.exists():
+        if path.is_symlink() and not exists(path):
             return f"{path} is a link to {path.readlink()}, which is not there: connect that disk, or remove the link"
-        if path.exists():
+        if exists(path):
             return None if path.is_dir() else f"{path} is a file, and should be a folder"
     return None
 

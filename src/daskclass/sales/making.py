@@ -162,7 +162,7 @@ def refusal(out: Path) -> str | None:
     """
     if why := folders.unreachable(out):
         return why
-    there = next(folder for folder in (out, *out.parents) if folder.exists())
+    there = next(folder for folder in (out, *out.parents) if folders.exists(folder))
     try:
         with tempfile.TemporaryFile(dir=there) as file:
             _lock(file.fileno())
@@ -263,7 +263,7 @@ def _require_room(out: Path, size: sizes.Size, formats: set[str]) -> None:
     share = ("csv" in formats) + _PARQUET_SHARE * ("parquet" in formats)
     if why := folders.unreachable(out):
         raise UsageProblem(f"{why}. Or {_ELSEWHERE}")
-    there = next(folder for folder in (out, *out.parents) if folder.exists())
+    there = next(folder for folder in (out, *out.parents) if folders.exists(folder))
     needed, free = int(size.csv_bytes * share * 1.01), shutil.disk_usage(there).free
     if needed > free:
         raise Problem(

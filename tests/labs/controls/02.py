@@ -62,7 +62,7 @@ with watch.record(client) as building, watch.file_reads() as reads:
     {
         "claim": "no worker exceeded its limit on the way",
         # workers that it killed come back in their own time
-        "alone": "size ask-dask compute",
+        "alone": "size ask-dask compute claim-exact",
         "cell": "compute",
         # something in the worker that Dask does not manage
         "source": """

@@ -142,7 +142,7 @@ two_answers = ask_both(bonus.points, 1000)
         "claim": "get_versions finds a package whose version differs on one worker",
         # files and a worker stay
         "alone": "setup start-scheduler start-workers answer claim-answer office "
-        "relative module missing-module half-installed older versions",
+        "relative module missing-module half-installed older claim-older versions",
         "cell": "older",
         # no label
         "source": """

@@ -53,7 +53,7 @@ with watch.record(client) as above:
         "claim": "the configured folder has a file for each spilled result, as large as Dask says",
         "cell": "start",
         # another cluster
-        "alone": "setup start fill fill-numbers files",
+        "alone": "setup start fill fill-numbers claim-spilled files",
         # another folder was configured
         "source": """
 disk = terminals.folder / "disk"
@@ -73,7 +73,7 @@ client = Client(cluster)
         "claim": "the configured folder has a file for each spilled result, as large as Dask says",
         "cell": "fill-numbers",
         # the files stay as they are
-        "alone": "setup start fill fill-numbers files",
+        "alone": "setup start fill fill-numbers claim-spilled files",
         # somebody writes into the files
         "source": """
 def on_this_worker(dask_worker):
@@ -97,7 +97,7 @@ for file in disk.glob("dask-scratch-space/worker-*/storage/*"):
         "claim": "what came back from disk was what had gone there, bit for bit",
         "cell": "files",
         # the files stay as they are
-        "alone": "setup start fill fill-numbers files back",
+        "alone": "setup start fill fill-numbers files claim-files back",
         # somebody writes into the files
         "source": """
 [says] = client.run(on_this_worker).values()
