@@ -146,8 +146,14 @@ def test_a_cell_that_is_not_there_is_said(lab):
             "minutes",
             "minutes of teaching are -1",
         ),
+        (
+            '{"nbformat": 4, "nbformat_minor": 5, "cells": [{"cell_type": "markdown", "id": "a", "metadata": {}}], '
+            '"metadata": {}}',
+            "exercises",
+            "AttributeError: source",
+        ),
     ],
-    ids=["words", "deep", "list", "no minutes", "no title", "no track", "negative"],
+    ids=["words", "deep", "list", "no minutes", "no title", "no track", "negative", "no source"],
 )
 def test_a_lab_that_cannot_be_read_is_named(tmp_path, text, asked, why):
     path = tmp_path / "03-odd.ipynb"
