@@ -1,3 +1,4 @@
+import contextlib
 import http.server
 import os
 import socket
@@ -6,6 +7,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from collections.abc import Iterator
 from types import SimpleNamespace
 
 import dask
@@ -159,6 +161,17 @@ def test_a_page_is_asked_for_around_any_proxy(client, monkeypatch):
     assert clusters.visit(f"{base}/not/there") == (404, "")
 
 
+@contextlib.contextmanager
+def serving(kind: type[socketserver.TCPServer], handler: type[socketserver.BaseRequestHandler]) -> Iterator[int]:
+    """A server of that kind on a free port, which it yields."""
+    with kind(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+
+
 @pytest.mark.parametrize("scheme", ["tcp", "ws"])
 def test_somebody_else_at_the_address_is_said(scheme):
     """A dashboard takes the connection and never greets as Dask does."""
@@ -171,13 +184,8 @@ def test_somebody_else_at_the_address_is_said(scheme):
         def log_message(self, *_arguments):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Silent) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            with pytest.raises(Problem, match="no Dask scheduler answers at"):
-                clusters.reach(f"{scheme}://127.0.0.1:{server.server_port}")
-        finally:
-            server.shutdown()
+    with serving(http.server.ThreadingHTTPServer, Silent) as port, pytest.raises(Problem, match="no Dask scheduler"):
+        clusters.reach(f"{scheme}://127.0.0.1:{port}")
 
 
 @pytest.mark.parametrize(
@@ -191,13 +199,8 @@ def test_somebody_who_speaks_first_is_said(words):
             self.request.sendall(words)
             self.request.recv(1)
 
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Talkative) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            with pytest.raises(Problem, match="no Dask scheduler answers at"):
-                clusters.reach(f"tcp://127.0.0.1:{server.server_address[1]}")
-        finally:
-            server.shutdown()
+    with serving(socketserver.ThreadingTCPServer, Talkative) as port, pytest.raises(Problem, match="no Dask scheduler"):
+        clusters.reach(f"tcp://127.0.0.1:{port}")
 
 
 def test_a_kind_of_address_that_nobody_serves_is_said():
