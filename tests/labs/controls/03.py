@@ -123,7 +123,7 @@ workers["east"].close()  # whose name the next one takes
         "claim": "an older copy of a module gives a second answer to the same call, and no warning",
         # files and a worker stay
         "alone": "setup start-scheduler start-workers answer claim-answer "
-        "office relative module missing-module half-installed older",
+        "office relative module missing-module half-installed installed older",
         "cell": "older",
         # the label alone is old
         "source": """
@@ -142,7 +142,7 @@ two_answers = ask_both(bonus.points, 1000)
         "claim": "get_versions finds a package whose version differs on one worker",
         # files and a worker stay
         "alone": "setup start-scheduler start-workers answer claim-answer office "
-        "relative module missing-module half-installed older claim-older versions",
+        "relative module missing-module half-installed installed older claim-older versions",
         "cell": "older",
         # no label
         "source": """
