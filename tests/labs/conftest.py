@@ -17,6 +17,8 @@ from daskclass.rehearsal.running import Kernel, Outcome
 
 ROOT = Path(__file__).parents[2]
 LABS = labs.find(ROOT)
+# As it was before a cluster of a test's: nannies set OMP_NUM_THREADS=1 and the like in the process that starts them.
+INHERITED = {name: value for name, value in os.environ.items() if name != "DASK_SCHEDULER_ADDRESS"}
 SECONDS = 840  # for all that one test does with a lab; `make` lets pytest-timeout come later, which says no cell
 
 
@@ -59,8 +61,7 @@ def kernel(monkeypatch):
 
     @contextlib.contextmanager
     def started(lab: labs.Lab, how: str, **variables: str) -> Iterator[Kernel]:
-        environment = {name: value for name, value in os.environ.items() if name != "DASK_SCHEDULER_ADDRESS"}
-        environment |= {"DASKCLASS_SIZE": "smoke"} | variables
+        environment = INHERITED | {"DASKCLASS_SIZE": "smoke"} | variables
         outcome, before = Outcome(lab.name), _files()
         with running.opened(lab, environment, SECONDS, outcome) as opened:
             yield opened
