@@ -108,7 +108,7 @@ def place(size: sizes.Size) -> Path:
     folder that it made is used.
     """
     wanted = home() if size == sizes.CLASS else home() / size.name
-    if not _has_data(wanted) and exists(home()) and os.access(home(), os.R_OK):
+    if not _has_data(wanted) and os.path.isdir(home()) and os.access(home(), os.R_OK):  # noqa: PTH112
         for folder in sorted(home().iterdir()):
             if _is_of(folder, size):
                 return folder
