@@ -8,7 +8,7 @@ import time
 import numpy as np
 import psutil
 import pytest
-from distributed import Client, LocalCluster, wait
+from distributed import Client, LocalCluster, get_worker, wait
 
 from daskclass.exercises import lab10
 
@@ -130,7 +130,9 @@ def needs_much_at_first(number):
     if number == 0:
         own, limit = psutil.Process().memory_info().rss, 1536 * MIB
         hoard = bytearray(b"x") * int(0.88 * limit - own)
-        time.sleep(0.5)  # in which the worker looks at its memory, five times
+        end = time.monotonic() + 30
+        while get_worker().status.name != "paused" and time.monotonic() < end:
+            time.sleep(0.02)
         del hoard
     return number
 
