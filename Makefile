@@ -35,7 +35,7 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python tools/format_labs.py
-	$(BIN)/pytest --numprocesses 2 --dist loadscope -m 'not controls and not labs and not compose and not browser'
+	$(BIN)/pytest --numprocesses 2 --dist loadscope -m 'not controls and not parts and not labs and not compose and not browser'
 	$(BIN)/pytest --nbval-lax $(wildcard labs/00-*.ipynb labs/01-*.ipynb labs/02-*.ipynb)
 
 # Packages whose requirements contradict JupyterLab's.
@@ -53,6 +53,7 @@ test-labs: $(READY) $(ELSEWHERE)/.ready
 
 test-controls: $(READY)
 	$(BIN)/pytest --timeout 900 -m controls tests/labs
+	$(BIN)/pytest --timeout 900 -m parts --numprocesses 2 --dist worksteal tests/labs
 
 # Docker is never installed from here, and no setting of its engine is touched.
 .PHONY: engine

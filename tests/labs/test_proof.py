@@ -7,6 +7,7 @@ named cluster as it was.
 
 What a control would leave behind for the cells after it (`alone`) runs in a kernel of its own, which ends where the
 claim is false: half-way, with clusters up and results held. That nothing is left there either is the other half of it.
+Two of these run side by side: what they assert is false without its cause, with the machine to itself or not.
 """
 
 import time
@@ -80,7 +81,7 @@ def test_a_lab_holds_on_a_named_cluster_and_its_claims_are_false_without_their_c
     assert running.files(tmp_path) == []
 
 
-@pytest.mark.controls
+@pytest.mark.parts
 def test_a_control_that_changes_what_comes_after_it(lab, control, kernel):
     """In a kernel of its own, on a cluster of the lab's own, with the cells that it needs and no more."""
     [claim] = [cell for cell, text, _core in lab.claims if text == control["claim"]]
@@ -88,7 +89,7 @@ def test_a_control_that_changes_what_comes_after_it(lab, control, kernel):
         false_without_its_cause(opened, control, [*control["alone"].split(), claim])
 
 
-@pytest.mark.controls
+@pytest.mark.parts
 @pytest.mark.parametrize("number", HALF_WAY)
 def test_a_lab_that_fails_half_way_leaves_nothing(number, numbered, kernel):
     with kernel(numbered[number], "half-way") as opened:
