@@ -42,10 +42,18 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session):
-    if session.items and not session.config.option.collectonly:
-        from daskclass.sales import open_sales
+    option, one_of_several = (
+        session.config.option,
+        hasattr(session.config, "workerinput"),
+    )
+    side_by_side = (
+        getattr(option, "dist", "no") != "no"
+    )  # then it's the others that know which tests there are
+    if one_of_several or option.collectonly or not (session.items or side_by_side):
+        return
+    from daskclass.sales import open_sales
 
-        open_sales()
+    open_sales()  # once: the processes of pytest-xdist would be in each other's way
 
 
 class Runs:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 from distributed import Client
 
@@ -25,7 +26,11 @@ def started(tmp_path):
         command = [sys.executable, "-m", "dask", *arguments]
         running.append(
             subprocess.Popen(
-                command, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                command,
+                env=environment,
+                cwd=tmp_path,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
             )
         )
 
@@ -43,9 +48,11 @@ def started(tmp_path):
             yield client
 
     yield cluster
-    for process in reversed(running):
-        process.terminate()
+    # At once: a worker that is full takes its time over a good-bye.
     for process in running:
+        for one in [*psutil.Process(process.pid).children(recursive=True), process]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
         process.wait()
 
 

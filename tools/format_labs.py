@@ -88,11 +88,11 @@ def faults(path: Path) -> list[str]:
     return found
 
 
-def main() -> int:
+def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("notebooks", nargs="*", type=Path, help="by default all in labs/")
     parser.add_argument("--fix", action="store_true", help="put right what can be")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     bad = 0
     for path in arguments.notebooks or sorted(LABS.glob("*.ipynb")):
         found = faults(path)

@@ -42,6 +42,7 @@ def test_each_lab_stays_in_one_process(labs, environment):
     ran = re.findall(r"^\[(gw\d)\].* PASSED labs/(\S+?)::", done.stdout, re.MULTILINE)
     assert len(ran) == 6, done.stdout
     assert len(set(ran)) == 2, done.stdout  # a lab and the one process in which all its cells ran
+    assert done.stdout.count("Making the sales data") == 1
 
 
 def test_labs_run_without_xdist(labs, environment):
