@@ -33,7 +33,7 @@ COPY docker/overrides.json /opt/daskclass/share/jupyter/lab/settings/overrides.j
 RUN echo 'PATH=/opt/daskclass/bin:$PATH' > /etc/profile.d/daskclass.sh
 
 # What JupyterLab opens with: the first lab and the panes. It writes there what people change.
-RUN python -m daskclass.workspace /home/learner/workspaces labs/00-start-here.ipynb /proxy/scheduler:8787 \
+RUN python -m daskclass.commands.workspace /home/learner/workspaces labs/00-start-here.ipynb /proxy/scheduler:8787 \
     && chmod -R a+rwX /home/learner/workspaces
 ENV SHELL=/bin/bash
 

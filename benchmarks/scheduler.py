@@ -52,7 +52,7 @@ DASK = """
 import json, subprocess, sys, time
 import dask, psutil
 from distributed import Client, wait
-from daskclass import traffic
+from daskclass.watch import traffic
 
 def nothing(number):
     return number

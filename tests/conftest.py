@@ -45,7 +45,8 @@ set_hypothesis_home_dir(_scratch.name)
 
 # As `python -m daskclass`, but Ctrl-C is heard even where the shell that runs the tests made them deaf to it.
 HEARING = (
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from daskclass.cli import main; main()"
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from daskclass.commands.cli import main; main()"
 )
 
 
@@ -170,7 +171,7 @@ def url():
 @pytest.fixture
 def players():
     """What lab 04 hands out: who called whom."""
-    from daskclass.cast import Cast
+    from daskclass.watch.topology import Topology
 
     calls = [
         ("client", "scheduler", 8786, 2),
@@ -180,7 +181,7 @@ def players():
         ("worker west", "worker east", 4002, 1),
     ]
     whose = sorted({who for call in calls for who in call[:2]})
-    return Cast(
+    return Topology(
         pd.DataFrame(
             [(who, number, 1, []) for number, who in enumerate(whose, 100)], columns=["who", "pid", "parent", "listens"]
         ),
@@ -335,7 +336,7 @@ def ward(small_sales):
     """Six patients, as lab 08 admits them. Only to be looked at."""
     from distributed import Client, LocalCluster
 
-    from daskclass.ward import admit
+    from daskclass.sick_clusters import admit
 
     with (
         LocalCluster(
@@ -419,7 +420,7 @@ class Said:
 @pytest.fixture
 def say(monkeypatch):
     """Run ``daskclass …`` in this process."""
-    from daskclass import cli
+    from daskclass.commands import cli
 
     def run(*arguments) -> Said:
         out, err = io.StringIO(), io.StringIO()

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 import changed_claims
-from daskclass.rehearsal import pages
-from daskclass.rehearsal.rehearsing import Rehearsal
-from daskclass.rehearsal.running import Claim, Outcome
+from daskclass.commands.rehearsal import pages
+from daskclass.commands.rehearsal.outcome import Claim, Outcome, Rehearsal
 
 
 def rehearsal(*labs: Outcome, **versions: str) -> str:

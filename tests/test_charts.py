@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from daskclass import charts, limits
-from daskclass.cast import Cast
 from daskclass.errors import UsageProblem
 from daskclass.watch import Recording
+from daskclass.watch.topology import Topology
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_workers_that_come_and_go_are_steps(cluster):
 
 
 def test_the_cast_is_drawn_with_who_called_whom(players):
-    chart = charts.cast(players)
+    chart = charts.topology(players)
     assert chart.summary == "5 processes, 8 connections; scheduler is called by the most, 3 of them."
     assert len([one for one in chart.figure.center if type(one).__name__ == "Arrow"]) == 5
     drawn = next(one.data_source.data["text"] for one in chart.figure.renderers if type(one.glyph).__name__ == "Text")
@@ -128,20 +128,20 @@ def test_the_cast_is_drawn_with_who_called_whom(players):
 
 
 def test_a_cast_that_shares_a_process_is_drawn_too():
-    alone = Cast(
+    alone = Topology(
         pd.DataFrame([("client + scheduler + worker 0", 7, 1, [])], columns=["who", "pid", "parent", "listens"]),
         pd.DataFrame([], columns=["caller", "called", "port", "count"]),
     )
-    assert charts.cast(alone).summary == "1 processes, 0 connections."
+    assert charts.topology(alone).summary == "1 processes, 0 connections."
 
 
-def test_a_journey_is_told_from_left_to_right():
+def test_a_story_is_told_from_left_to_right():
     rows = [
         (0.0, "client", "", "asked"),
         (0.001, "scheduler", "released", "waiting"),
         (0.002, "worker east", "ready", "executing"),
     ]
-    chart = charts.journey(pd.DataFrame(rows, columns=["seconds", "who", "start", "finish"]))
+    chart = charts.story(pd.DataFrame(rows, columns=["seconds", "who", "start", "finish"]))
     assert chart.summary == ("3 steps in 2 ms: asked (client) → waiting (scheduler) → executing (worker east).")
     assert list(chart.figure.y_range.factors) == ["worker east", "scheduler", "client"]
 

@@ -51,7 +51,7 @@ def test_the_class_cluster_is_as_large_as_the_size_says(monkeypatch):
     monkeypatch.setattr(clusters, "LocalCluster", lambda **settings: asked.update(settings))
     for name, memory in (("smoke", "500 MiB"), ("class", "1 GiB"), ("10GB", "1 GiB")):
         monkeypatch.setenv("DASKCLASS_SIZE", name)
-        clusters.start("127.0.0.1:1")
+        clusters.start(dashboard_address="127.0.0.1:1")
         assert asked == {
             "n_workers": 2,
             "threads_per_worker": 1,

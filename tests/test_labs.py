@@ -17,27 +17,6 @@ def checkout(tmp_path):
     return root
 
 
-def test_the_checkout_is_found_from_below(checkout, monkeypatch):
-    monkeypatch.chdir(checkout / "labs" / "materials")
-    assert labs.checkout() == checkout
-    assert labs.checkout(installed=False) == checkout
-
-
-def test_the_checkout_that_is_installed_counts_where_asked(tmp_path, monkeypatch):
-    root = Path(labs.__file__).resolve().parents[2]
-    monkeypatch.chdir(tmp_path)
-    assert labs.checkout() == root
-    with pytest.raises(Problem, match="go to the folder that you cloned the class into"):
-        labs.checkout(installed=False)
-
-
-def test_without_a_checkout_there_are_no_labs(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(labs, "__file__", str(tmp_path / "a" / "b" / "c" / "labs.py"))
-    with pytest.raises(Problem, match="go to the folder that you cloned the class into"):
-        labs.checkout()
-
-
 def test_labs_have_numbers_and_come_in_order(checkout):
     found = labs.find(checkout)
     assert [lab.name for lab in found] == ["00-start-here", "02-two", "03-three", "04-four", "07-seven"]

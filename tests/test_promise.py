@@ -74,7 +74,6 @@ def checkout(tmp_path_factory) -> Path:
     """The class's own labs, of each the cells that a situation can reach."""
     root = tmp_path_factory.mktemp("promise")
     (root / "labs").mkdir()
-    (root / "labs" / "outline.toml").touch()
     for number, cells in CELLS.items():
         [path] = LABS.glob(f"{number}-*.ipynb")
         notebook = nbformat.read(path, as_version=4)

@@ -11,7 +11,7 @@ import yaml
 
 import environment
 import newest
-from daskclass import cli
+from daskclass.commands import cli
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / ".github" / "workflows" / "class.yml"

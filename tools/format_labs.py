@@ -18,6 +18,7 @@ from pathlib import Path
 import nbformat
 from nbstripout import strip_output
 
+from daskclass.claims import as_line
 from daskclass.labs import claim_text, claims
 
 LABS = Path(__file__).resolve().parents[1] / "labs"
@@ -44,7 +45,7 @@ def formatted(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     for cell in notebook.cells:
         if cell.cell_type == "code" and (text := claim_text(cell.source)) is not None:
             cell.execution_count = 1
-            cell.outputs = [nbformat.v4.new_output("display_data", {"text/plain": f"✔ {text}"})]
+            cell.outputs = [nbformat.v4.new_output("display_data", {"text/plain": as_line(text, True)})]
     kept = notebook.metadata.get("daskclass", {})
     notebook.metadata = nbformat.from_dict(
         {"daskclass": kept, "kernelspec": KERNEL, "language_info": {"name": "python"}}

@@ -22,7 +22,7 @@ from dask.distributed import Client, LocalCluster
 from distributed.chaos import KillWorker
 
 from daskclass.sales import Sales, open_sales
-from daskclass.signals import until_terminated
+from daskclass.system.signals import until_terminated
 
 WORKERS = 3
 # Of KillWorker's three ways to die the only one after which the nanny starts a new process:

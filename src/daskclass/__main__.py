@@ -1,3 +1,3 @@
-from daskclass.cli import main
+from daskclass.commands.cli import main
 
 main()

@@ -18,11 +18,11 @@ from bokeh.models import ColumnDataSource, FactorRange, Label, NormalHead, Range
 from bokeh.plotting import figure
 from bokeh.resources import Resources
 
-from daskclass.cast import Cast
 from daskclass.errors import UsageProblem
 from daskclass.labs import METADATA
 from daskclass.limits import Run
 from daskclass.watch import Recording
+from daskclass.watch.topology import Topology
 
 _HEIGHT = 260
 _DASHES = ("solid", "dashed", "dotted", "dotdash", "dashdot")
@@ -303,12 +303,12 @@ def workers(recording: Recording) -> Chart:
     return Chart(plot, f"{text}.")
 
 
-def cast(seen: Cast) -> Chart:
+def topology(seen: Topology) -> Chart:
     """The processes of a cluster, and arrows from who called to who was called.
 
     Parameters
     ----------
-    seen : cast.Cast
+    seen : watch.topology.Topology
     """
     columns = ("client", "scheduler", "nanny", "worker")
     places: dict[str, tuple[float, float]] = {}
@@ -348,13 +348,13 @@ def _between_boxes(start: tuple[float, float], end: tuple[float, float]) -> tupl
     )
 
 
-def journey(steps: pd.DataFrame) -> Chart:
+def story(steps: pd.DataFrame) -> Chart:
     """What happened to a task: a lane for each of those who had to do with it, the steps from left to right.
 
     Parameters
     ----------
     steps : DataFrame
-        As `journey.journey` returns it.
+        As `watch.story.story` returns it.
     """
     lanes = list(dict.fromkeys(sorted(steps.who, key=_lane)))
     plot = _plot(y_range=FactorRange(*reversed(lanes)), x_range=Range1d(0.4, len(steps) + 0.8), x_axis_label="step")

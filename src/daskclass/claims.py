@@ -18,6 +18,9 @@ from IPython.display import display
 
 from daskclass.labs import METADATA
 
+MARKS = {True: "✔", False: "✘", None: "–"}
+"""Whether a claim holds; None if it was not reached."""
+
 
 class ClaimIsFalse(AssertionError):
     """What the text says was measured here and is not true."""
@@ -49,7 +52,7 @@ def claim(text: str, condition: Any, /, **evidence: Any) -> None:
         raise TypeError(f"a claim begins with its sentence, on one line; got {text!r}")
     holds = is_true(condition)
     numbers = {name: plain(value) for name, value in evidence.items()}
-    line = f"{'✔' if holds else '✘'} {text}"
+    line = as_line(text, holds)
     if get_ipython() is None:
         print(line)
     else:
@@ -57,6 +60,11 @@ def claim(text: str, condition: Any, /, **evidence: Any) -> None:
         display({"text/plain": line}, metadata={METADATA: found}, raw=True)
     if not holds:
         raise ClaimIsFalse(f"{text}. Measured: {numbers or 'no numbers were given'}")
+
+
+def as_line(text: str, holds: bool | None) -> str:
+    """A claim as a line: ``✔`` if it holds, ``✘`` if it does not, ``–`` if it was not reached."""
+    return f"{MARKS[holds]} {text}"
 
 
 def is_true(condition: Any) -> bool:

@@ -35,11 +35,13 @@ SAME = ("python", "dask", "distributed", "cloudpickle", "msgpack", "numpy", "pan
 """Python and the packages by which data and functions travel: the same everywhere in one cluster."""
 
 
-def start(dashboard_address: str = "127.0.0.1:0") -> LocalCluster:
+def start(size: sizes.Size | None = None, *, dashboard_address: str = "127.0.0.1:0") -> LocalCluster:
     """Start the class cluster on this machine: two workers, one thread each, memory as the size says.
 
     Parameters
     ----------
+    size : sizes.Size, optional
+        By default what ``DASKCLASS_SIZE`` says, else ``class``.
     dashboard_address : str
         Where the dashboard listens; by default on a free port, on this machine only.
 
@@ -52,7 +54,7 @@ def start(dashboard_address: str = "127.0.0.1:0") -> LocalCluster:
     return LocalCluster(
         n_workers=WORKERS,
         threads_per_worker=1,
-        memory_limit=sizes.current().worker_memory,
+        memory_limit=(size or sizes.current()).worker_memory,
         dashboard_address=dashboard_address,
     )
 

@@ -19,7 +19,6 @@ from daskclass.errors import Problem, UsageProblem
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-FIRST_LAB = "labs/00-start-here.ipynb"
 METADATA = "daskclass"
 """What is the class's in a notebook's metadata (its minutes), and in an output's (a claim, a picture)."""
 
@@ -164,27 +163,6 @@ class Lab:
             yield
         except (*_UNREADABLE, *more) as error:
             raise Problem(f"{self.path.name} is not a lab that can be read: {type(error).__name__}: {error}") from error
-
-
-def checkout(*, installed: bool = True) -> Path:
-    """The checkout of the class around the working directory, or the one this package is installed from.
-
-    Parameters
-    ----------
-    installed : bool
-        Whether the latter counts.
-
-    Raises
-    ------
-    Problem
-        If there is none.
-    """
-    here = Path.cwd()
-    beyond = (Path(__file__).resolve().parents[2],) if installed else ()
-    for folder in (here, *here.parents, *beyond):
-        if (folder / FIRST_LAB).is_file():
-            return folder
-    raise Problem(f"there are no labs around {here}: go to the folder that you cloned the class into")
 
 
 def find(root: Path) -> list[Lab]:

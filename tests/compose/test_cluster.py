@@ -16,8 +16,8 @@ import pytest
 import yaml
 
 import lab_runs
-from daskclass import workspace
-from daskclass.labs import FIRST_LAB
+from daskclass.commands import workspace
+from daskclass.system.checkout import FIRST_LAB
 
 # As a reader of the text that the class grew from would paste them, in front of sales_data.csv.
 PANDAS = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from daskclass.exercises import lab08
-from daskclass.ward import Ward
+from daskclass.sick_clusters import Ward
 
 PAGE = lab08._solve_page()
 NAMES = dict(

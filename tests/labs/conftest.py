@@ -12,8 +12,9 @@ import pytest
 
 import lab_runs
 from daskclass import labs
-from daskclass.rehearsal import family, running
-from daskclass.rehearsal.running import Kernel, Outcome
+from daskclass.commands.rehearsal import family, one_lab
+from daskclass.commands.rehearsal.one_lab import Kernel
+from daskclass.commands.rehearsal.outcome import Outcome
 
 ROOT = Path(__file__).parents[2]
 LABS = labs.find(ROOT)
@@ -63,7 +64,7 @@ def kernel(monkeypatch):
     def started(lab: labs.Lab, how: str, **variables: str) -> Iterator[Kernel]:
         environment = INHERITED | {"DASKCLASS_SIZE": "smoke"} | variables
         outcome, before = Outcome(lab.name), _files()
-        with running.opened(lab, environment, SECONDS, outcome) as opened:
+        with one_lab.opened(lab, environment, SECONDS, outcome) as opened:
             yield opened
         lab_runs.note(lab.number, how, whole=opened.ran.keys() >= lab.cells.keys())
         assert outcome.left_behind == []

@@ -15,8 +15,8 @@ import time
 import pytest
 
 from daskclass import clusters
-from daskclass.rehearsal import running
-from daskclass.rehearsal.running import Kernel
+from daskclass.commands.rehearsal import one_lab
+from daskclass.commands.rehearsal.one_lab import Kernel
 
 LONG = 2  # seconds: a cell that took longer is not run twice; the controls run most of those again
 TWICE = "07"  # from this lab on a cell may be run again, as a learner does who looks twice, and claims still hold
@@ -78,7 +78,7 @@ def test_a_lab_holds_on_a_named_cluster_and_its_claims_are_false_without_their_c
                     look_at(opened, cell)
         assert waiting == []
         assert {worker.server_id for worker in cluster.scheduler.workers.values()} == workers
-    assert running.files(tmp_path) == []
+    assert one_lab.files(tmp_path) == []
 
 
 @pytest.mark.parts

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from daskclass.rehearsal.running import Stopped
+from daskclass.commands.rehearsal.one_lab import Stopped
 from daskclass.sales import open_sales
 
 

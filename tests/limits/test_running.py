@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from daskclass import limits
 from daskclass.errors import UsageProblem
 from daskclass.limits import ways
+from daskclass.system import processes
 
 MIB = 2**20
 HOG = "import time\nblocks = [bytearray(b'x') * 2**20 for _ in range(MIBS)]\ntime.sleep(0.3)  # thirty looks long"
@@ -256,7 +257,7 @@ def test_when_the_caller_is_killed_the_child_dies_too(tmp_path):
     environment = os.environ | {"DASKCLASS_TEST": str(tmp_path)}
     process = subprocess.run([sys.executable, "-c", caller], cwd=tmp_path, env=environment, check=False)
     assert process.returncode == -signal.SIGKILL
-    _gone, alive = psutil.wait_procs(limits.carrying("DASKCLASS_TEST", str(tmp_path)), timeout=30)
+    _gone, alive = psutil.wait_procs(processes.carrying("DASKCLASS_TEST", str(tmp_path)), timeout=30)
     assert alive == []
 
 

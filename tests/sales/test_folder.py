@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from daskclass import sales, sizes
 from daskclass.errors import Problem
 from daskclass.sales import folder as folders
+from daskclass.system.checkout import FIRST_LAB
 
 
 def rewrite(data, change) -> None:
@@ -216,7 +217,7 @@ def test_home_is_in_the_checkout_around(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path / "labs" / "materials")
     ours = Path(__file__).parents[2]
     assert sales.home() == ours / "data"  # the checkout that the package is installed from
-    (tmp_path / "labs" / "outline.toml").touch()
+    (tmp_path / FIRST_LAB).touch()
     assert sales.home() == tmp_path / "data"
     assert sales.place(sizes.SMOKE) == tmp_path / "data" / "smoke"
 

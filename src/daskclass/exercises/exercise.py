@@ -12,6 +12,7 @@ from typing import Any, Literal
 from IPython import get_ipython
 from IPython.display import display
 
+from daskclass.claims import MARKS
 from daskclass.errors import Problem
 
 NOT_ATTEMPTED = "not attempted"
@@ -86,7 +87,7 @@ class Exercise:
         except Problem as problem:
             _say(f"? **Not checked.** {problem}")
             return
-        mark = {NOT_ATTEMPTED: "…", NOT_YET: "✘", RIGHT: "✔"}[verdict.state]
+        mark = {NOT_ATTEMPTED: "…", NOT_YET: MARKS[False], RIGHT: MARKS[True]}[verdict.state]
         _say(f"{mark} **{verdict.state.capitalize()}.** {verdict.message}")
 
     def hint(self, number: int = 1) -> None:

@@ -7,18 +7,18 @@ from numbers import Integral
 
 from distributed import Client
 
-from daskclass.cast import Cast
 from daskclass.exercises.exercise import Exercise, TryNext
+from daskclass.watch.topology import Topology
 
 ROLES = ("client", "scheduler", "nanny", "worker")
 STUBBORN = "stubborn"
 
 
-def _pairs(players: Cast) -> set[tuple[str, str]]:
+def _pairs(players: Topology) -> set[tuple[str, str]]:
     return {(row.caller.split()[0], row.called.split()[0]) for row in players.connections.itertuples()}
 
 
-def _judge_doors(answer, players: Cast) -> str:
+def _judge_doors(answer, players: Topology) -> str:
     if isinstance(answer, str | dict) or not isinstance(answer, Iterable):
         raise TryNext("It should be a set of pairs.")
     answer = list(answer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from daskclass.exercises.exercise import Exercise, TryNext
-from daskclass.ward import HEALTHY, SICKNESSES, Ward
+from daskclass.sick_clusters import HEALTHY, SICKNESSES, Ward
 
 PAGES = {
     "lost": ("events", "info"),

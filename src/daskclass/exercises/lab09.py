@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from distributed import Client, Future, get_worker, wait
 
-from daskclass import traffic
 from daskclass.exercises.exercise import Exercise, TryNext
 from daskclass.sales import Sales
+from daskclass.watch import traffic
 
 CALLS = 8
 DEAR = 900.0

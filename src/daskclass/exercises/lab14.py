@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from distributed import Client, LocalCluster, WorkerPlugin
 
-from daskclass import scoring, traffic, watch
+from daskclass import scoring, watch
 from daskclass.exercises.exercise import Exercise, TryNext
+from daskclass.watch import traffic
 
 _SECONDS = 60.0
 

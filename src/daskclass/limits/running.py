@@ -24,10 +24,10 @@ import pandas as pd
 import psutil
 from dask.utils import format_bytes, parse_bytes
 
-from daskclass import signals
 from daskclass.errors import UsageProblem
 from daskclass.limits import ways
 from daskclass.limits.ways import Fence
+from daskclass.system import processes, signals
 
 SMALLEST = 32 * 2**20
 """Python alone, with nothing imported, needs about half of this."""
@@ -213,19 +213,17 @@ def _environment() -> dict[str, str]:
 def _watch(process: subprocess.Popen, family: set[psutil.Process], started: float, limit: int | None) -> _Watched:
     """Look at the family until its head has ended; kill them all if together they hold more than `limit`."""
     seen = _Watched()
-    head = psutil.Process(process.pid)
     look = 0
     while True:
         if look % 10 == 0:  # finding children means going through all processes of the machine
-            with contextlib.suppress(psutil.Error):
-                family |= set(head.children(recursive=True))
-        together = sum(map(held, family))
+            family |= processes.descendants(process.pid)
+        together = sum(map(processes.held, family))
         if together:
             seen.samples.append((time.perf_counter() - started, together))
         seen.peak = max(seen.peak, together)
         if limit is not None and together > limit:
             seen.killed_by_us = True
-            _kill(family)
+            processes.kill(family)
         look += 1
         try:
             process.wait(timeout=_INTERVAL)
@@ -234,46 +232,15 @@ def _watch(process: subprocess.Popen, family: set[psutil.Process], started: floa
             continue
 
 
-def held(process: psutil.Process) -> int:
-    """Resident memory of `process` in bytes, counted as in `Run.growth`; 0 if it has ended."""
-    try:
-        if sys.platform == "linux":
-            lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-            found = dict(line.split(":", 1) for line in lines if line.startswith(("RssAnon:", "RssShmem:")))
-            return sum(int(kib.split()[0]) for kib in found.values()) * 1024
-        return process.memory_info().rss
-    except (OSError, psutil.Error):  # it has ended
-        return 0
-
-
-def carrying(variable: str, value: str) -> list[psutil.Process]:
-    """Processes whose environment has `variable` set to `value`: what came of one, wherever it went."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):  # not ours to look into, or just gone
-            if process.environ().get(variable) == value:
-                found.append(process)
-    return found
-
-
-def _kill(family: set[psutil.Process]) -> None:
-    for process in family:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-
-
 def _end(process: subprocess.Popen, family: set[psutil.Process], fence: Fence | None, mark: str) -> None:
     """Make sure that the process, its children and whoever else is inside the fence are gone."""
-    with contextlib.suppress(psutil.Error):
-        family |= set(psutil.Process(process.pid).children(recursive=True))
+    family |= processes.descendants(process.pid)
     if fence is not None:
         family |= {psutil.Process(pid) for pid in fence.processes() if psutil.pid_exists(pid)}
     else:  # also who made itself a session of its own; what started it handed the variable down
-        family |= set(carrying(_MARK, mark))
-    _kill(family)
-    if os.name == "posix":  # also who was orphaned between two looks: the group is the head's own, from its start
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
+        family |= processes.carrying(_MARK, mark)
+    processes.kill(family)
+    processes.kill_session(process.pid)  # also those orphaned between two looks
     process.wait()
     if process.stdin is not None and not process.stdin.closed:
         with contextlib.suppress(BrokenPipeError):

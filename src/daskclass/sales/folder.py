@@ -6,7 +6,6 @@ size and the time that it lists. The contents are compared by checksum when that
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shlex
@@ -17,6 +16,7 @@ from typing import Any, Literal
 from daskclass import sizes
 from daskclass.errors import Problem, UsageProblem
 from daskclass.sales.rows import CATEGORIES, TALLIES
+from daskclass.system import checkout, files
 
 CSV_NAME = "sales_data.csv"
 PARQUET_NAME = "sales.parquet"
@@ -88,17 +88,12 @@ class Found:
 def home() -> Path:
     """Where data of every size lives.
 
-    ``DASKCLASS_DATA`` if it is set, else ``data`` in the checkout around the working directory (the folder
-    with ``labs/outline.toml``) or, if there is none, in the one this package is installed from, else ``data`` in
-    the working directory.
+    ``DASKCLASS_DATA`` if it is set, else ``data`` in the checkout around the working directory or, if there is
+    none, in the one this package is installed from, else ``data`` in the working directory.
     """
     if named := os.environ.get("DASKCLASS_DATA"):
         return Path(named).absolute()
-    here = Path.cwd()
-    for folder in (here, *here.parents, Path(__file__).resolve().parents[3]):
-        if (folder / "labs" / "outline.toml").is_file():
-            return folder / "data"
-    return here / "data"
+    return (checkout.find() or Path.cwd()) / "data"
 
 
 def place(size: sizes.Size) -> Path:
@@ -155,12 +150,6 @@ def stamp(path: Path) -> dict[str, int]:
     """Size in bytes and time of change in microseconds (some shared folders keep no more) of one file."""
     status = path.stat()
     return {"bytes": status.st_size, "modified_us": status.st_mtime_ns // 1000}
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of one file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def look(folder: Path) -> Found:
@@ -226,7 +215,7 @@ def verify(sales: Sales) -> None:
     """
     for name, listed in sales.manifest["files"].items():
         path = sales.folder / name
-        if sha256(path) != listed["sha256"]:
+        if files.sha256(path) != listed["sha256"]:
             raise Problem(f"{path} is not what was made: its checksum differs; make it anew with --force")
 
 

@@ -33,6 +33,7 @@ from daskclass.errors import Problem, UsageProblem
 from daskclass.sales import folder as folders
 from daskclass.sales import rows
 from daskclass.sales.folder import CSV_NAME, GENERATOR, MANIFEST_NAME, PARQUET_NAME, Sales
+from daskclass.system.files import sha256, written
 
 DEFAULT_SEED = 2026
 FORMATS = ("csv", "parquet")
@@ -47,12 +48,12 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)  # as network disks 
 _ELSEWHERE = "set DASKCLASS_DATA to another folder, or say --out with `daskclass data`"
 
 
-def open_sales(size: str | None = None) -> Sales:
+def open_sales(size: sizes.Size | str | None = None) -> Sales:
     """The sales data of `size`, made now if it is not there.
 
     Parameters
     ----------
-    size : str, optional
+    size : sizes.Size or str, optional
         ``class``, ``smoke`` or bytes; by default what ``DASKCLASS_SIZE`` says, else ``class``.
 
     Raises
@@ -60,7 +61,7 @@ def open_sales(size: str | None = None) -> Sales:
     Problem
         If the files are there but are not what was made. They are never replaced without being asked to.
     """
-    wanted = sizes.parse(size) if size is not None else sizes.current()
+    wanted = sizes.current() if size is None else size if isinstance(size, sizes.Size) else sizes.parse(size)
     found = folders.look(folders.place(wanted))
     if found.state == "finished" and found.sales is not None and found.sales.formats == set(FORMATS):
         return found.sales
@@ -295,7 +296,7 @@ def _write(unfinished: Path, size: sizes.Size, seed: int, threads: int, formats:
                 tallies += block.tallies
         files = {}
         if with_parquet:
-            files[f"{PARQUET_NAME}/{path.name}"] = {**folders.stamp(path), "sha256": folders.sha256(path)}
+            files[f"{PARQUET_NAME}/{path.name}"] = {**folders.stamp(path), "sha256": sha256(path)}
         return _Part(part_rows, text, tallies, files)
 
     tallies = np.zeros((len(rows.CATEGORIES), len(rows.TALLIES)), dtype=np.int64)
@@ -399,9 +400,5 @@ def _remove(path: Path) -> None:
 
 
 def _write_manifest(out: Path, manifest: dict) -> None:
-    temporary = out / f"{MANIFEST_NAME}.tmp"
-    try:
-        temporary.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(out / MANIFEST_NAME)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with written(out / MANIFEST_NAME) as unfinished:
+        unfinished.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")

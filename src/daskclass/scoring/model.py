@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ from sklearn.preprocessing import OrdinalEncoder
 
 from daskclass.errors import Problem, UsageProblem
 from daskclass.sales import CATEGORIES, COLUMNS, STORES, Sales, return_thresholds
+from daskclass.system.files import sha256, written
 
 FEATURES = ("store", "category", "price", "quantity")
 """The columns that a model takes, in this order."""
@@ -200,22 +199,17 @@ def save(pipeline: Pipeline, folder: str | Path) -> str:
     ModelProblem
         If it cannot be written. A model that was there before stays.
     """
-    folder, number = Path(folder), uuid.uuid4()
-    model, about = folder / f"{_MODEL}.{number}.tmp", folder / f"{_ABOUT}.{number}.tmp"
+    folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        joblib.dump(pipeline, model)
-        version = _sha256(model)
-        about.write_text(json.dumps(_description(pipeline, version), indent=1) + "\n")
-        # Both are complete: from here on nothing is written, only renamed. A process that dies between the two leaves
-        # a checksum that does not fit, which `load` refuses.
-        model.replace(folder / _MODEL)
-        about.replace(folder / _ABOUT)
+        # Both are complete before either takes its place: the model when its block ends, then its description. A
+        # process that dies between the two leaves a checksum that does not fit, which `load` refuses.
+        with written(folder / _ABOUT) as about, written(folder / _MODEL) as model:
+            joblib.dump(pipeline, model)
+            version = sha256(model)
+            about.write_text(json.dumps(_description(pipeline, version), indent=1) + "\n")
     except OSError as error:
         raise ModelProblem(f"the model cannot be saved into {folder} ({error.strerror or error})") from error
-    finally:
-        model.unlink(missing_ok=True)
-        about.unlink(missing_ok=True)
     return version
 
 
@@ -247,7 +241,7 @@ def load(folder: str | Path) -> Model:
         types, known = dict(about["types"]), {name: tuple(values) for name, values in about["known"].items()}
         if list(types) != list(FEATURES) or set(known) != set(_TEXTS) or not isinstance(version, str):
             raise ValueError("version, types or known values are not those of a model")
-        found = _sha256(folder / _MODEL)
+        found = sha256(folder / _MODEL)
     except FileNotFoundError as error:
         raise ModelProblem(f"there is no model in {folder}: {error.filename} is missing") from None
     except OSError as error:
@@ -265,11 +259,6 @@ def load(folder: str | Path) -> Model:
             "install that version here, or train it anew"
         )
     return Model(joblib.load(folder / _MODEL), version, types, known)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def is_text(kind: pa.DataType) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ import pyarrow.parquet as pq
 
 from daskclass.errors import Problem
 from daskclass.scoring.model import FEATURES, DoesNotFit, Model, check, is_text
+from daskclass.system.files import sha256, written
 
 MANIFEST_NAME = "manifest.json"
 _KEY, _SCORE = "order_id", "score"
@@ -85,28 +85,22 @@ def score_file(source: str | Path, folder: str | Path, model: Model, batch: int 
     schema = pa.schema(
         [(_KEY, pa.int64()), (_SCORE, pa.float64())], metadata={_MODEL: model.version.encode(), _SOURCE: stamp}
     )
-    unfinished = folder / f"{source.name}.{uuid.uuid4()}.tmp"
+    rows = hashlib.sha256()
     try:
-        rows = hashlib.sha256()
         # No dictionary: of values that are all different it would be as large as they are, and six times the work.
-        with (
-            file,
-            pq.ParquetWriter(unfinished, schema, use_dictionary=False, write_page_checksum=True) as writer,
-        ):
-            for number in range(file.num_row_groups):
-                orders = _row_group(file, number, source, model)
-                scores = model.scores(orders.select(list(FEATURES)).to_pandas(ignore_metadata=True), batch)
-                table = pa.table([orders.column(_KEY), scores], schema=schema)
-                writer.write_table(table)
-                _add(table, rows)
-            writer.add_key_value_metadata({_ROWS: rows.hexdigest()})
-            count = file.metadata.num_rows
-        digest = _sha256(unfinished)
-        unfinished.replace(folder / source.name)
+        with file, written(folder / source.name) as unfinished:
+            with pq.ParquetWriter(unfinished, schema, use_dictionary=False, write_page_checksum=True) as writer:
+                for number in range(file.num_row_groups):
+                    orders = _row_group(file, number, source, model)
+                    scores = model.scores(orders.select(list(FEATURES)).to_pandas(ignore_metadata=True), batch)
+                    table = pa.table([orders.column(_KEY), scores], schema=schema)
+                    writer.write_table(table)
+                    _add(table, rows)
+                writer.add_key_value_metadata({_ROWS: rows.hexdigest()})
+                count = file.metadata.num_rows
+            digest = sha256(unfinished)
     except OSError as error:
         raise CannotScore(f"{source} was read, and its part cannot be written to {folder}: {error}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
     return Part(source.name, source.name, count, model.version, digest)
 
 
@@ -179,7 +173,7 @@ def finished(sources: Iterable[str | Path], folder: str | Path, model: Model) ->
             and about.get(_SOURCE) == stamp
             and about.get(_ROWS) == _rows_of(path)
         ):
-            found[str(source)] = Part(path.name, Path(source).name, rows, model.version, _sha256(path))
+            found[str(source)] = Part(path.name, Path(source).name, rows, model.version, sha256(path))
     return found
 
 
@@ -193,11 +187,6 @@ def _rows_of(path: Path) -> bytes | None:
     except (OSError, pa.ArrowException, KeyError):
         return None
     return rows.hexdigest().encode()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_manifest(folder: str | Path, parts: Iterable[Part]) -> Path:
@@ -217,18 +206,16 @@ def write_manifest(folder: str | Path, parts: Iterable[Part]) -> Path:
         raise CannotScore(f"the parts are of {len(models)} models: {', '.join(name[:12] for name in sorted(models))}")
     if gone := [name for name in names if not (folder / name).is_file()]:
         raise CannotScore(f"{folder / gone[0]} is in the list of parts, and not there")
-    unfinished = folder / f"{MANIFEST_NAME}.{uuid.uuid4()}.tmp"
     text = {"rows": sum(part.rows for part in listed), "parts": [asdict(part) for part in listed]}
     try:
-        unfinished.write_text(json.dumps(text, indent=1) + "\n")
-        return unfinished.replace(folder / MANIFEST_NAME)
+        with written(folder / MANIFEST_NAME) as unfinished:
+            unfinished.write_text(json.dumps(text, indent=1) + "\n")
     except OSError as error:
         raise CannotScore(
             f"{MANIFEST_NAME} cannot be written to {folder} ({error.strerror or error}); the parts are there, "
             "so free some room and run this again"
         ) from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+    return folder / MANIFEST_NAME
 
 
 def read_manifest(folder: str | Path) -> list[Part]:
@@ -251,7 +238,7 @@ def read_manifest(folder: str | Path) -> list[Part]:
         path = folder / part.name
         if not path.is_file():
             raise CannotScore(f"{path} is in the manifest, and not there")
-        if _sha256(path) != part.sha256:
+        if sha256(path) != part.sha256:
             raise CannotScore(f"{path} is not what the manifest lists")
     if strangers := {path.name for path in folder.glob("*.parquet")} - {part.name for part in parts}:
         raise CannotScore(f"{folder / min(strangers)} is not in the manifest")

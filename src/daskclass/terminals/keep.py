@@ -18,6 +18,8 @@ from pathlib import Path
 
 import psutil
 
+from daskclass.system import processes
+
 _INTERVAL = 0.05  # seconds between two looks at the command
 _MERCY = 5.0  # seconds between asking a process to end and killing it
 
@@ -59,22 +61,17 @@ def _remove(folder: Path) -> None:
 
 def _end(process: subprocess.Popen) -> None:
     """Ask the command to end, as a person would; then end what is left of it."""
-    family = []
+    family: set[psutil.Process] = set()
     if process.poll() is None:
-        with contextlib.suppress(psutil.Error):
-            family = psutil.Process(process.pid).children(recursive=True)
+        family = processes.descendants(process.pid)
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_MERCY)
         process.kill()
         process.wait()
     _gone, left = psutil.wait_procs(family, timeout=_MERCY)
-    for one in left:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            one.kill()
-    if os.name != "nt":
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # who came later than that look
+    processes.kill(left)
+    processes.kill_session(process.pid)  # those that came later than that look
 
 
 if __name__ == "__main__":

@@ -58,12 +58,12 @@ with traffic.through_scheduler(client) as asking:
         # only the one without a nanny is killed
         "source": """
 north = start_worker("north", "--no-nanny")
-first = cast(client).processes.set_index("who").pid
+first = topology(client).processes.set_index("who").pid
 
 psutil.Process(first["worker north"]).kill()
 north_ended = north.wait()
 
-players = cast(client)
+players = topology(client)
 second = players.processes.set_index("who").pid
 """,
     },

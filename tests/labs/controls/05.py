@@ -92,7 +92,7 @@ took = runs[runs.bytes == 100 * MB].seconds.min()
         "cell": "small-tasks",
         # as few tasks the second time
         "source": """
-from daskclass import traffic
+from daskclass.watch import traffic
 
 
 def spent(tasks):

@@ -1,0 +1,531 @@
+"""Is this machine ready? Looks at what the labs need and at what goes wrong in classes, and changes nothing.
+
+Every check says what it looked at, what it found, and how to mend it.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import daskclass
+from daskclass import sizes
+from daskclass.errors import Problem
+from daskclass.system import checkout, ports
+
+OK, WARNING, FAILED = "ok", "warning", "failed"
+
+SET_UP_AGAIN = (
+    "in the checkout, `python3 tools/environment.py` (Windows: `py -3.13 tools\\environment.py`); "
+    "in containers, `docker compose up --build`"
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor's.
+
+    Attributes
+    ----------
+    check : str
+        What was looked at.
+    state : str
+        ``ok``; ``warning`` if the class works but something may surprise; ``failed`` if a lab will not work.
+    found : str
+    mend : str
+        What to do; empty where nothing is wrong.
+    """
+
+    check: str
+    state: Literal["ok", "warning", "failed"]
+    found: str
+    mend: str = ""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a size needs. Memory and disk in bytes."""
+
+    memory: int
+    spill: int
+
+
+def needs(size: sizes.Size) -> Needs:
+    """4 GB of memory where the workers are those of smoke, else 8 (a tenth less is what such machines report)."""
+    if size.worker_memory == sizes.SMOKE.worker_memory:
+        return Needs(memory=int(3.6e9), spill=10**9)
+    return Needs(memory=int(7.2e9), spill=4 * 10**9)
+
+
+def examine() -> Iterator[Finding]:
+    """Run all checks, each on its own: one that breaks is a finding and does not stop the others."""
+    for check in CHECKS:
+        try:
+            yield check()
+        except Exception as error:
+            name = check.__name__.replace("check_", "").replace("_", " ")
+            yield Finding(name, FAILED, f"the check broke: {type(error).__name__}: {error}", "report this as a bug")
+
+
+def ready(findings: list[Finding]) -> bool:
+    """Whether no check failed."""
+    return all(finding.state != FAILED for finding in findings)
+
+
+def as_text(finding: Finding) -> str:
+    """A finding as a line for a person, or two."""
+    mark = {OK: "[ok]     ", WARNING: "[warning]", FAILED: "[FAILED] "}[finding.state]
+    line = f"{mark} {finding.check}: {finding.found}"
+    return f"{line}\n          -> {finding.mend}" if finding.mend else line
+
+
+def as_json(findings: list[Finding]) -> str:
+    """All findings for a program: ``{"ready": bool, "size": str, "findings": [{check, state, found, mend}]}``."""
+    content = {
+        "ready": ready(findings),
+        "size": sizes.current().name,
+        "findings": list(map(asdict, findings)),
+    }
+    return json.dumps(content, indent=1)
+
+
+def check_python() -> Finding:
+    found = f"{platform.python_version()} ({platform.system()} {platform.machine()})"
+    if (3, 11) <= sys.version_info[:2] <= (3, 14):
+        return Finding("Python", OK, found)
+    return Finding("Python", FAILED, found, f"take Python 3.11 to 3.14: {SET_UP_AGAIN}")
+
+
+def lock_file() -> Path | None:
+    """Where ``requirements.lock`` is: in the checkout, or in the installed package."""
+    folders = (checkout.installed_from(), Path(daskclass.__file__).parent)
+    found = (folder / "requirements.lock" for folder in folders if folder is not None)
+    return next((path for path in found if path.is_file()), None)
+
+
+def locked_versions(lock: Path) -> dict[str, str]:
+    """Name and version of every package that `lock` pins for this Python and this system."""
+    versions = {}
+    for line in lock.read_text(encoding="utf-8").splitlines():
+        if line and not line[0].isspace() and not line.startswith("#"):
+            requirement = Requirement(line.rstrip("\\ "))
+            if requirement.marker is None or requirement.marker.evaluate():
+                versions[canonicalize_name(requirement.name)] = next(iter(requirement.specifier)).version
+    return versions
+
+
+def check_versions() -> Finding:
+    lock = lock_file()
+    if lock is None:
+        return Finding("packages", WARNING, "no requirements.lock to compare with", "run from a checkout of the class")
+    needed = {
+        canonicalize_name(requirement.name): requirement.specifier
+        for requirement in map(Requirement, importlib.metadata.requires("daskclass") or [])
+        if requirement.marker is None
+    }
+    wrong, missing, other = [], [], []
+    for name, version in locked_versions(lock).items():
+        try:
+            installed = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            if name in needed:
+                missing.append(name)
+            continue
+        if installed != version:
+            works = name not in needed or needed[name].contains(installed, prereleases=True)
+            (other if works else wrong).append(f"{name} {installed} instead of {version}")
+    mend = SET_UP_AGAIN
+    if wrong or missing:
+        return Finding("packages", FAILED, _few([*wrong, *(f"{name} is missing" for name in missing)]), mend)
+    if other:
+        return Finding("packages", WARNING, _few(other), mend)
+    return Finding("packages", OK, "the versions of requirements.lock")
+
+
+def _few(items: list[str]) -> str:
+    return ", ".join(items[:4]) + (f" and {len(items) - 4} more" if len(items) > 4 else "")
+
+
+def check_cores() -> Finding:
+    from dask.system import CPU_COUNT
+
+    if CPU_COUNT >= 2:
+        return Finding("cores", OK, f"{CPU_COUNT}")
+    return Finding("cores", WARNING, "1", "labs work, but nothing will run at the same time: use two cores or more")
+
+
+def check_memory() -> Finding:
+    import psutil
+    from dask.utils import format_bytes
+    from distributed.system import MEMORY_LIMIT
+
+    from daskclass import clusters
+
+    size = sizes.current()
+    elsewhere = clusters.named() is not None and not _inside_lab()
+    needed = 2 * 10**9 * 9 // 10 if elsewhere else needs(size).memory
+    available = min(psutil.virtual_memory().available, MEMORY_LIMIT)
+    found = f"{format_bytes(MEMORY_LIMIT)}, {format_bytes(available)} of it free, for size {size.name}"
+    if needed > MEMORY_LIMIT:
+        smaller = "" if size == sizes.SMOKE else " Or set DASKCLASS_SIZE=smoke: the same labs on 200 MB"
+        return Finding("memory", FAILED, found, f"{format_bytes(needed)} are needed.{smaller}")
+    if available < needed / 2:
+        return Finding("memory", WARNING, found, "close other programs before a lab measures memory")
+    return Finding("memory", OK, found)
+
+
+def check_disk_for_data() -> Finding:
+    from dask.utils import format_bytes
+
+    from daskclass import sales
+
+    size = sizes.current()
+    folder = sales.place(size)
+    there = sales.look(folder)
+    if there.state == "finished" and there.sales is not None and there.sales.formats == set(sales.FORMATS):
+        return Finding("disk for the data", OK, f"nothing is to be written: the data in {folder} is complete")
+    if why := sales.refusal(folder):
+        return Finding("disk for the data", FAILED, why, "mend that, or set DASKCLASS_DATA to a folder of yours")
+    folder = _existing(folder)
+    free, needed = shutil.disk_usage(folder).free, int(size.csv_bytes * 1.5)
+    found = f"{format_bytes(free)} free in {folder}"
+    if free >= needed:
+        return Finding("disk for the data", OK, found)
+    return Finding(
+        "disk for the data",
+        FAILED,
+        found,
+        f"{format_bytes(needed)} are needed for size {size.name}; free some, or set DASKCLASS_DATA to another disk",
+    )
+
+
+def check_disk_for_spill() -> Finding:
+    import dask
+    from dask.utils import format_bytes
+
+    # Dask makes the folder if it is not there
+    folder = _existing(Path(dask.config.get("temporary-directory") or tempfile.gettempdir()).absolute())
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        mend = "set DASK_TEMPORARY_DIRECTORY to a folder of yours"
+        return Finding("disk for spilling", FAILED, f"{folder} cannot be written: {error.strerror}", mend)
+    free, needed = shutil.disk_usage(folder).free, needs(sizes.current()).spill
+    found = f"{format_bytes(free)} free in {folder}"
+    if free >= needed:
+        return Finding("disk for spilling", OK, found)
+    return Finding(
+        "disk for spilling",
+        FAILED,
+        found,
+        f"workers spill up to {format_bytes(needed)}; free some, or set DASK_TEMPORARY_DIRECTORY to another disk",
+    )
+
+
+def _existing(folder: Path) -> Path:
+    """`folder`, or what is there of the way to it."""
+    from daskclass.sales import folder as folders
+
+    return next(path for path in (folder, *folder.parents) if folders.exists(path))
+
+
+def _inside_lab() -> bool:
+    """Whether ``daskclass lab`` started this process: then the usual ports are taken by itself."""
+    return bool(os.environ.get("DASKCLASS_LAB"))
+
+
+def check_ports() -> Finding:
+    taken = [port for port in (8787, 8888) if not ports.is_free(port)]
+    if not taken:
+        return Finding("ports", OK, "8787 (dashboard) and 8888 (JupyterLab) are free")
+    found = " and ".join(map(str, taken)) + (" are" if len(taken) > 1 else " is") + " taken"
+    if _inside_lab():
+        return Finding("ports", OK, f"{found}, by this class itself")
+    return Finding(
+        "ports",
+        WARNING,
+        found,
+        "fine if that is this class, in another window; otherwise end the other Dask or Jupyter there, or let "
+        "`daskclass lab` take free ports and print them",
+    )
+
+
+def check_proxy() -> Finding:
+    proxy = urllib.request.getproxies().get("http")
+    if proxy is None:
+        return Finding("proxy", OK, "none")
+    return Finding("proxy", OK, f"{proxy}, which the class and its labs pass by when they ask a cluster's pages")
+
+
+def check_dashboard_link() -> Finding:
+    import dask
+
+    from daskclass import clusters
+
+    try:
+        clusters.require_dashboard_link()
+    except Problem as problem:
+        found, _stop, mend = str(problem).rpartition(". ")
+        return Finding("dashboard link", FAILED, found, mend)
+    return Finding("dashboard link", OK, dask.config.get("distributed.dashboard.link"))
+
+
+_PROBE = """
+import json, sys, urllib.request
+import dask
+dask.config.set({"temporary-directory": sys.argv[1]})
+from distributed import Client, LocalCluster
+
+if __name__ == "__main__":
+    settings = {"threads_per_worker": 1, "memory_limit": "500 MB", "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(n_workers=2, **settings) as cluster, Client(cluster) as client:
+        squares = client.gather(client.map(pow, range(100), [2] * 100))
+        base = f"http://127.0.0.1:{client.scheduler_info()['services']['dashboard']}"
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        pages = {}
+        for page in ("/status", "/json/counts.json"):
+            with opener.open(base + page, timeout=20) as answer:
+                pages[page] = answer.status
+        print(json.dumps({"sum": sum(squares), "workers": len(client.nthreads()), "pages": pages}))
+"""
+
+
+def _probe(source: str, *arguments: str) -> dict | str:
+    """Run a script in a process of its own; the JSON in its last line, or what went wrong.
+
+    Its first argument is its own folder, in which it runs and which is removed afterwards.
+    """
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        script = Path(folder) / "probe.py"  # a file, because workers import the main module anew
+        script.write_text(source, encoding="utf-8")
+        environment = {name: value for name, value in os.environ.items() if name != "DASK_SCHEDULER_ADDRESS"}
+        try:
+            run = subprocess.run(
+                [sys.executable, script, folder, *arguments],
+                capture_output=True,
+                text=True,
+                timeout=120,
+                cwd=folder,
+                env=environment,
+            )
+        except subprocess.TimeoutExpired:
+            return "no answer within two minutes"
+    if run.returncode:
+        return (run.stderr.strip().splitlines() or [f"exit status {run.returncode}"])[-1]
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def check_cluster() -> Finding:
+    outcome = _probe(_PROBE)
+    mend = "let a firewall or virus scanner allow Python to listen on 127.0.0.1; then `daskclass doctor` again"
+    if isinstance(outcome, str):
+        if outcome.startswith(("ImportError", "ModuleNotFoundError")):
+            mend = SET_UP_AGAIN
+        return Finding("a cluster computes", FAILED, outcome, mend)
+    if outcome["sum"] != sum(number**2 for number in range(100)) or outcome["workers"] != 2:
+        return Finding("a cluster computes", FAILED, f"it answered {outcome}", mend)
+    if set(outcome["pages"].values()) != {200}:
+        return Finding("a cluster computes", FAILED, f"its dashboard answered {outcome['pages']}", mend)
+    return Finding("a cluster computes", OK, "two workers answered rightly, and their dashboard too")
+
+
+def check_class_cluster() -> Finding:
+    from daskclass import clusters
+
+    name, address = "the class's cluster", clusters.named()
+    if address is None:
+        own = (
+            "each lab starts its own (DASK_SCHEDULER_ADDRESS is not set, and no file of Dask settings names a cluster)"
+        )
+        return Finding(name, OK, own)
+    mend = f"start that cluster, or take {clusters.named_by()} away for one of your own"
+    try:
+        with clusters.connect() as client:
+            answer, workers = client.submit(pow, 2, 10, pure=False).result(timeout=30), len(client.nthreads())
+            dashboard = clusters.dashboard(client)
+            pages = {page: clusters.visit(dashboard + page)[0] for page in ("/status", "/json/counts.json")}
+    except (Problem, OSError) as error:
+        return Finding(name, FAILED, f"{address}: {error}", mend)
+    if answer != 1024:
+        return Finding(name, FAILED, f"{address} answered {answer} for 2**10", "restart it")
+    if set(pages.values()) != {200}:
+        return Finding(name, FAILED, f"its dashboard at {dashboard} answered {pages}", "start its scheduler with one")
+    return Finding(name, OK, f"{address} answers, with {workers} workers, and so does its dashboard at {dashboard}")
+
+
+def check_jupyterlab() -> Finding:
+    from jupyter_core.paths import jupyter_path
+
+    mend = SET_UP_AGAIN
+    try:
+        lab = importlib.metadata.version("jupyterlab")
+        extension = importlib.metadata.version("dask-labextension")
+    except importlib.metadata.PackageNotFoundError as error:
+        return Finding("JupyterLab", FAILED, f"{error.name} is not installed", mend)
+    places = jupyter_path("labextensions")
+    if not any((Path(place) / "dask-labextension" / "package.json").is_file() for place in places):
+        found = f"JupyterLab {lab} does not see the Dask extension {extension}"
+        return Finding("JupyterLab", WARNING, found, f"{mend}; without it, open the dashboard in a browser tab")
+    return Finding("JupyterLab", OK, f"{lab} with the Dask extension {extension}")
+
+
+_KERNEL_PROBE = """
+import json, sys, tempfile
+from queue import Empty
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import start_new_kernel
+
+folder, labs, code = sys.argv[1:]
+said = {"spec": KernelSpecManager().get_kernel_spec("python3").resource_dir}
+with tempfile.TemporaryFile("w+", dir=folder) as output:
+    try:
+        manager, client = start_new_kernel(
+            startup_timeout=60, kernel_name="python3", cwd=labs, stdout=output, stderr=output
+        )
+    except RuntimeError as error:
+        output.seek(0)
+        last = [line for line in output.read().splitlines() if line.strip() and "[IPKernelApp]" not in line][-1:]
+        said["error"] = ": ".join([str(error), *last])
+    else:
+        printed = []
+        try:
+            client.execute_interactive(
+                code,
+                store_history=False,
+                timeout=60,
+                output_hook=lambda message: printed.append(message["content"].get("text", "")),
+            )
+            said |= json.loads("".join(printed).splitlines()[-1])
+        except (TimeoutError, Empty, IndexError, ValueError) as error:
+            said["error"] = f"it answered {''.join(printed)!r:.200} ({type(error).__name__})"
+        finally:
+            client.stop_channels()
+            manager.shutdown_kernel()
+print(json.dumps(said))
+"""
+_IN_THE_KERNEL = """
+import importlib, json, pathlib, sys
+said = {"prefix": sys.prefix}
+try:
+    for name in ("numpy", "pandas", "dask.dataframe", "distributed", "daskclass.claims", "daskclass.clusters"):
+        importlib.import_module(name)
+    from importlib.metadata import version
+    said["versions"] = {name: version(name) for name in NAMES}
+except Exception as error:
+    said["error"] = f"{type(error).__name__}: {error}"
+    here = pathlib.Path.cwd()
+    own = [getattr(module, "__file__", None) or "" for module in list(sys.modules.values())]
+    said["beside"] = sorted(file for file in own if here in pathlib.Path(file).parents)
+print(json.dumps(said))
+"""
+
+
+def check_kernel() -> Finding:
+    """Start the kernel that the labs will get, in their folder, and have it import what they import."""
+    from daskclass import clusters
+
+    try:
+        folder = checkout.require() / "labs"
+    except Problem:
+        folder = Path.cwd()
+    names = [name for name in clusters.SAME if name != "python"]
+    said = _probe(_KERNEL_PROBE, str(folder), _IN_THE_KERNEL.replace("NAMES", repr(names)))
+    if isinstance(said, str):
+        return Finding("the labs' kernel", FAILED, said, SET_UP_AGAIN)
+    spec = Path(said["spec"]) / "kernel.json"
+    mend = f"take {spec.parent} away, so that `python3` is the kernel of {sys.prefix}"
+    if Path(sys.prefix) in spec.parents:  # ours, and it does not start
+        mend = (
+            f"start it by hand and read what it says: {sys.executable} -m ipykernel_launcher. First it runs your files "
+            "in `profile_default/startup` of IPython's folder (`ipython locate` says where)"
+        )
+    if beside := said.get("beside"):
+        return Finding("the labs' kernel", FAILED, f"{said['error']}: it imports {_few(beside)}", "rename that file")
+    if "error" in said:
+        return Finding("the labs' kernel", FAILED, f"{spec}: {said['error']}", mend)
+    here = {name: importlib.metadata.version(name) for name in names}
+    if differ := [f"{name} {said['versions'][name]}" for name in names if said["versions"][name] != here[name]]:
+        return Finding("the labs' kernel", FAILED, f"{spec} starts {said['prefix']}, with {_few(differ)}", mend)
+    if Path(said["prefix"]).resolve() != Path(sys.prefix).resolve():
+        found = f"{spec} starts another environment, {said['prefix']}, with the same versions"
+        return Finding("the labs' kernel", WARNING, found, mend)
+    return Finding("the labs' kernel", OK, f"{spec} starts {said['prefix']}")
+
+
+def check_pip() -> Finding:
+    """Have pip install a package of ours, as lab 06 has its workers do."""
+    from daskclass import wheels
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        wheel = wheels.make(folder, "daskclass_doctor", "1.0", "")
+        run = subprocess.run(
+            [sys.executable, "-m", "pip", "install", str(wheel)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=folder,
+            env={**os.environ, "PIP_TARGET": str(Path(folder) / "packages"), "PIP_NO_INDEX": "1"},
+        )
+    if run.returncode == 0:
+        return Finding("pip", OK, f"{importlib.metadata.version('pip')} installs packages (lab 06)")
+    if importlib.util.find_spec("pip") is None:
+        mend = f"{sys.executable} -m ensurepip (an environment made by `uv venv` has none; `uv venv --seed` gives one)"
+        return Finding("pip", FAILED, f"there is no pip in {sys.prefix}, and lab 06 installs a package with it", mend)
+    words = (run.stderr.strip().splitlines() or [f"exit status {run.returncode}"])[-1]
+    settings = sorted(name for name in os.environ if name.startswith("PIP_"))
+    mend = f"take its settings away: {', '.join(settings) or '`python -m pip config debug` shows them'}"
+    return Finding("pip", FAILED, f"it installs nothing, and lab 06 needs it: {words}", mend)
+
+
+def check_data() -> Finding:
+    from daskclass import sales
+
+    size = sizes.current()
+    found = sales.look(sales.place(size))
+    make = sales.command(size)
+    what = f"sales data ({size.name})"
+    if found.state == "missing":
+        return Finding(what, WARNING, found.why, f"{make}; `daskclass lab` and the labs make it too")
+    if found.state == "finished" and found.sales is not None and found.sales.formats != set(sales.FORMATS):
+        return Finding(what, WARNING, f"only {', '.join(found.sales.formats)} in {found.sales.folder}", make)
+    if found.state == "finished" and found.sales is not None:
+        if why := sales.unreadable(found.sales):
+            mend = "have its owner let you read it, or set DASKCLASS_DATA to a folder of yours"
+            return Finding(what, FAILED, why, mend)
+        return Finding(what, OK, found.why)
+    return Finding(what, FAILED, found.why, f"`{make} --verify` compares checksums, `{make} --force` makes it anew")
+
+
+CHECKS: tuple[Callable[[], Finding], ...] = (
+    check_python,
+    check_versions,
+    check_cores,
+    check_memory,
+    check_disk_for_data,
+    check_disk_for_spill,
+    check_ports,
+    check_proxy,
+    check_dashboard_link,
+    check_jupyterlab,
+    check_kernel,
+    check_pip,
+    check_cluster,
+    check_class_cluster,
+    check_data,
+)

@@ -1,0 +1,197 @@
+"""What runs while somebody sits at a lab? The data, the class cluster, and JupyterLab; and it all ends together."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from daskclass import clusters, sales, sizes
+from daskclass.commands import workspace
+from daskclass.errors import Problem, UsageProblem
+from daskclass.system import checkout, ports
+from daskclass.system.signals import held_back, until_terminated
+
+DASHBOARD_PORT, JUPYTER_PORT = 8787, 8888
+_START_SECONDS = 120
+
+
+def lab(size: sizes.Size, *, port: int | None = None, browser: bool = True) -> None:
+    """Run the class until Ctrl-C, or until JupyterLab is shut down from its menu.
+
+    Parameters
+    ----------
+    size : sizes.Size
+    port : int, optional
+        JupyterLab's; if it is not given, 8888 or, if that is taken, a free one.
+    browser : bool
+        Open the address in a browser, too.
+
+    Raises
+    ------
+    UsageProblem
+        If `port` is taken.
+    Problem
+        If this is no checkout of the class, Dask's settings or the data are wrong, or JupyterLab does not start.
+    """
+    root = checkout.require()
+    if port is not None and not ports.is_free(port):
+        raise UsageProblem(f"port {port} is taken: choose another --port, or none for a free one")
+    clusters.require_dashboard_link()  # before gigabytes are made
+    # As it is now: nannies set OMP_NUM_THREADS=1 and the like in this process, and labs are to have none of it.
+    before = os.environ | {"DASKCLASS_SIZE": size.name}
+    with until_terminated():
+        data = sales.open_sales(size)
+        print(f"Sales data: {data.rows:,} orders in {data.folder}", flush=True)
+        dashboard_port = _port_near(DASHBOARD_PORT, "the dashboard", besides=port)
+        port = port or _port_near(JUPYTER_PORT, "JupyterLab")
+        with contextlib.ExitStack() as stack:
+            with held_back(deaf_children=True):
+                cluster = stack.enter_context(clusters.start(size, dashboard_address=f"127.0.0.1:{dashboard_port}"))
+            print(
+                f"Cluster:    {clusters.WORKERS} workers, scheduler at {cluster.scheduler_address}",
+                flush=True,
+            )
+            print(f"Dashboard:  {cluster.dashboard_link}", flush=True)
+            with _jupyter(root, cluster, port, browser, before) as (server, address):
+                print(f"JupyterLab: {address}", flush=True)
+                print("Ctrl-C here ends all of it.", flush=True)
+                try:
+                    status = server.wait()
+                except KeyboardInterrupt:
+                    print("\nEnding …", flush=True)
+                else:
+                    if status:
+                        raise Problem(
+                            f"JupyterLab ended by itself with exit status {status}; see build/jupyterlab-{port}.log"
+                        )
+    print("The class has ended: JupyterLab, its kernels and the cluster are gone.", flush=True)
+
+
+def _port_near(usual: int, whose: str, besides: int | None = None) -> int:
+    if usual != besides and ports.is_free(usual):
+        return usual
+    other = ports.free()
+    print(f"Port {usual} is taken, so {whose} is on {other}.", flush=True)
+    return other
+
+
+@contextlib.contextmanager
+def _jupyter(
+    root: Path, cluster, port: int, browser: bool, variables: dict[str, str]
+) -> Iterator[tuple[subprocess.Popen, str]]:
+    """JupyterLab on this machine only, with a token; ended with its kernels when the block ends."""
+    token = secrets.token_urlsafe(24)
+    log, workspaces = root / "build" / f"jupyterlab-{port}.log", root / "build" / f"workspaces-{port}"
+    environment = variables | {
+        "DASK_SCHEDULER_ADDRESS": cluster.scheduler_address,
+        "DASKCLASS_LAB": "1",
+        # so that `daskclass` can be typed in JupyterLab's own terminals
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), variables.get("PATH", "")]),
+        # defaults of ours under the learner's own settings: no pop-up that asks about news
+        "JUPYTER_CONFIG_PATH": os.pathsep.join(
+            filter(None, [str(Path(__file__).parent / "jupyter"), variables.get("JUPYTER_CONFIG_PATH")])
+        ),
+        "JUPYTER_TOKEN": token,  # not on the command line, which other users of the machine can read
+    }
+    command = [
+        *(sys.executable, "-m", "jupyterlab"),
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        "--ServerApp.base_url=/",
+        f"--ServerApp.open_browser={browser}",
+        f"--ServerApp.root_dir={root}",
+        *(["--ServerApp.allow_root=True"] if os.name == "posix" and os.geteuid() == 0 else []),
+        f"--LabApp.default_url=/lab/tree/{checkout.FIRST_LAB}",
+        f"--LabApp.workspaces_dir={workspaces}",
+        "--LabApp.extension_manager=readonly",  # the other one asks a package index
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]
+    # A group of its own: Ctrl-C reaches this process alone, which then ends everything in order.
+    apart = {"start_new_session": True} if os.name == "posix" else {"creationflags": 0x200}
+    address = f"http://127.0.0.1:{port}"
+    server = None
+    try:
+        with held_back():
+            try:
+                workspace.write(workspaces, checkout.FIRST_LAB, cluster.dashboard_link.removesuffix("/status"))
+                with log.open("wb") as output:
+                    server = subprocess.Popen(
+                        command,
+                        env=environment,
+                        stdin=subprocess.DEVNULL,
+                        stdout=output,
+                        stderr=subprocess.STDOUT,
+                        **apart,
+                    )
+            except OSError as error:
+                raise Problem(f"{error.filename or log} cannot be written: {error.strerror}") from error
+        _wait_until_answers(server, f"{address}/api/status", token, log)
+        _require_token(f"{address}/api/contents")
+        yield server, f"{address}/lab/tree/{checkout.FIRST_LAB}?token={token}"
+    finally:
+        if server is not None:
+            _end(server, address, token)
+
+
+def _wait_until_answers(server: subprocess.Popen, url: str, token: str, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise Problem(f"JupyterLab did not start (exit status {server.returncode}); why stands in {log}")
+        try:
+            _ask(url, token)
+            return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.wait(timeout=0.2)
+    raise Problem(f"JupyterLab did not answer within {_START_SECONDS} seconds; see {log}")
+
+
+def _ask(url: str, token: str, method: str = "GET") -> bytes:
+    request = urllib.request.Request(url, headers={"Authorization": f"token {token}"}, method=method)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=10) as answer:
+        return answer.read()
+
+
+def _require_token(url: str) -> None:
+    """A configuration of the user's own can switch the token off, and then anybody on this machine could run code."""
+    try:
+        _ask(url, token="")
+    except urllib.error.HTTPError as refusal:
+        if refusal.code == 403:
+            return
+    raise Problem(
+        "JupyterLab does not ask for its token, as a Jupyter configuration of yours says; "
+        "remove `token` and `password` from it (`jupyter --paths` says where it is)"
+    )
+
+
+def _end(server: subprocess.Popen, address: str, token: str) -> None:
+    """Shut the kernels down, then the server; kill what does not go by itself."""
+    if server.poll() is not None:
+        return
+    try:
+        for kernel in json.loads(_ask(f"{address}/api/kernels", token)):
+            _ask(f"{address}/api/kernels/{kernel['id']}", token, "DELETE")
+        _ask(f"{address}/api/shutdown", token, "POST")
+    except (OSError, ValueError):  # it does not listen yet, or not any more
+        server.terminate()
+    for harder in (server.terminate, server.kill):
+        try:
+            server.wait(timeout=15)
+            return
+        except subprocess.TimeoutExpired:
+            harder()
+    server.wait()

@@ -1,0 +1,228 @@
+"""Runs labs one after the other and leaves a report."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+from dask.utils import format_bytes
+from tqdm import tqdm
+
+from daskclass import clusters, labs, sales, sizes
+from daskclass.claims import as_line
+from daskclass.commands.rehearsal import one_lab, pages
+from daskclass.commands.rehearsal.family import Family
+from daskclass.commands.rehearsal.outcome import Claim, Outcome, Rehearsal
+from daskclass.errors import Problem, UsageProblem
+from daskclass.system import checkout
+from daskclass.system.signals import until_terminated
+
+_UTF8 = {"encoding": "utf-8", "errors": "backslashreplace"}  # half a surrogate pair is no reason to lose a report
+_PACKAGES = ("daskclass", "dask", "distributed", "numpy", "pandas", "pyarrow", "bokeh", "scikit-learn", "jupyterlab")
+
+
+def rehearse(
+    size: sizes.Size,
+    *,
+    wanted: str | None = None,
+    scheduler: str | None = None,
+    out: Path | None = None,
+    minutes: float | None = None,
+) -> Rehearsal:
+    """Run labs one after the other, say how they go, and leave a report in a folder.
+
+    Parameters
+    ----------
+    size : sizes.Size
+        Its data is made if it is missing.
+    wanted : str, optional
+        Numbers and ranges such as ``00,02-04``; by default all labs.
+    scheduler : str, optional
+        Address of a cluster for the labs; by default the one that ``DASK_SCHEDULER_ADDRESS`` or a file of Dask's
+        settings names, else each lab has one of its own.
+    out : pathlib.Path, optional
+        Folder for ``report.html``, ``report.json`` and the executed labs; by default ``build/rehearsal`` in the
+        checkout. A report that is there is replaced when the new one is complete.
+    minutes : float, optional
+        When a lab has to be done; by default after the minutes that are planned for it.
+
+    Raises
+    ------
+    UsageProblem
+        If there is no such lab.
+    Problem
+        If this is no checkout, the scheduler does not answer, the folder cannot be written, or the data is wrong.
+    """
+    root = checkout.require(installed=False)
+    found = labs.find(root)
+    chosen = found if wanted is None else labs.choose(wanted, found)
+    settings = os.environ.get("DASK_SCHEDULER_ADDRESS") or clusters.named()
+    try:
+        cluster = _cluster(size, settings if scheduler is None else scheduler)
+    except Problem as problem:
+        if scheduler is None:
+            raise Problem(f"{clusters.named_by()} names a cluster, but {problem}") from problem
+        raise
+    scheduler = settings if scheduler is None else scheduler
+    environment = {name: value for name, value in os.environ.items() if name != "DASK_SCHEDULER_ADDRESS"}
+    environment |= {"DASKCLASS_SIZE": size.name} | ({"DASK_SCHEDULER_ADDRESS": scheduler} if scheduler else {})
+    out = (root / "build" / "rehearsal" if out is None else out).absolute()
+    with until_terminated(), _replacing(out) as unfinished:
+        data = sales.open_sales(size)
+        print(f"Size {size.name}: {data.rows:,} orders in {data.folder}\nCluster: {cluster}", flush=True)
+        rehearsal = Rehearsal(
+            size=size.name,
+            cluster=cluster,
+            versions=_versions(),
+            machine={
+                "system": platform.platform(terse=True),
+                "cores": os.cpu_count(),
+                "memory": psutil.virtual_memory().total,
+            },
+            data={"rows": data.rows, "bytes": data.bytes or 0},
+            started=datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+        )
+        started = time.perf_counter()
+        for lab in chosen:
+            rehearsal.labs.append(_one(lab, environment, None if minutes is None else minutes * 60))
+        rehearsal.seconds = time.perf_counter() - started
+        _write(rehearsal, unfinished)
+    _say_all(rehearsal, out)
+    return rehearsal
+
+
+def _cluster(size: sizes.Size, scheduler: str | None) -> str:
+    """The labs' cluster in words; a Problem if nobody answers."""
+    if scheduler is None:
+        return f"each lab's own, of {clusters.WORKERS} workers with one thread and {size.worker_memory} each"
+    if not scheduler.strip():
+        raise UsageProblem("an empty --scheduler is no address: say one such as tcp://127.0.0.1:8786, or leave it out")
+    with clusters.reach(scheduler) as client:
+        workers = clusters.workers(client).values()
+        threads, memory = sum(one["nthreads"] for one in workers), sum(one["memory_limit"] for one in workers)
+        return f"{scheduler}, {len(workers)} workers with {threads} threads and {format_bytes(memory)} in all"
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in _PACKAGES}
+
+
+@contextlib.contextmanager
+def _replacing(out: Path) -> Iterator[Path]:
+    """A folder whose files take their place in `out` once the block has ended well; else `out` is as before."""
+    made: list[Path] = []
+    unfinished = None
+    try:
+        try:
+            made += [folder for folder in (out, *out.parents) if not folder.exists()]
+            out.mkdir(parents=True, exist_ok=True)
+            unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=out))
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise Problem(f"no report can be written to {out} ({reason}): choose another folder with --out") from error
+        yield unfinished
+        try:
+            _clear(out)
+            for page in sorted(unfinished.iterdir()):
+                page.replace(out / page.name)
+        except OSError as error:
+            raise Problem(f"the report could not be written to {out} ({error.strerror})") from error
+    finally:
+        if unfinished is not None:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        for folder in made:  # those that are ours and still empty
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _clear(out: Path) -> None:
+    """Take away the pages of an earlier report, and nothing else."""
+    try:
+        earlier = [lab["lab"] for lab in json.loads((out / "report.json").read_text(encoding="utf-8"))["labs"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    for name in earlier:
+        if isinstance(name, str) and re.fullmatch(r"\d\d-[\w-]+", name):
+            (out / f"{name}.html").unlink(missing_ok=True)
+
+
+def _write(rehearsal: Rehearsal, folder: Path) -> None:
+    try:
+        for lab in rehearsal.labs:
+            if lab.notebook is not None:
+                (folder / f"{lab.lab}.html").write_text(pages.notebook(lab), **_UTF8)
+        (folder / "report.html").write_text(pages.report(rehearsal), **_UTF8)
+        (folder / "report.json").write_text(pages.as_json(rehearsal), **_UTF8)
+    except OSError as error:
+        raise Problem(f"the report could not be written ({error.strerror})") from error
+
+
+def _one(lab: labs.Lab, environment: dict[str, str], seconds: float | None) -> Outcome:
+    with _Progress(lab) as progress:
+        try:
+            outcome = one_lab.run(lab, environment, seconds, progress)
+        except Exception as error:  # what goes wrong with one lab must not cost the report of the others
+            outcome = Outcome(lab.name)
+            outcome.fail(f"the rehearsal of it broke off: {type(error).__name__}: {error}")
+            traceback.print_exc()  # a bug of ours: its place is worth more than its name
+    told = f"  {outcome.status}: {_claims(outcome.claims)} in {outcome.seconds:.0f} s"
+    print(f"{told}, {format_bytes(outcome.peak_bytes)} at most", flush=True)
+    if outcome.error is not None:
+        print(f"  {outcome.error}", flush=True)
+    for left in outcome.left_behind:
+        print(f"  left behind, and ended or removed: {left}", flush=True)
+    return outcome
+
+
+def _claims(claims: list[Claim]) -> str:
+    return f"{sum(claim.holds is True for claim in claims)} of {len(claims)} claims hold"
+
+
+class _Progress:
+    """Tells a terminal how far a lab is, and everybody which claims hold."""
+
+    def __init__(self, lab: labs.Lab) -> None:
+        print(lab.name, flush=True)
+        self.bar = tqdm(
+            disable=not sys.stderr.isatty(),
+            leave=False,
+            bar_format="  {n_fmt} of {total_fmt} cells, {elapsed}{postfix}",
+        )
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_error) -> None:
+        self.bar.close()
+
+    def cell(self, name: str, number: int, of: int, family: Family) -> None:
+        self.bar.total, self.bar.n = of, number
+        self.bar.set_postfix_str(f"{name}, {format_bytes(family.peak)} at most so far")
+
+    def claim(self, claim: Claim) -> None:
+        with tqdm.external_write_mode():
+            print(f"  {as_line(claim.text, claim.holds)}", flush=True)
+
+
+def _say_all(rehearsal: Rehearsal, out: Path) -> None:
+    claims = [claim for lab in rehearsal.labs for claim in lab.claims]
+    passed = sum(lab.status == "passed" for lab in rehearsal.labs)
+    peak = max((lab.peak_bytes for lab in rehearsal.labs), default=0)
+    print(
+        f"{passed} of {len(rehearsal.labs)} labs passed, {_claims(claims)}, {rehearsal.seconds:.0f} s, "
+        f"{format_bytes(peak)} at most\nThe report is {out / 'report.html'}",
+        flush=True,
+    )

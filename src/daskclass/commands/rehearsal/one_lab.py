@@ -1,0 +1,278 @@
+"""How does one lab go? Runs it in a kernel of its own and comes back whatever happens in there."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import logging
+import re
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+import nbformat
+from jupyter_core.utils import run_sync
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+from daskclass.commands.rehearsal.family import MARK, Family
+from daskclass.commands.rehearsal.outcome import Claim, Outcome
+from daskclass.errors import Problem
+from daskclass.labs import METADATA, Lab
+from daskclass.system import signals
+
+_START_SECONDS = 120
+_OUTPUT_SECONDS = 60  # how late a cell's last output may come on a busy machine
+_LEAST_SECONDS = 0.001  # nbclient takes zero for no limit
+
+
+class Listener(Protocol):
+    """Who is told how far a lab is."""
+
+    def cell(self, name: str, number: int, of: int, family: Family) -> None:
+        """The cell `name` begins, the `number`-th `of` all."""
+
+    def claim(self, claim: Claim) -> None:
+        """A claim was measured."""
+
+
+def run(lab: Lab, environment: Mapping[str, str], seconds: float | None, listener: Listener) -> Outcome:
+    """Run all cells of `lab`, up to the first that fails otherwise than by a false claim.
+
+    Parameters
+    ----------
+    lab : Lab
+    environment : mapping
+        The kernel's.
+    seconds : float or None
+        When it has to be done; None for the minutes that are planned for it.
+    listener : Listener
+
+    Returns
+    -------
+    Outcome
+        Also when the lab cannot be read, its kernel does not start or dies, or time is up.
+    """
+    outcome = Outcome(lab.name)
+    try:
+        outcome.minutes_planned = lab.minutes.total
+        outcome.claims = [Claim(text, core) for _cell, text, core in lab.claims]
+        with opened(lab, environment, outcome.minutes_planned * 60 if seconds is None else seconds, outcome) as kernel:
+            for number, cell in enumerate(lab.cells, start=1):
+                listener.cell(cell, number, len(lab.cells), kernel.family)
+                claim = kernel.run(cell).claim
+                if claim is not None and claim.holds is not None:
+                    listener.claim(claim)
+    except Stopped as stopped:
+        outcome.fail(str(stopped), stopped.status)
+    except Problem as problem:
+        outcome.fail(str(problem))
+        return outcome
+    for claim in outcome.claims:
+        if claim.holds is None:
+            outcome.fail(f"it did not measure: {claim.text}")
+        elif not claim.holds:
+            outcome.fail(f"false here: {claim.text}")
+    return outcome
+
+
+class Stopped(Exception):
+    """A lab does not go on, and why: a cell failed, time is up, or its kernel did not start or died.
+
+    Attributes
+    ----------
+    cell : str or None
+        The cell in which it stopped; None if its kernel did not start.
+    error : str or None
+        Name of the exception that the cell raised, if it is that.
+    status : str
+        ``timed out`` or ``failed``.
+    """
+
+    def __init__(
+        self,
+        why: str,
+        cell: str | None = None,
+        error: str | None = None,
+        status: Literal["failed", "timed out"] = "failed",
+    ) -> None:
+        super().__init__(why)
+        self.cell, self.error, self.status = cell, error, status
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of one cell.
+
+    Attributes
+    ----------
+    outputs : list of nbformat.NotebookNode
+    claim : Claim or None
+        What it measured, if it is the cell of a claim.
+    """
+
+    outputs: list[nbformat.NotebookNode]
+    claim: Claim | None
+
+
+@dataclass
+class Kernel:
+    """A kernel that runs cells of one lab, in any order and as often as one likes.
+
+    Attributes
+    ----------
+    lab : Lab
+    family : Family
+        The kernel and all that came of it.
+    ran : collections.Counter
+        How often each cell ran to its end as it stands in the lab.
+    """
+
+    lab: Lab
+    family: Family
+    _client: NotebookClient
+    _claims: Mapping[str, Claim]
+    _log: Path
+    _limit: float
+    ran: Counter[str] = field(default_factory=Counter)
+
+    def run(self, cell: str, source: str | None = None) -> Ran:
+        """Run the cell `cell`, or `source` in its place.
+
+        Raises
+        ------
+        Stopped
+            If it fails otherwise than by a false claim, if time is up, or if the kernel died.
+        """
+        [(index, node)] = [(index, node) for index, node in enumerate(self._client.nb.cells) if node.id == cell]
+        node.source = self.lab.cells[cell] if source is None else source
+        try:
+            self._client.execute_cell(node, index)
+        except KeyboardInterrupt:
+            # What was waited for ends with the kernel, and nobody will ask it how.
+            logging.getLogger("asyncio").disabled = True
+            raise
+        except CellTimeoutError:
+            run_sync(self._client.km.interrupt_kernel)()  # so that what is to be cleaned up `finally` is
+            raise Stopped(
+                f"it did not end within {_minutes(self._limit)}; it was in the cell `{cell}`", cell, status="timed out"
+            ) from None
+        except DeadKernelError:
+            how = _how(self._client.km.provisioner.process.poll())
+            raise Stopped(f"its kernel died in the cell `{cell}`, {how}{_last_words(self._log)}", cell) from None
+        except CellExecutionError as error:
+            raise _stopped(cell, error.ename, error.evalue) from None
+        claim = self._claims.get(cell)
+        _note(claim, node)
+        for output in node.outputs:
+            if output.output_type == "error" and claim is None:  # a claim that is false, in a cell of something else
+                raise _stopped(cell, output.ename, output.evalue)
+        if source is None:
+            self.ran[cell] += 1
+        return Ran(node.outputs, claim)
+
+
+def _stopped(cell: str, name: str, text: str) -> Stopped:
+    message = _plain(text).strip().split("\n")[0]
+    return Stopped(f"{name} in the cell `{cell}`: {message}".rstrip(": "), cell, name)
+
+
+@contextlib.contextmanager
+def opened(lab: Lab, environment: Mapping[str, str], seconds: float, outcome: Outcome) -> Iterator[Kernel]:
+    """A kernel for cells of `lab`. When the block ends, all that came of it is gone, however it ended.
+
+    Parameters
+    ----------
+    lab : Lab
+    environment : mapping
+        The kernel's; it gets a folder for temporary files of its own.
+    seconds : float
+        When the block has to be done; a cell that runs then is stopped.
+    outcome : Outcome
+        Is told of the notebook as it was executed, the seconds and the memory it took, the claims that were measured,
+        and what was left behind.
+
+    Raises
+    ------
+    Stopped
+        If the kernel does not start.
+    """
+    started = time.perf_counter()
+    outcome.notebook = copy.deepcopy(lab.notebook)
+    outcome.claims = outcome.claims or [Claim(text, core) for _cell, text, core in lab.claims]
+    claimed = {cell: claim for (cell, _text, _core), claim in zip(lab.claims, outcome.claims, strict=True)}
+    family = Family()
+    with tempfile.TemporaryDirectory(prefix="daskclass-rehearsal-", ignore_cleanup_errors=True) as name:
+        log, scratch = Path(name) / "kernel.log", Path(name) / "tmp"
+        scratch.mkdir()
+        own = {variable: str(scratch) for variable in ("TMPDIR", "TEMP", "TMP")} | {MARK: family.mark}
+        client = NotebookClient(
+            outcome.notebook,
+            resources={"metadata": {"path": str(lab.path.parent)}},
+            startup_timeout=_START_SECONDS,
+            iopub_timeout=_OUTPUT_SECONDS,
+            store_widget_state=False,
+            allow_error_names=["ClaimIsFalse"],
+            timeout_func=lambda _cell: max(started + seconds - time.perf_counter(), _LEAST_SECONDS),
+        )
+        client.log.setLevel("CRITICAL")  # it logs what the outcome says
+        try:
+            with log.open("wb") as output, contextlib.ExitStack() as stack:
+                try:
+                    stack.enter_context(client.setup_kernel(env={**environment, **own}, stdout=output, stderr=output))
+                except (RuntimeError, OSError, ValueError, KeyError) as error:  # a KeyError: there is no such kernel
+                    raise Stopped(f"its kernel did not start: {error}") from error
+                stack.enter_context(family.watched(client.km.provisioner.pid))
+                yield Kernel(lab, family, client, claimed, log, seconds)
+        finally:
+            outcome.left_behind += [*family.end(), *files(scratch)]
+            outcome.peak_bytes = family.peak
+            outcome.seconds = time.perf_counter() - started
+
+
+def _note(claim: Claim | None, cell: nbformat.NotebookNode) -> None:
+    """Take what a claim's cell says of it."""
+    for output in cell.outputs if claim is not None else ():
+        found = output.get("metadata", {}).get(METADATA, {})
+        if found.get("claim") == claim.text:
+            claim.holds, claim.evidence = found["holds"], found["evidence"]
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:g} minutes" if seconds >= 60 else f"{seconds:g} seconds"
+
+
+def _plain(text: str) -> str:
+    """`text` without a terminal's colors."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def _how(status: int | None) -> str:
+    """What an exit status says of a kernel's end."""
+    if status is None:
+        return "or does not answer any more"
+    if status >= 0:
+        return f"with exit status {status}"
+    name = signals.name(-status)
+    often = ", as the system does when memory runs out" if name == "SIGKILL" else ""
+    return f"killed by {name}{often}"
+
+
+def _last_words(log: Path) -> str:
+    lines = _plain(log.read_text(errors="replace")).strip().splitlines()
+    own = [line for line in lines if line.strip() and "[IPKernelApp]" not in line]  # which warns at every start
+    return f"; its last words: {own[-1]}" if own else ""
+
+
+def files(folder: Path) -> list[str]:
+    """Files left in `folder`, but for the empty locks by which distributed finds the scratch folders of the dead."""
+    found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return [
+        f"the file {path.relative_to(folder)}"
+        for path in found
+        if path.suffix not in (".lock", ".dirlock") or path.stat().st_size
+    ]

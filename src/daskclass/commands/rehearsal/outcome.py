@@ -1,0 +1,105 @@
+"""How did a lab go, and how did they all go? What a rehearsal found, for whoever asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import nbformat
+
+
+@dataclass
+class Claim:
+    """A sentence of a lab and what was measured of it.
+
+    Attributes
+    ----------
+    text : str
+    core : bool
+        Whether it stands before the heading *Going further*.
+    holds : bool or None
+        None if the lab ended before it was measured.
+    evidence : dict
+        The numbers behind it.
+    """
+
+    text: str
+    core: bool
+    holds: bool | None = None
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Outcome:
+    """How a lab went.
+
+    Attributes
+    ----------
+    lab : str
+        Its name, such as ``02-pandas-vs-dask``.
+    status : str
+        ``passed``: it came to its end and all claims hold; ``timed out``; else ``failed``.
+    seconds : float
+    minutes_planned : int
+        Of teaching and exercises together, as the notebook's metadata says.
+    peak_bytes : int
+        The most memory that its kernel and everything it started held at the same time.
+    error : str or None
+        What went wrong, in a sentence.
+    claims : list of Claim
+    left_behind : list of str
+        Processes and files that stayed after the kernel had ended, and were ended and removed.
+    notebook : nbformat.NotebookNode or None
+        As it was executed; None if it could not be read.
+    """
+
+    lab: str
+    status: Literal["passed", "failed", "timed out"] = "passed"
+    seconds: float = 0.0
+    minutes_planned: int = 0
+    peak_bytes: int = 0
+    error: str | None = None
+    claims: list[Claim] = field(default_factory=list)
+    left_behind: list[str] = field(default_factory=list)
+    notebook: nbformat.NotebookNode | None = field(default=None, repr=False)
+
+    def fail(self, error: str, status: Literal["failed", "timed out"] = "failed") -> None:
+        """Note what went wrong; what went wrong first counts."""
+        if self.error is None:
+            self.status, self.error = status, error
+
+
+@dataclass
+class Rehearsal:
+    """How the labs went on one machine at one size.
+
+    Attributes
+    ----------
+    size : str
+    cluster : str
+        Which one the labs ran on, in words.
+    versions : dict of str
+        Of Python and of the packages that matter.
+    machine : dict
+        ``system``, ``cores``, ``memory`` in bytes.
+    data : dict
+        ``rows`` and ``bytes`` of the CSV.
+    started : str
+        Local time in ISO 8601, with its offset.
+    seconds : float
+    labs : list of Outcome
+    """
+
+    size: str
+    cluster: str
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    data: dict[str, int]
+    started: str
+    seconds: float = 0.0
+    labs: list[Outcome] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every lab came to its end and every claim holds."""
+        return all(lab.status == "passed" for lab in self.labs)

@@ -1,0 +1,104 @@
+"""What ends a computation that would wait for ever? A preload for the scheduler and the workers of a cluster.
+
+A worker whose memory is full pauses until there is room again. If its spill volume is full, too, there never will be:
+Dask logs "Spill to disk failed" on that worker, and whoever waits for an answer waits for good (distributed 2026.8).
+With ``--preload daskclass.spill_guard`` for ``dask scheduler`` and every ``dask worker``, the tasks of a worker that
+has been in that state for some seconds fail with `SpillVolumeIsFull`, which says what is full.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+
+import dask.config
+from dask.utils import format_bytes, parse_timedelta
+from distributed import Scheduler, Worker
+from distributed.core import Status
+from distributed.diagnostics.plugin import SchedulerPlugin
+from distributed.protocol import pickle
+from tornado.ioloop import PeriodicCallback
+
+TOPIC = "daskclass-spill-volume-is-full"
+PATIENCE = 10.0
+"""Seconds in which somebody else may fetch what a paused worker holds, or free it. The configuration of scheduler and
+workers may say another time, as ``daskclass.spill_guard.patience``: a number of seconds, or a text such as ``"2s"``."""
+
+_INTERVAL = 0.5
+_FRESH = 15.0  # seconds; a worker tries ten times a second, but Dask logs that it failed only every ten seconds
+
+
+class SpillVolumeIsFull(RuntimeError):
+    """A worker can neither keep its results in memory nor write them to disk."""
+
+
+def dask_setup(server: Scheduler | Worker) -> None:
+    """Dask calls this when a scheduler or a worker starts with this module as a preload."""
+    if isinstance(server, Scheduler):
+        server.add_plugin(_FailTasks(server))
+    elif isinstance(server, Worker):
+        _Watch(server)
+
+
+def _patience() -> float:
+    return float(parse_timedelta(dask.config.get("daskclass.spill_guard.patience", PATIENCE)))
+
+
+class _Watch(logging.Handler):
+    """Hears on a worker that spilling fails, and tells the scheduler once the worker is stuck because of it."""
+
+    def __init__(self, worker: Worker) -> None:
+        super().__init__(logging.ERROR)
+        self.worker, self.failed_at, self.stuck_since = worker, float("-inf"), None
+        self.patience = _patience()
+        logging.getLogger("distributed.spill").addHandler(self)
+        callback = PeriodicCallback(self.look, _INTERVAL * 1000)
+        worker.periodic_callbacks[TOPIC] = callback  # which the worker starts and stops with its own
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info and isinstance(record.exc_info[1], OSError):
+            self.failed_at = time.monotonic()
+
+    def look(self) -> None:
+        now = time.monotonic()
+        if self.worker.status != Status.paused or now - self.failed_at > _FRESH:
+            self.stuck_since = None
+            return
+        self.stuck_since = self.stuck_since or now
+        if now - self.stuck_since >= self.patience:
+            folder = self.worker.local_directory
+            message = {"worker": self.worker.address, "folder": folder, "free": shutil.disk_usage(folder).free}
+            self.worker.log_event(TOPIC, message)
+            self.stuck_since = None
+
+
+class _FailTasks(SchedulerPlugin):
+    """Lets the tasks fail that wait for a stuck worker: its own, and if all are stuck, those that wait for any."""
+
+    name = TOPIC
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler = scheduler
+        self.patience = _patience()
+        self.told_at: dict[str, float] = {}
+
+    def log_event(self, topic: str, msg: dict) -> None:
+        scheduler = self.scheduler
+        if topic != TOPIC or (worker := scheduler.workers.get(msg["worker"])) is None:
+            return
+        now = self.told_at[worker.address] = time.monotonic()
+        doomed = list(worker.processing)
+        if all(now - self.told_at.get(address, float("-inf")) < 2 * self.patience for address in scheduler.workers):
+            doomed += [*scheduler.queued, *scheduler.unrunnable]
+        error = SpillVolumeIsFull(
+            f"worker {worker.address} is paused: its memory is full and its spill volume at {msg['folder']} cannot be "
+            f"written ({format_bytes(msg['free'])} are free). Make room there or give it a larger one; ask for less at "
+            "a time; or use more workers"
+        )
+        recommendations = {}
+        for task in doomed:  # as the scheduler itself does after its no-workers-timeout
+            recommendations |= scheduler.transition(
+                task.key, "erred", stimulus_id=TOPIC, exception=pickle.dumps(error), cause=task.key
+            )
+        scheduler.transitions(recommendations, stimulus_id=TOPIC)

@@ -1,0 +1,1 @@
+"""What does the operating system do for us?"""

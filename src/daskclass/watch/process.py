@@ -1,0 +1,159 @@
+"""What did this process do: which bytes it read, how much memory it took, and how long it had a core?"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import process_time
+from typing import IO, Any
+
+import psutil
+from fsspec.implementations import local
+
+
+@dataclass
+class Reads:
+    """The files that were opened, and what was read from them."""
+
+    files: list[CountedFile] = field(default_factory=list)
+
+    @property
+    def bytes(self) -> int:
+        """All that was read so far."""
+        return sum(file.bytes_read for file in self.files)
+
+
+_reading: list[Reads] = []  # of the blocks that run now; blocks in other threads may begin and end meanwhile
+_reading_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def file_reads() -> Iterator[Reads]:
+    """Count what this process reads from local files through fsspec, as Dask does, while the block runs.
+
+    Blocks may overlap: a file that is opened inside several of them counts in each.
+    """
+    reads = Reads()
+    with _reading_lock:
+        if not _reading:
+            local.open = _counted_open  # the module looks the name up here before it finds the built-in one
+        _reading.append(reads)
+    try:
+        yield reads
+    finally:
+        with _reading_lock:
+            _reading[:] = [other for other in _reading if other is not reads]
+            if not _reading:
+                del local.open
+
+
+def _counted_open(path: str | Path, mode: str = "r", **options: Any) -> IO:
+    if mode != "rb":
+        return Path(path).open(mode, **options)
+    file = CountedFile(path)
+    with _reading_lock:
+        for reads in _reading:
+            reads.files.append(file)
+    return io.BufferedReader(file)
+
+
+def peak_bytes() -> int:
+    """The most resident memory that this process ever held, in bytes, as the system counts it."""
+    if sys.platform == "linux":  # where `getrusage` begins with the peak of whoever started this process
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def page_faults() -> int:
+    """How often this process has asked the system for a page of memory that was not there, without reading a disk.
+
+    On Linux and macOS these are minor page faults; Windows tells all of them in one.
+    """
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().num_page_faults
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+
+@dataclass
+class Rise:
+    """How much memory a process took beyond what it had; complete when the block has ended."""
+
+    bytes: int = 0
+
+
+@contextlib.contextmanager
+def memory_rise() -> Iterator[Rise]:
+    """The most resident memory that this process had while the block ran, less what it had before.
+
+    Looked at a hundred times a second by a thread: what is shorter can be missed, and so can what fits into memory
+    that the process had already taken.
+    """
+    rise, process, over = Rise(), psutil.Process(), threading.Event()
+    before = process.memory_info().rss
+
+    def look() -> None:
+        while True:
+            rise.bytes = max(rise.bytes, process.memory_info().rss - before)
+            if over.wait(0.01):
+                return
+
+    looker = threading.Thread(target=look, name="daskclass-memory-rise", daemon=True)
+    looker.start()
+    try:
+        yield rise
+    finally:
+        over.set()
+        looker.join()
+
+
+def core_seconds() -> float:
+    """Seconds in which threads of this process had a core or, where the system tells (Linux), waited for a free one.
+
+    So the number says what the process could use, also on a machine that others keep busy. Elsewhere it is the
+    seconds of CPU alone. What a thread had counts also when it has ended; what it waited then does not.
+    """
+    waited = 0
+    if sys.platform == "linux":
+        for status in Path("/proc/self/task").glob("*/schedstat"):
+            with contextlib.suppress(FileNotFoundError):  # a thread that has just ended
+                waited += int(status.read_text().split()[1])
+    return process_time() + waited / 1e9
+
+
+class CountedFile(io.FileIO):
+    """A local file opened for reading that counts the bytes read from it.
+
+    pandas and Arrow take it in place of a path. Attribute ``bytes_read`` is the sum of what every read returned,
+    in bytes; a byte that is read twice counts twice.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path, "rb")
+        self.bytes_read = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        content = super().read(size)
+        self.bytes_read += len(content)
+        return content
+
+    def readall(self) -> bytes:
+        content = super().readall()
+        self.bytes_read += len(content)
+        return content
+
+    def readinto(self, buffer, /) -> int:
+        count = super().readinto(buffer)
+        self.bytes_read += count
+        return count

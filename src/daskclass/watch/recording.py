@@ -1,0 +1,324 @@
+"""What did the cluster do while this block ran? Counts what passes; changes nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import dask.config
+import pandas as pd
+import psutil
+from distributed import Client
+from distributed.diagnostics.plugin import NannyPlugin, SchedulerPlugin, WorkerPlugin
+from distributed.metrics import time
+from distributed.utils import key_split
+from tornado.ioloop import PeriodicCallback
+
+from daskclass.errors import UsageProblem
+from daskclass.watch.process import peak_bytes
+
+_INTERVAL = 100  # milliseconds between what a worker tells of its memory; a heartbeat comes twice a second
+_numbers = itertools.count(1)
+
+_MEMORY = {"seconds": float, "worker": str, "process": int, "managed": int, "spilled": int}
+_TASKS = {
+    "key": str,
+    "prefix": str,
+    "worker": str,
+    "thread": int,
+    "action": str,
+    "start": float,
+    "stop": float,
+    "bytes": int,
+    "outcome": str,
+}
+_WORKERS = {"seconds": float, "workers": int}
+_OF_MEMORY = "distributed.worker.memory"
+_SHARES = ("target", "spill", "pause", "terminate")
+_STEALS = {"seconds": float, "key": str, "level": int, "cost": float, "victim": str, "thief": str, "answer": str}
+_TRANSFERS = {"start": float, "stop": float, "source": str, "destination": str, "bytes": int, "keys": int}
+
+
+@dataclass
+class Recording:
+    """What a cluster did while a block ran. Times are seconds since its beginning.
+
+    Attributes
+    ----------
+    seconds : float
+        How long the block took.
+    memory : pandas.DataFrame
+        ``seconds``, ``worker`` (address), and in bytes ``process`` (resident), ``managed`` (by Dask, in memory) and
+        ``spilled`` (by Dask, on disk), ten times a second. A nanny, where there is one, tells of its worker's process
+        also while the worker is too busy to tell anything; then the other two are those that it told last.
+    tasks : pandas.DataFrame
+        A row for each thing that a worker did for a task: ``key``, ``prefix``, ``worker``, ``thread`` (number of the
+        thread on its worker), ``action`` (``compute``, ``transfer``, ``deserialize``, ``disk-read``, …), ``start``,
+        ``stop``, ``bytes`` of the result, ``outcome`` (``memory`` or ``erred``).
+    transfers : pandas.DataFrame
+        A row for each message with data from worker to worker: ``start``, ``stop``, ``source``, ``destination``,
+        ``bytes``, ``keys`` (how many). Those into a worker that died meanwhile died with it.
+    steals : pandas.DataFrame
+        A row for each time that work stealing asked a worker for a task: ``seconds``, ``key``, ``level`` (0 to 14: how
+        dear the move is beside the work), ``cost`` (seconds that the victim would save), ``victim`` and ``thief``
+        (addresses), ``answer`` (``confirm`` if it was moved, ``already-computing``, …; empty if none came in time).
+    workers : pandas.DataFrame
+        A row for the beginning and for each change: ``seconds``, ``workers`` (how many there were from then on).
+    limits : dict
+        Memory limit of each worker in bytes; 0 where it has none.
+    thresholds : dict
+        The four shares of that limit, ``target``, ``spill``, ``pause`` and ``terminate``, as the workers alive at the
+        end have them in their configuration; without those that are switched off.
+    peaks : dict
+        The most resident memory that each worker process alive at the end ever held, in bytes, as its system
+        counted it.
+    peaks_before : dict
+        The same of each worker that was there at the beginning: a peak that is not above it is older than the block.
+    restarts : int
+        How often a nanny restarted its worker because of memory.
+    """
+
+    seconds: float = 0.0
+    memory: pd.DataFrame = field(default_factory=lambda: _frame([], _MEMORY), repr=False)
+    tasks: pd.DataFrame = field(default_factory=lambda: _frame([], _TASKS), repr=False)
+    transfers: pd.DataFrame = field(default_factory=lambda: _frame([], _TRANSFERS), repr=False)
+    steals: pd.DataFrame = field(default_factory=lambda: _frame([], _STEALS), repr=False)
+    workers: pd.DataFrame = field(default_factory=lambda: _frame([], _WORKERS), repr=False)
+    limits: dict[str, int] = field(default_factory=dict)
+    thresholds: dict[str, float] = field(default_factory=dict)
+    peaks: dict[str, int] = field(default_factory=dict)
+    peaks_before: dict[str, int] = field(default_factory=dict)
+    restarts: int = 0
+
+
+@contextlib.contextmanager
+def record(client: Client) -> Iterator[Recording]:
+    """Record what `client`'s cluster does while the block runs; complete when the block has ended, in whichever way.
+
+    Raises
+    ------
+    UsageProblem
+        If the client is not connected any more.
+    RuntimeError
+        From distributed, if the scheduler is gone when the block ends.
+    """
+    if client.status != "running":
+        raise UsageProblem(f"this client is {client.status}; run the lab's first cell again for a new one")
+    recording, name = Recording(), f"daskclass-recorder-{os.getpid()}-{next(_numbers)}"
+    restarts_before = len(client.get_events("worker-restart-memory"))
+    recording.peaks_before = client.run(peak_bytes)
+    registered = _register(client, name)
+    try:
+        yield recording
+    finally:
+        with registered:
+            found = client.run_on_scheduler(_collect, name=name)
+        _complete(recording, client, name, found, restarts_before)
+
+
+def _register(client: Client, name: str) -> contextlib.ExitStack:
+    """Register the three plugins that record; closing the result removes them.
+
+    If one of them cannot be registered, or Ctrl-C comes in between, none of them stays.
+    """
+    with contextlib.ExitStack() as registered:
+        for plugin, remove in (
+            (_Recorder(), client.unregister_scheduler_plugin),
+            (_Teller(name), client.unregister_worker_plugin),
+            (_NannyTeller(name), partial(client.unregister_worker_plugin, nanny=True)),
+        ):
+            registered.callback(_unregister, remove, name)  # first: it may be half registered when it fails
+            client.register_plugin(plugin, name=name)
+        return registered.pop_all()
+
+
+def _unregister(remove: Callable[[str], Any], name: str) -> None:
+    with contextlib.suppress(ValueError):  # distributed's answer if it was never registered
+        remove(name)
+
+
+def _complete(recording: Recording, client: Client, name: str, found: dict[str, Any], restarts_before: int) -> None:
+    """Fill in what the plugins found, and what the scheduler and the workers know anyway."""
+    told = [{"seconds": when - found["started"], **message} for when, message in client.get_events(name)]
+    recording.seconds = found["stopped"] - found["started"]
+    recording.limits = found["limits"]
+    recording.memory = _memory([row for row in told if row["seconds"] <= recording.seconds])
+    recording.tasks = _frame(found["tasks"], _TASKS)
+    recording.workers = _frame(found["workers"], _WORKERS)
+    recording.steals = _steals(client.get_events("stealing"), found["started"])
+    recording.restarts = len(client.get_events("worker-restart-memory")) - restarts_before
+    on_workers = client.run(_of_worker, since=found["started"], on_error="ignore")
+    recording.peaks = {address: worker["peak"] for address, worker in on_workers.items()}
+    recording.thresholds = next((worker["thresholds"] for worker in on_workers.values()), {})
+    moved = [row for worker in on_workers.values() for row in worker["transfers"]]
+    recording.transfers = _frame(sorted(moved, key=lambda row: row["start"]), _TRANSFERS)
+
+
+class _Recorder(SchedulerPlugin):
+    """Lives on the scheduler while a block runs."""
+
+    def __init__(self) -> None:
+        self.tasks: list[dict[str, Any]] = []
+        self.workers: list[dict[str, float]] = []
+        self.limits: dict[str, int] = {}
+        self.threads: dict[str, dict[int, int]] = {}
+
+    async def start(self, scheduler) -> None:
+        self.started = time()
+        self.limits = {address: worker.memory_limit for address, worker in scheduler.workers.items()}
+        self.count(scheduler)
+
+    async def add_worker(self, scheduler, worker: str) -> None:
+        self.limits[worker] = scheduler.workers[worker].memory_limit
+        self.count(scheduler)
+
+    def remove_worker(self, scheduler, worker: str, **kwargs) -> None:
+        self.count(scheduler)
+
+    def count(self, scheduler) -> None:
+        there = len(scheduler.workers)
+        if not self.workers or self.workers[-1]["workers"] != there:  # two that come at once are both there at once
+            self.workers.append({"seconds": time() - self.started, "workers": there})
+
+    def transition(self, key, start, finish, *args, startstops=(), worker=None, thread=None, nbytes=None, **kwargs):
+        if start != "processing" or finish not in ("memory", "erred") or worker is None:
+            return
+        threads = self.threads.setdefault(worker, {})
+        number = threads.setdefault(thread, len(threads))
+        for span in startstops:
+            self.tasks.append(
+                {
+                    "key": str(key),
+                    "prefix": key_split(key),
+                    "worker": worker,
+                    "thread": number,
+                    "action": span["action"],
+                    "start": span["start"] - self.started,
+                    "stop": span["stop"] - self.started,
+                    "bytes": nbytes or 0,
+                    "outcome": finish,
+                }
+            )
+
+
+class _Teller(WorkerPlugin):
+    """Lives on every worker while a block runs, also on those that a nanny starts meanwhile.
+
+    It tells the scheduler, which keeps what it was told when the worker dies.
+    """
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+
+    def setup(self, worker) -> None:
+        self.worker = worker
+        self.callback = PeriodicCallback(self.tell, _INTERVAL)
+        self.callback.start()
+        self.tell()
+
+    def teardown(self, worker) -> None:
+        self.tell()
+        self.callback.stop()
+
+    def tell(self) -> None:
+        in_memory, on_disk = getattr(self.worker.data, "spilled_total", (0, 0))
+        message = {
+            "worker": self.worker.address,
+            "process": self.worker.monitor.get_process_memory(),
+            "managed": self.worker.state.nbytes - in_memory,
+            "spilled": on_disk,
+        }
+        self.worker.log_event(self.topic, message)
+
+
+class _NannyTeller(NannyPlugin):
+    """Lives on every nanny while a block runs, and tells what only somebody outside of a busy process can see."""
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+
+    def setup(self, nanny) -> None:
+        self.nanny = nanny
+        self.known: dict[str, int] = {}  # by address, because a new process has none for its first second
+        self.callback = PeriodicCallback(self.tell, _INTERVAL)
+        self.callback.start()
+
+    def teardown(self, nanny) -> None:
+        self.callback.stop()
+
+    def tell(self) -> None:
+        try:
+            pid, address = self.nanny.process.process.pid, self.nanny.worker_address
+            held = psutil.Process(pid).memory_info().rss
+        except (AttributeError, psutil.Error):  # the worker is about to be started, or has just died
+            return
+        if address is not None and self.known.setdefault(address, pid) == pid:
+            self.nanny.log_event(self.topic, {"worker": address, "process": held})
+
+
+def _memory(told: list[dict[str, Any]]) -> pd.DataFrame:
+    """What workers and nannies told, in order; where a nanny does not know, what the worker told last."""
+    frame = pd.DataFrame(told, columns=list(_MEMORY)).sort_values("seconds", kind="stable", ignore_index=True)
+    known = ["managed", "spilled"]
+    frame[known] = frame.groupby("worker")[known].ffill().fillna(0)
+    return frame.astype(_MEMORY)
+
+
+def _steals(events: tuple[tuple[float, tuple], ...], since: float) -> pd.DataFrame:
+    """Requests of work stealing, each with the next answer that was given about its task."""
+    rows: list[dict[str, Any]] = []
+    waiting: dict[str, dict[str, Any]] = {}
+    for when, (what, *rest) in events:
+        if when < since:
+            continue
+        if what == "request":
+            for _start, level, key, cost, victim, _occupied, thief, _occupied_too in rest[0]:
+                row = {"seconds": when - since, "key": str(key), "level": level, "cost": cost, "answer": ""}
+                rows.append(row | {"victim": victim, "thief": thief})
+                waiting[str(key)] = rows[-1]
+        else:
+            key = rest[1] if what == "reschedule" else rest[0]
+            if str(key) in waiting:
+                waiting.pop(str(key))["answer"] = what
+    return _frame(rows, _STEALS)
+
+
+def _collect(dask_scheduler, name: str) -> dict[str, Any]:
+    recorder = dask_scheduler.plugins[name]
+    return {
+        "started": recorder.started,
+        "stopped": time(),
+        "tasks": recorder.tasks,
+        "workers": recorder.workers,
+        "limits": recorder.limits,
+    }
+
+
+def _of_worker(dask_worker, since: float) -> dict[str, Any]:
+    """What only the worker itself knows."""
+    return {
+        "peak": peak_bytes(),
+        "thresholds": {name: share for name in _SHARES if (share := dask.config.get(f"{_OF_MEMORY}.{name}"))},
+        "transfers": [
+            {
+                "start": moved["start"] - since,
+                "stop": moved["stop"] - since,
+                "source": moved["who"],
+                "destination": dask_worker.address,
+                "bytes": moved["total"],
+                "keys": len(moved["keys"]),
+            }
+            for moved in list(dask_worker.transfer_incoming_log)
+            if moved["stop"] >= since
+        ],
+    }
+
+
+def _frame(rows: list[dict[str, Any]], columns: dict[str, type]) -> pd.DataFrame:
+    """A DataFrame with these columns, also without rows."""
+    return pd.DataFrame(rows, columns=list(columns)).astype(columns)

@@ -1,0 +1,49 @@
+"""What happened to this task, in order?"""
+
+from __future__ import annotations
+
+import pandas as pd
+from distributed import Client, Future
+
+from daskclass import clusters
+from daskclass.errors import Problem
+
+
+def story(client: Client, task: Future | str, asked: float | None = None, received: float | None = None):
+    """The story of a task, told by the scheduler and by the workers that had to do with it, in one order.
+
+    Parameters
+    ----------
+    client : Client
+    task : Future or str
+        The task or its key.
+    asked, received : float, optional
+        Seconds since 1970, as `time.time` gives them, at which the client asked for it and had the result.
+
+    Returns
+    -------
+    DataFrame
+        A row for each change of state: ``seconds`` since the first, ``who`` (``client``, ``scheduler``, ``worker
+        east``), ``start`` and ``finish``: the states before and after. The clocks are those of the machines.
+
+    Raises
+    ------
+    Problem
+        If nobody knows the task any more.
+    """
+    key = task.key if isinstance(task, Future) else task
+    names = {address: f"worker {worker['name']}" for address, worker in clusters.workers(client).items()}
+    rows = []
+    for who, _key, *story, when in client.story(key):
+        if who == "scheduler":
+            rows.append((when, who, story[0], story[1]))
+        elif len(story) == 5:  # start, what was recommended, finish, what followed from it, the cause; else a note
+            rows.append((when, names.get(who, f"worker {who}"), story[0], story[2]))
+    if not rows:
+        raise Problem(f"nobody knows a task {key!r}: is its future still there, and the cluster the same?")
+    if asked is not None:
+        rows.append((asked, "client", "", "asked"))
+    if received is not None:
+        rows.append((received, "client", "", "received"))
+    frame = pd.DataFrame(sorted(rows, key=lambda row: row[0]), columns=["seconds", "who", "start", "finish"])
+    return frame.assign(seconds=frame.seconds - frame.seconds.min())

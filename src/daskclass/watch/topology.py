@@ -1,0 +1,75 @@
+"""Who runs where, and who talks to whom? Read from the live system: processes, listening ports, open connections."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import pandas as pd
+import psutil
+from distributed import Client
+
+from daskclass import clusters
+from daskclass.errors import Problem
+
+
+@dataclass(frozen=True)
+class Topology:
+    """The processes of a cluster on this machine, and the connections between them at one moment.
+
+    Attributes
+    ----------
+    processes : DataFrame
+        A row for each process: ``who`` (``client``, ``scheduler``, ``nanny east``, ``worker east``; several who share
+        it are joined by ``+``), ``pid``, ``parent`` (its pid), ``listens`` (a list of ``address:port``).
+    connections : DataFrame
+        A row for each direction in which two processes are connected: ``caller`` and ``called`` (who), ``port`` (of who
+        was called), ``count``.
+    """
+
+    processes: pd.DataFrame
+    connections: pd.DataFrame
+
+
+def topology(client: Client) -> Topology:
+    """The topology of the cluster that `client` is connected to.
+
+    Raises
+    ------
+    Problem
+        If a part of the cluster runs on another machine, whose processes cannot be seen from here.
+    """
+    workers = clusters.workers(client)
+    names = {address: str(worker["name"]) for address, worker in workers.items()}
+    pids = {"client": os.getpid(), "scheduler": client.run_on_scheduler(os.getpid)}
+    with_nanny = [address for address, worker in workers.items() if worker["nanny"]]
+    for role, nanny, whose in (("nanny", True, with_nanny), ("worker", False, list(workers))):
+        found = client.run(os.getpid, nanny=nanny, workers=whose) if whose else {}
+        pids |= {f"{role} {names[address]}": pid for address, pid in found.items()}
+
+    listens: dict[str, list] = {}
+    ends: dict[tuple, str] = {}
+    together: dict[int, list[str]] = {}
+    for who, pid in pids.items():
+        together.setdefault(pid, []).append(who)
+    rows = []
+    for pid, several in together.items():
+        who = " + ".join(several)
+        try:
+            process = psutil.Process(pid)
+            connections = process.net_connections("tcp")
+        except psutil.Error as error:
+            raise Problem(f"the {who} is no process of this machine that may be looked at: {error}") from error
+        listens[who] = [one.laddr for one in connections if one.status == psutil.CONN_LISTEN]
+        ends |= {(one.laddr, one.raddr): who for one in connections if one.status == psutil.CONN_ESTABLISHED}
+        rows.append((who, pid, process.ppid(), [f"{address}:{port}" for address, port in listens[who]]))
+
+    talks: dict[tuple[str, str, int], int] = {}
+    for (here, there), called in ends.items():
+        caller = ends.get((there, here))
+        if caller not in (None, called) and here.port in {port for _address, port in listens[called]}:
+            talks[caller, called, here.port] = talks.get((caller, called, here.port), 0) + 1
+    return Topology(
+        pd.DataFrame(rows, columns=["who", "pid", "parent", "listens"]),
+        pd.DataFrame([(*key, count) for key, count in talks.items()], columns=["caller", "called", "port", "count"]),
+    )

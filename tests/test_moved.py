@@ -1,0 +1,49 @@
+"""Notebooks of version 0.1 go on working, and say the new names."""
+
+import importlib
+import sys
+
+import pytest
+
+from daskclass import _moved
+
+
+@pytest.fixture(autouse=True)
+def unseen(monkeypatch):
+    """As in a kernel that has just started."""
+    for module in _moved.MODULES:
+        monkeypatch.delitem(sys.modules, f"daskclass.{module}", raising=False)
+
+
+@pytest.mark.parametrize(("old", "new"), _moved.MODULES.items())
+def test_an_old_module_has_the_contents_of_the_new_one_and_says_its_name(old, new):
+    with pytest.warns(FutureWarning, match=f"daskclass.{old} is daskclass.{new} now") as heard:
+        module = importlib.import_module(f"daskclass.{old}")
+    assert len(heard) == 1
+    assert heard[0].filename == __file__
+    now = importlib.import_module(f"daskclass.{new}")
+    assert (
+        vars(module).items() >= {name: value for name, value in vars(now).items() if not name.startswith("__")}.items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("from daskclass.cast import cast", "cast is topology"),
+        ("from daskclass.journey import journey", "journey is story"),
+        ("from daskclass import doctor, traffic", "daskclass.commands.doctor"),
+        ("from daskclass.guard import SpillVolumeIsFull", "daskclass.spill_guard"),
+        ("from daskclass.ward import admit", "daskclass.sick_clusters"),
+    ],
+)
+def test_the_lines_that_labs_had_still_work(line, said):
+    names: dict = {}
+    with pytest.warns(FutureWarning, match=said):
+        exec(line, names)
+    assert names.keys() >= {name.strip() for name in line.partition("import")[2].split(",")}
+
+
+def test_what_was_never_there_is_missing():
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'daskclass\.nothing'"):
+        importlib.import_module("daskclass.nothing")
