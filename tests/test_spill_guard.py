@@ -101,7 +101,7 @@ def test_who_waits_is_told(started):
 
 
 def test_its_patience_can_be_configured(started, monkeypatch):
-    monkeypatch.setenv("DASK_DASKCLASS__GUARD__PATIENCE", f"{SHORT}s")
+    monkeypatch.setenv("DASK_DASKCLASS__SPILL_GUARD__PATIENCE", f"{SHORT}s")
     with started("--preload", "daskclass.spill_guard") as client:
         futures = stuck(client)
         while not client.get_events(spill_guard.TOPIC):
@@ -113,7 +113,7 @@ def test_its_patience_can_be_configured(started, monkeypatch):
 
 def test_without_the_guard_nobody_is_told(started, monkeypatch):
     """Nor after a while in which a guard, if there were one, would have spoken."""
-    monkeypatch.setenv("DASK_DASKCLASS__GUARD__PATIENCE", f"{SHORT}s")
+    monkeypatch.setenv("DASK_DASKCLASS__SPILL_GUARD__PATIENCE", f"{SHORT}s")
     with started() as client:
         futures = stuck(client)
         began = time.monotonic()

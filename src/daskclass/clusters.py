@@ -25,6 +25,7 @@ from tornado.websocket import WebSocketError
 
 from daskclass import sizes
 from daskclass.errors import Problem
+from daskclass.watch.dask_internals import workers as workers
 
 WORKERS = 2
 _CANNOT_CONNECT = (OSError, ValueError, WebSocketError)
@@ -245,15 +246,6 @@ def _versions(said: dict) -> dict[str, str]:
     packages = said["packages"]
     short = {"python": ".".join(packages["python"].split(".")[:2])}
     return {name: short.get(name) or packages.get(name) or "missing" for name in SAME}
-
-
-def workers(client: Client) -> dict[str, dict]:
-    """What the scheduler knows of each worker, by address: name, status, limits, and more.
-
-    `Client.scheduler_info` says the same, but now and then without any worker: the client's own update, which comes
-    every two seconds and asks for none, can replace the answer before the caller sees it.
-    """
-    return client.sync(client.scheduler.identity, n_workers=-1)["workers"]
 
 
 def until(client: Client, workers: int, seconds: float = 60) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import psutil
 from distributed import Client
 
 from daskclass import watch
 from daskclass.errors import UsageProblem
+from daskclass.watch import dask_internals
 
 _FILE = 64 * 2**10  # bytes that a file may have on a full disk: enough for a log, and too few for data
 
@@ -30,7 +30,7 @@ def _refuse(dask_worker) -> str:
     try:
         import resource
     except ImportError:
-        storage = Path(dask_worker.local_directory) / "storage"
+        storage = dask_internals.spill_folder(dask_worker)
         storage.rename(storage.with_name("taken-away"))
         return "the folder to spill to was taken away"
     _soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

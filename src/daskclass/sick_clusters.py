@@ -24,7 +24,7 @@ from distributed import Client, wait
 from daskclass import watch
 from daskclass.errors import Problem
 from daskclass.sales import Sales
-from daskclass.watch import traffic
+from daskclass.watch import dask_internals, traffic
 
 HEALTHY = "healthy"
 SICKNESSES = ("skew", "tiny tasks", "object shipped", "memory tight", "slow worker")
@@ -164,7 +164,11 @@ def _settle(client: Client, data: list) -> None:
 
 
 def _on_disk(client: Client) -> int:
-    return sum(client.run(lambda dask_worker: len(getattr(dask_worker.data, "slow", ()))).values())
+    return sum(client.run(_results_on_disk).values())
+
+
+def _results_on_disk(dask_worker) -> int:
+    return dask_internals.results_on_disk(dask_worker)
 
 
 def _record(client: Client, way: Callable[[Client], list]) -> Patient:

@@ -17,8 +17,9 @@ from dask.utils import format_bytes, parse_timedelta
 from distributed import Scheduler, Worker
 from distributed.core import Status
 from distributed.diagnostics.plugin import SchedulerPlugin
-from distributed.protocol import pickle
 from tornado.ioloop import PeriodicCallback
+
+from daskclass.watch import dask_internals
 
 TOPIC = "daskclass-spill-volume-is-full"
 PATIENCE = 10.0
@@ -96,9 +97,4 @@ class _FailTasks(SchedulerPlugin):
             f"written ({format_bytes(msg['free'])} are free). Make room there or give it a larger one; ask for less at "
             "a time; or use more workers"
         )
-        recommendations = {}
-        for task in doomed:  # as the scheduler itself does after its no-workers-timeout
-            recommendations |= scheduler.transition(
-                task.key, "erred", stimulus_id=TOPIC, exception=pickle.dumps(error), cause=task.key
-            )
-        scheduler.transitions(recommendations, stimulus_id=TOPIC)
+        dask_internals.fail_tasks(scheduler, [task.key for task in doomed], error, TOPIC)

@@ -14,6 +14,7 @@ from distributed import Client, LocalCluster
 
 from daskclass import watch
 from daskclass.exercises import lab11
+from daskclass.watch.dask_internals import level_of_stealing
 
 
 def piece(number):
@@ -193,6 +194,6 @@ def test_a_wrong_level_has_advice_of_its_own(name):
 
 
 def test_the_moves_try_both_ends():
-    levels = [lab11._by_dask(*move, lab11._BANDWIDTH) for move in lab11._MOVES.values()]
+    levels = [level_of_stealing(*move, lab11._BANDWIDTH) for move in lab11._MOVES.values()]
     assert {None, 1, 14} <= set(levels)
     assert len(set(levels)) >= 6

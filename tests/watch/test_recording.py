@@ -347,25 +347,6 @@ def test_without_stealing_there_is_none(stolen):
     assert list(recording.steals.columns) == ["seconds", "key", "level", "cost", "victim", "thief", "answer"]
 
 
-def test_an_answer_goes_with_the_request_before_it():
-    def ask(key):
-        return ("request", [(0.0, 3, key, 0.5, "v", 1.0, "t", 0.0)])
-
-    events = [
-        (9.0, ask("early")),
-        (10.5, ask("a")),
-        (10.6, ("already-computing", "a", "executing", "v", "t", "steal-1")),
-        (10.7, ask("a")),
-        (10.8, ("reschedule", True, "a", "ready", "v", "t", "steal-2")),
-        (10.9, ask("b")),
-        (11.0, ("stale-response", "c", "ready", "v", "steal-3")),
-    ]
-    steals = watch._steals(events, since=10.0)
-    assert steals.key.tolist() == ["a", "a", "b"]
-    assert steals.answer.tolist() == ["already-computing", "reschedule", ""]
-    assert steals.seconds.tolist() == pytest.approx([0.5, 0.7, 0.9])
-
-
 def test_what_a_process_took_while_a_block_ran_is_seen_when_it_is_let_go_of():
     with watch.memory_rise() as rise:
         held = np.ones(25_000_000)

@@ -12,7 +12,7 @@ from distributed import Client, Future, get_worker, wait
 
 from daskclass.exercises.exercise import Exercise, TryNext
 from daskclass.sales import Sales
-from daskclass.watch import traffic
+from daskclass.watch import dask_internals, traffic
 
 CALLS = 8
 DEAR = 900.0
@@ -64,8 +64,12 @@ def _gathered(client: Client, futures: list[Future]) -> list:
         raise TryNext(f"A task raised {type(error).__name__}: {error}") from error
 
 
+def _sent(dask_worker) -> int:
+    return dask_internals.bytes_sent_to_workers(dask_worker)
+
+
 def _between_workers(client: Client) -> int:
-    return sum(client.run(lambda dask_worker: dask_worker.transfer_outgoing_bytes_total).values())
+    return sum(client.run(_sent).values())
 
 
 def _solve_lighter(client, prices, rank):

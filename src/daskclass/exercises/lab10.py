@@ -14,6 +14,7 @@ from distributed import Client, LocalCluster, get_worker
 from daskclass import clusters, watch
 from daskclass.errors import Problem
 from daskclass.exercises.exercise import Exercise, TryNext
+from daskclass.watch import dask_internals
 
 ARRAYS = 48
 KEPT = 24
@@ -26,13 +27,13 @@ def _mean(array: np.ndarray) -> float:
     return float(array.mean())
 
 
-def _written(client: Client) -> float:
+def _written(client: Client) -> int:
     """Bytes that the workers have ever written to their disks."""
+    return sum(client.run(_ever_written).values())
 
-    def written(dask_worker):
-        return getattr(dask_worker.data, "cumulative_metrics", {}).get(("disk-write", "bytes"), 0)
 
-    return sum(client.run(written).values())
+def _ever_written(dask_worker) -> int:
+    return dask_internals.bytes_ever_spilled(dask_worker)
 
 
 def _judge_no_disk(answer, client: Client, draw: Callable) -> str:

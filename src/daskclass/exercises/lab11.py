@@ -6,13 +6,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from numbers import Integral
-from types import SimpleNamespace
 
 from distributed import Client, Future, wait
-from distributed.stealing import WorkStealing
 
 from daskclass import watch
 from daskclass.exercises.exercise import Exercise, TryNext
+from daskclass.watch.dask_internals import level_of_stealing
 
 PIECES = 40
 _FEW = 15
@@ -109,14 +108,6 @@ _MOVES = {
 }
 
 
-def _by_dask(nbytes: int, seconds: float, bandwidth: float) -> int | None:
-    """What distributed itself would say of such a task."""
-    scheduler = SimpleNamespace(bandwidth=bandwidth, _get_prefix_duration=lambda prefix: seconds)
-    task = SimpleNamespace(prefix=SimpleNamespace(name="task"), dependencies={"input"}, get_nbytes_deps=lambda: nbytes)
-    stealing = SimpleNamespace(scheduler=scheduler, cost_multipliers=WorkStealing.cost_multipliers)
-    return WorkStealing.steal_time_ratio(stealing, task)[1]
-
-
 def _judge_level(answer) -> str:
     if not callable(answer):
         raise TryNext("It should be a function of bytes, seconds and bandwidth.")
@@ -126,7 +117,7 @@ def _judge_level(answer) -> str:
                 got = answer(nbytes, seconds, bandwidth)
             except Exception as error:
                 raise TryNext(f"For {name} it raised {type(error).__name__}: {error}") from error
-            right = _by_dask(nbytes, seconds, bandwidth)
+            right = level_of_stealing(nbytes, seconds, bandwidth)
             call = f"`level({nbytes}, {seconds}, {bandwidth})`"
             if got is not None and (isinstance(got, bool) or not isinstance(got, Integral)):
                 raise TryNext(f"{call} should be a whole number or `None`, and is a {type(got).__name__}.")

@@ -20,6 +20,7 @@ from distributed.utils import key_split
 from tornado.ioloop import PeriodicCallback
 
 from daskclass.errors import UsageProblem
+from daskclass.watch import dask_internals
 from daskclass.watch.process import peak_bytes
 
 _INTERVAL = 100  # milliseconds between what a worker tells of its memory; a heartbeat comes twice a second
@@ -150,7 +151,8 @@ def _complete(recording: Recording, client: Client, name: str, found: dict[str, 
     recording.memory = _memory([row for row in told if row["seconds"] <= recording.seconds])
     recording.tasks = _frame(found["tasks"], _TASKS)
     recording.workers = _frame(found["workers"], _WORKERS)
-    recording.steals = _steals(client.get_events("stealing"), found["started"])
+    stolen = [steal._asdict() for steal in dask_internals.steals(client, found["started"])]
+    recording.steals = _frame([steal | {"seconds": steal["when"] - found["started"]} for steal in stolen], _STEALS)
     recording.restarts = len(client.get_events("worker-restart-memory")) - restarts_before
     on_workers = client.run(_of_worker, since=found["started"], on_error="ignore")
     recording.peaks = {address: worker["peak"] for address, worker in on_workers.items()}
@@ -185,12 +187,12 @@ class _Recorder(SchedulerPlugin):
         if not self.workers or self.workers[-1]["workers"] != there:  # two that come at once are both there at once
             self.workers.append({"seconds": time() - self.started, "workers": there})
 
-    def transition(self, key, start, finish, *args, startstops=(), worker=None, thread=None, nbytes=None, **kwargs):
+    def transition(self, key, start, finish, *args, worker=None, **report):
         if start != "processing" or finish not in ("memory", "erred") or worker is None:
             return
         threads = self.threads.setdefault(worker, {})
-        number = threads.setdefault(thread, len(threads))
-        for span in startstops:
+        number = threads.setdefault(report.get("thread"), len(threads))
+        for span in dask_internals.spans(report):
             self.tasks.append(
                 {
                     "key": str(key),
@@ -200,7 +202,7 @@ class _Recorder(SchedulerPlugin):
                     "action": span["action"],
                     "start": span["start"] - self.started,
                     "stop": span["stop"] - self.started,
-                    "bytes": nbytes or 0,
+                    "bytes": report.get("nbytes") or 0,  # a failed task has no result
                     "outcome": finish,
                 }
             )
@@ -226,14 +228,8 @@ class _Teller(WorkerPlugin):
         self.callback.stop()
 
     def tell(self) -> None:
-        in_memory, on_disk = getattr(self.worker.data, "spilled_total", (0, 0))
-        message = {
-            "worker": self.worker.address,
-            "process": self.worker.monitor.get_process_memory(),
-            "managed": self.worker.state.nbytes - in_memory,
-            "spilled": on_disk,
-        }
-        self.worker.log_event(self.topic, message)
+        held = dask_internals.memory(self.worker)
+        self.worker.log_event(self.topic, {"worker": self.worker.address, **held._asdict()})
 
 
 class _NannyTeller(NannyPlugin):
@@ -252,12 +248,15 @@ class _NannyTeller(NannyPlugin):
         self.callback.stop()
 
     def tell(self) -> None:
-        try:
-            pid, address = self.nanny.process.process.pid, self.nanny.worker_address
-            held = psutil.Process(pid).memory_info().rss
-        except (AttributeError, psutil.Error):  # the worker is about to be started, or has just died
+        watched = dask_internals.worker_of(self.nanny)
+        if watched is None:
             return
-        if address is not None and self.known.setdefault(address, pid) == pid:
+        pid, address = watched
+        try:
+            held = psutil.Process(pid).memory_info().rss
+        except psutil.Error:  # it has just died
+            return
+        if self.known.setdefault(address, pid) == pid:
             self.nanny.log_event(self.topic, {"worker": address, "process": held})
 
 
@@ -267,25 +266,6 @@ def _memory(told: list[dict[str, Any]]) -> pd.DataFrame:
     known = ["managed", "spilled"]
     frame[known] = frame.groupby("worker")[known].ffill().fillna(0)
     return frame.astype(_MEMORY)
-
-
-def _steals(events: tuple[tuple[float, tuple], ...], since: float) -> pd.DataFrame:
-    """Requests of work stealing, each with the next answer that was given about its task."""
-    rows: list[dict[str, Any]] = []
-    waiting: dict[str, dict[str, Any]] = {}
-    for when, (what, *rest) in events:
-        if when < since:
-            continue
-        if what == "request":
-            for _start, level, key, cost, victim, _occupied, thief, _occupied_too in rest[0]:
-                row = {"seconds": when - since, "key": str(key), "level": level, "cost": cost, "answer": ""}
-                rows.append(row | {"victim": victim, "thief": thief})
-                waiting[str(key)] = rows[-1]
-        else:
-            key = rest[1] if what == "reschedule" else rest[0]
-            if str(key) in waiting:
-                waiting.pop(str(key))["answer"] = what
-    return _frame(rows, _STEALS)
 
 
 def _collect(dask_scheduler, name: str) -> dict[str, Any]:
@@ -305,15 +285,8 @@ def _of_worker(dask_worker, since: float) -> dict[str, Any]:
         "peak": peak_bytes(),
         "thresholds": {name: share for name in _SHARES if (share := dask.config.get(f"{_OF_MEMORY}.{name}"))},
         "transfers": [
-            {
-                "start": moved["start"] - since,
-                "stop": moved["stop"] - since,
-                "source": moved["who"],
-                "destination": dask_worker.address,
-                "bytes": moved["total"],
-                "keys": len(moved["keys"]),
-            }
-            for moved in list(dask_worker.transfer_incoming_log)
+            moved | {"start": moved["start"] - since, "stop": moved["stop"] - since}
+            for moved in dask_internals.incoming_transfers(dask_worker)
             if moved["stop"] >= since
         ],
     }

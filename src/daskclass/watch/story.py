@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from distributed import Client, Future
 
-from daskclass import clusters
 from daskclass.errors import Problem
+from daskclass.watch import dask_internals
 
 
 def story(client: Client, task: Future | str, asked: float | None = None, received: float | None = None):
@@ -32,13 +32,11 @@ def story(client: Client, task: Future | str, asked: float | None = None, receiv
         If nobody knows the task any more.
     """
     key = task.key if isinstance(task, Future) else task
-    names = {address: f"worker {worker['name']}" for address, worker in clusters.workers(client).items()}
+    names = {address: f"worker {worker['name']}" for address, worker in dask_internals.workers(client).items()}
     rows = []
-    for who, _key, *story, when in client.story(key):
-        if who == "scheduler":
-            rows.append((when, who, story[0], story[1]))
-        elif len(story) == 5:  # start, what was recommended, finish, what followed from it, the cause; else a note
-            rows.append((when, names.get(who, f"worker {who}"), story[0], story[2]))
+    for step in dask_internals.steps(client, key):
+        who = step.where if step.where == "scheduler" else names.get(step.where, f"worker {step.where}")
+        rows.append((step.when, who, step.start, step.finish))
     if not rows:
         raise Problem(f"nobody knows a task {key!r}: is its future still there, and the cluster the same?")
     if asked is not None:

@@ -9,8 +9,8 @@ import pandas as pd
 import psutil
 from distributed import Client
 
-from daskclass import clusters
 from daskclass.errors import Problem
+from daskclass.watch.dask_internals import workers as workers_of
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def topology(client: Client) -> Topology:
     Problem
         If a part of the cluster runs on another machine, whose processes cannot be seen from here.
     """
-    workers = clusters.workers(client)
+    workers = workers_of(client)
     names = {address: str(worker["name"]) for address, worker in workers.items()}
     pids = {"client": os.getpid(), "scheduler": client.run_on_scheduler(os.getpid)}
     with_nanny = [address for address, worker in workers.items() if worker["nanny"]]

@@ -1,0 +1,329 @@
+"""What do we ask of Dask beyond its documented interfaces? All of it is here.
+
+Each function names the file of distributed that it leans on. Where a release of Dask has changed that, it raises
+`UpstreamChanged`, which names the release; none of them answers with a default. Functions that take a worker, a nanny
+or a scheduler run in its process, where `Client.run` and plugins put them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import distributed
+from distributed import Client, Nanny, Scheduler, Worker
+from distributed.comm import tcp
+from distributed.protocol import pickle
+from distributed.spill import SpillBuffer
+from distributed.stealing import WorkStealing
+from tornado.iostream import IOStream
+
+from daskclass.errors import Problem
+
+
+class UpstreamChanged(Problem):
+    """Dask does not have what the class leans on, and so something could not be asked."""
+
+
+@contextlib.contextmanager
+def leaning_on(file: str) -> Iterator[None]:
+    """Turn what is missing in `file` of distributed into an `UpstreamChanged`."""
+    try:
+        yield
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+        raise UpstreamChanged(
+            f"distributed {distributed.__version__} has changed {file} ({type(error).__name__}: {error}), and the "
+            "class was written for 2026.8: install the versions of requirements.lock"
+        ) from error
+
+
+def workers(client: Client) -> dict[str, dict[str, Any]]:
+    """What the scheduler knows of each worker, by address: name, status, limits, and more.
+
+    `Client.scheduler_info` says the same, but now and then without any worker: the client's own update, which comes
+    every two seconds and asks for none, can replace the answer before the caller sees it.
+
+    Leans on ``Scheduler.identity`` (distributed/scheduler.py).
+    """
+    with leaning_on("distributed/scheduler.py"):
+        identity: dict[str, Any] = client.sync(client.scheduler.identity, n_workers=-1)
+        found: dict[str, dict[str, Any]] = identity["workers"]
+        return found
+
+
+class Memory(NamedTuple):
+    """What a worker holds, in bytes: its process's resident memory, results in memory, and results on disk."""
+
+    process: int
+    managed: int
+    spilled: int
+
+
+def memory(worker: Worker) -> Memory:
+    """What `worker` holds now. Leans on ``Worker.data`` (distributed/worker_memory.py) and distributed/spill.py."""
+    with leaning_on("distributed/spill.py"):
+        # The results on disk, as Dask estimated them while they were in memory, and as they are on disk.
+        estimated, on_disk = worker.data.spilled_total if _spills(worker) else (0, 0)
+        return Memory(worker.monitor.get_process_memory(), worker.state.nbytes - estimated, on_disk)
+
+
+def results_on_disk(worker: Worker) -> int:
+    """How many results `worker` has on disk. Leans on ``SpillBuffer.slow`` (distributed/spill.py)."""
+    with leaning_on("distributed/spill.py"):
+        return len(worker.data.slow) if _spills(worker) else 0
+
+
+def bytes_ever_spilled(worker: Worker) -> int:
+    """Bytes that `worker` has written to its disk so far. Leans on ``cumulative_metrics`` (distributed/spill.py)."""
+    with leaning_on("distributed/spill.py"):
+        return int(worker.data.cumulative_metrics["disk-write", "bytes"]) if _spills(worker) else 0
+
+
+def _spills(worker: Worker) -> bool:
+    """Whether `worker` may spill: else its results are in a dict."""
+    if isinstance(worker.data, SpillBuffer):
+        return True
+    if type(worker.data) is dict:
+        return False
+    raise TypeError(f"results are in a {type(worker.data).__name__}")
+
+
+def spill_folder(worker: Worker) -> Path:
+    """The folder that `worker` spills to. Leans on a name in distributed/worker_memory.py."""
+    with leaning_on("distributed/worker_memory.py"):
+        return Path(worker.local_directory) / "storage"
+
+
+def incoming_transfers(worker: Worker) -> list[dict[str, Any]]:
+    """Messages with data that `worker` received from other workers, the latest ones; a dict each.
+
+    Returns
+    -------
+    list of dict
+        ``start`` and ``stop`` (seconds since 1970), ``source`` and ``destination`` (addresses), ``bytes``, ``keys``
+        (how many).
+
+    Leans on ``Worker.transfer_incoming_log`` (distributed/worker.py).
+    """
+    with leaning_on("distributed/worker.py"):
+        return [
+            {
+                "start": moved["start"],
+                "stop": moved["stop"],
+                "source": moved["who"],
+                "destination": worker.address,
+                "bytes": moved["total"],
+                "keys": len(moved["keys"]),
+            }
+            for moved in list(worker.transfer_incoming_log)
+        ]
+
+
+def bytes_sent_to_workers(worker: Worker) -> int:
+    """Bytes of data that `worker` has sent to others. Leans on ``transfer_outgoing_bytes_total`` (worker.py)."""
+    with leaning_on("distributed/worker.py"):
+        return int(worker.transfer_outgoing_bytes_total)
+
+
+def worker_of(nanny: Nanny) -> tuple[int, str] | None:
+    """Number of the process that `nanny` watches, and the worker's address; None while there is none.
+
+    Leans on ``Nanny.process`` (distributed/nanny.py).
+    """
+    with leaning_on("distributed/nanny.py"):
+        watched, address = nanny.process, nanny.worker_address
+        if watched is None or watched.process is None or address is None:  # it is about to be started
+            return None
+        pid = watched.process.pid
+        return None if pid is None else (pid, address)
+
+
+class Steal(NamedTuple):
+    """A request of work stealing and the answer to it: ``confirm`` if the task was moved; empty if none came in time.
+
+    ``when`` is in seconds since 1970; ``level`` and ``cost`` are the scheduler's.
+    """
+
+    when: float
+    key: str
+    level: int
+    cost: float
+    victim: str
+    thief: str
+    answer: str
+
+
+def steals(client: Client, since: float) -> list[Steal]:
+    """Requests of work stealing from `since` on (seconds since 1970), each with the next answer about its task.
+
+    Leans on the events that distributed/stealing.py logs.
+    """
+    found: list[Steal] = []
+    waiting: dict[str, int] = {}
+    with leaning_on("distributed/stealing.py"):
+        for when, (what, *rest) in client.get_events("stealing"):
+            if when < since:
+                continue
+            if what == "request":
+                for _start, level, key, cost, victim, _occupied, thief, _occupied_too in rest[0]:
+                    waiting[str(key)] = len(found)
+                    found.append(Steal(when, str(key), level, cost, victim, thief, ""))
+            else:
+                key = str(rest[1] if what == "reschedule" else rest[0])
+                if key in waiting:
+                    place = waiting.pop(key)
+                    found[place] = found[place]._replace(answer=what)
+    return found
+
+
+def level_of_stealing(nbytes: int, seconds: float, bandwidth: float) -> int | None:
+    """How dear distributed thinks it is to steal a task: 0 to 14, or None if it never would.
+
+    Parameters
+    ----------
+    nbytes : int
+        Of the task's input, which would have to move.
+    seconds : float
+        That the task is expected to take.
+    bandwidth : float
+        Bytes per second.
+
+    Leans on ``WorkStealing.steal_time_ratio`` (distributed/stealing.py).
+    """
+    with leaning_on("distributed/stealing.py"):
+        scheduler = SimpleNamespace(bandwidth=bandwidth, _get_prefix_duration=lambda prefix: seconds)
+        task = SimpleNamespace(
+            prefix=SimpleNamespace(name="task"), dependencies={"input"}, get_nbytes_deps=lambda: nbytes
+        )
+        stealing = SimpleNamespace(scheduler=scheduler, cost_multipliers=WorkStealing.cost_multipliers)
+        level: int | None = WorkStealing.steal_time_ratio(stealing, task)[1]
+        return level
+
+
+class Step(NamedTuple):
+    """A change of a task's state: where (``scheduler`` or a worker's address), from what to what, and when."""
+
+    where: str
+    start: str
+    finish: str
+    when: float
+
+
+def steps(client: Client, key: Hashable) -> list[Step]:
+    """The changes of state in the story of a task, in no order. Leans on what ``Client.story`` (client.py) returns."""
+    found = []
+    with leaning_on("distributed/client.py"):
+        for where, _key, *entry, when in client.story(key):
+            if where == "scheduler":
+                found.append(Step(where, entry[0], entry[1], when))
+            elif len(entry) == 5:  # start, what was recommended, finish, what followed from it, the cause; else a note
+                found.append(Step(where, entry[0], entry[2], when))
+    return found
+
+
+def fail_tasks(scheduler: Scheduler, keys: Iterable[Hashable], error: Exception, name: str) -> None:
+    """Let tasks fail with `error`, as the scheduler itself does after its no-workers-timeout.
+
+    Leans on ``Scheduler.transition`` (distributed/scheduler.py). `name` is what the story of the tasks calls it.
+    """
+    with leaning_on("distributed/scheduler.py"):
+        recommendations: dict[Hashable, Any] = {}
+        for key in keys:
+            recommendations |= scheduler.transition(
+                key, "erred", stimulus_id=name, exception=pickle.dumps(error), cause=key
+            )
+        scheduler.transitions(recommendations, stimulus_id=name)
+
+
+class Bytes:
+    """Bytes that one scheduler has received and sent since it was counted."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self.scheduler, self.received, self.sent = scheduler, 0, 0
+
+    def covers(self, stream: IOStream) -> bool:
+        """Whether `stream` is a connection of this scheduler: one that others made to it, or one of its own."""
+        with leaning_on("distributed/core.py"):
+            if stream.socket.getsockname()[1] == urlsplit(self.scheduler.address).port:
+                return True
+            pool = self.scheduler.rpc
+            made = [comm for comms in (*pool.available.values(), *pool.occupied.values()) for comm in comms]
+            return any(isinstance(comm, tcp.TCP) and comm.stream is stream for comm in made)
+
+
+# In a scheduler's process. Blocks may end in any order, so all of them share one wrapper, and the last one to end
+# takes it away. Several schedulers of one process may have threads of their own.
+_counts: dict[str, Bytes] = {}
+_originals: list[tuple[Callable[..., Any], Callable[..., Any]]] = []
+_lock = threading.Lock()
+
+
+def begin_counting(scheduler: Scheduler, block: str) -> None:
+    """Count the bytes that `scheduler` receives and sends over TCP and TLS until `end_counting` of the same block.
+
+    Wraps ``TCP.write`` and ``read_bytes_rw`` (distributed/comm/tcp.py) from outside: distributed counts no bytes of a
+    scheduler's.
+    """
+    with _lock, leaning_on("distributed/comm/tcp.py"):
+        if not _counts:
+            _originals.append((tcp.TCP.write, tcp.read_bytes_rw))
+            tcp.TCP.write, tcp.read_bytes_rw = _wrapped(*_originals[0])
+        _counts[block] = Bytes(scheduler)
+
+
+def end_counting(block: str) -> tuple[int, int]:
+    """Bytes received and sent in `block`; zeros if it could not even begin."""
+    with _lock:
+        count = _counts.pop(block, None)
+        if count is not None and not _counts:
+            tcp.TCP.write, tcp.read_bytes_rw = _originals.pop()
+    return (count.received, count.sent) if count is not None else (0, 0)
+
+
+def _wrapped(write: Callable[..., Any], read: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """`write` and `read` that tell every running block of what passed on its scheduler's connections."""
+
+    async def counted_write(comm: tcp.TCP, *arguments: Any, **more: Any) -> int:
+        concerned = _concerned(comm.stream)
+        number: int = await write(comm, *arguments, **more)
+        for count in concerned:
+            count.sent += number
+        return number
+
+    async def counted_read(stream: IOStream, number: int) -> Any:
+        concerned = _concerned(stream)
+        read_bytes = await read(stream, number)
+        for count in concerned:
+            count.received += number
+        return read_bytes
+
+    return counted_write, counted_read
+
+
+def _concerned(stream: IOStream) -> list[Bytes]:
+    """The running blocks whose scheduler has `stream`; asked before it is used, since it may be closed afterwards."""
+    with _lock:
+        running = list(_counts.values())
+    return [count for count in running if count.covers(stream)]
+
+
+def spans(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What a worker did for a task: ``action``, ``start`` and ``stop``.
+
+    Parameters
+    ----------
+    report : mapping
+        The keywords of a scheduler plugin's ``transition``. Those that the scheduler makes by itself, such as the end
+        of a task whose workers died, come from no thread, and have no such list.
+
+    Leans on the ``thread`` and ``startstops`` of distributed/worker_state_machine.py.
+    """
+    if report.get("thread") is None:
+        return []
+    with leaning_on("distributed/worker_state_machine.py"):
+        return [{name: span[name] for name in ("action", "start", "stop")} for span in report["startstops"]]

@@ -1,0 +1,179 @@
+"""What we ask of Dask beyond its documented interfaces has the shapes that we expect, or an error that says so."""
+
+import operator
+import os
+import time
+from types import SimpleNamespace
+
+import distributed
+import numpy as np
+import pytest
+from distributed import Client, LocalCluster
+from distributed.comm import tcp
+
+from daskclass.watch import dask_internals
+from daskclass.watch.dask_internals import Memory, Step, UpstreamChanged
+
+
+@pytest.fixture(scope="module")
+def two():
+    """Two workers of 200 MB, on which the first holds an array, and the second one fetched it."""
+    options = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": "400 MB", "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as client:
+        began = time.time()
+        first, second = sorted(client.nthreads())
+        held = client.submit(np.ones, 1_000_000, workers=[first], key="held")
+        total = client.submit(np.sum, held, workers=[second], key="total")
+        assert total.result() == 1_000_000
+        yield SimpleNamespace(client=client, first=first, second=second, held=held, total=total, began=began)
+
+
+def on(worker: str, ask, client: Client):
+    """What `ask` returns in the process of a worker."""
+    return client.run(_asked, ask.__name__, workers=[worker])[worker]
+
+
+def _asked(name: str, dask_worker):
+    return getattr(dask_internals, name)(dask_worker)
+
+
+_asked.__module__ = "__main__"  # pickled by value: workers cannot import the tests
+
+
+def test_workers_are_known_by_their_addresses(two):
+    found = dask_internals.workers(two.client)
+    assert sorted(found) == [two.first, two.second]
+    wanted = {"name", "status", "nthreads", "memory_limit", "nanny", "local_directory", "host"}
+    assert all(worker.keys() >= wanted for worker in found.values())
+    assert found[two.first]["nanny"].startswith("tcp://")
+
+
+def test_memory_is_of_process_results_and_disk(two):
+    held = Memory(*on(two.first, dask_internals.memory, two.client))
+    assert held.process > held.managed >= 8_000_000
+    assert held.spilled == 0
+    assert on(two.first, dask_internals.results_on_disk, two.client) == 0
+    assert on(two.first, dask_internals.bytes_ever_spilled, two.client) == 0
+
+
+def test_what_is_spilled_is_on_disk_and_not_in_memory():
+    options = {"n_workers": 1, "threads_per_worker": 1, "memory_limit": "400 MB", "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as client:
+        [worker] = client.nthreads()
+        held = client.map(np.random.default_rng(0).random, [5_000_000] * 8, pure=False)
+        with client.as_current():
+            distributed.wait(held)
+        memory = Memory(*on(worker, dask_internals.memory, client))
+        results = on(worker, dask_internals.results_on_disk, client)
+        assert 1 <= results < 8
+        assert memory.spilled == pytest.approx(results * 40_000_000, rel=0.01)
+        assert memory.managed == pytest.approx((8 - results) * 40_000_000, rel=0.01)
+        assert on(worker, dask_internals.bytes_ever_spilled, client) >= memory.spilled
+        folder = on(worker, dask_internals.spill_folder, client)
+        assert len([path for path in folder.rglob("*") if path.is_file() and path.stat().st_size > 1_000]) == results
+
+
+def test_a_worker_that_may_not_spill_has_nothing_on_disk():
+    worker = SimpleNamespace(
+        data={}, monitor=SimpleNamespace(get_process_memory=lambda: 7), state=SimpleNamespace(nbytes=3)
+    )
+    assert dask_internals.memory(worker) == (7, 3, 0)
+    assert dask_internals.results_on_disk(worker) == dask_internals.bytes_ever_spilled(worker) == 0
+
+
+def test_a_transfer_is_told_by_both_sides(two):
+    [moved] = on(two.second, dask_internals.incoming_transfers, two.client)
+    assert (moved["source"], moved["destination"], moved["keys"]) == (two.first, two.second, 1)
+    assert moved["bytes"] >= 8_000_000
+    assert two.began - 1 < moved["start"] <= moved["stop"] < time.time() + 1
+    assert on(two.first, dask_internals.bytes_sent_to_workers, two.client) >= 8_000_000
+    assert on(two.second, dask_internals.bytes_sent_to_workers, two.client) < 1_000  # the sum
+
+
+def test_a_nanny_knows_its_worker(two):
+    found = two.client.run(_asked, "worker_of", nanny=True)
+    assert {address for _pid, address in found.values()} == {two.first, two.second}
+    assert {pid for pid, _address in found.values()} == set(two.client.run(os.getpid).values())
+    assert dask_internals.worker_of(SimpleNamespace(process=None, worker_address=None)) is None
+
+
+def test_a_story_has_the_steps_of_scheduler_and_workers(two):
+    steps = sorted(dask_internals.steps(two.client, "total"), key=operator.attrgetter("when"))
+    assert all(isinstance(step, Step) for step in steps)
+    of_scheduler = [(step.start, step.finish) for step in steps if step.where == "scheduler"]
+    assert of_scheduler[-1] == ("processing", "memory")
+    assert ("ready", "executing") in [(step.start, step.finish) for step in steps if step.where == two.second]
+
+
+def test_an_answer_goes_with_the_request_before_it():
+    def ask(key):
+        return ("request", [(0.0, 3, key, 0.5, "v", 1.0, "t", 0.0)])
+
+    events = [
+        (9.0, ask("early")),
+        (10.5, ask("a")),
+        (10.6, ("already-computing", "a", "executing", "v", "t", "steal-1")),
+        (10.7, ask("a")),
+        (10.8, ("reschedule", True, "a", "ready", "v", "t", "steal-2")),
+        (10.9, ask("b")),
+        (11.0, ("stale-response", "c", "ready", "v", "steal-3")),
+    ]
+    steals = dask_internals.steals(SimpleNamespace(get_events=lambda topic: events), since=10.0)
+    assert [(steal.key, steal.answer, steal.when) for steal in steals] == [
+        ("a", "already-computing", 10.5),
+        ("a", "reschedule", 10.7),
+        ("b", "", 10.9),
+    ]
+
+
+def test_the_level_of_a_steal_is_distributeds():
+    assert dask_internals.level_of_stealing(1_000, 10.0, 100e6) == 1
+    assert dask_internals.level_of_stealing(1_000, 0.0002, 100e6) is None
+
+
+def test_what_a_worker_reports_has_spans_and_what_the_scheduler_ends_by_itself_has_none():
+    spans = [{"action": "compute", "start": 1.0, "stop": 2.0, "source": "elsewhere"}]
+    told = dask_internals.spans({"thread": 7, "startstops": spans})
+    assert told == [{"action": "compute", "start": 1.0, "stop": 2.0}]
+    assert dask_internals.spans({"exception": b"KilledWorker"}) == []
+
+
+@pytest.mark.parametrize(
+    ("ask", "file"),
+    [
+        (lambda: dask_internals.workers(SimpleNamespace(sync=lambda ask, **_: {}, scheduler=None)), "scheduler.py"),
+        (lambda: dask_internals.memory(SimpleNamespace(data=type("Other", (dict,), {})())), "spill.py"),
+        (lambda: dask_internals.results_on_disk(SimpleNamespace(data=[])), "spill.py"),
+        (lambda: dask_internals.bytes_ever_spilled(SimpleNamespace(data=None)), "spill.py"),
+        (lambda: dask_internals.spill_folder(SimpleNamespace()), "worker_memory.py"),
+        (lambda: dask_internals.incoming_transfers(SimpleNamespace()), "worker.py"),
+        (lambda: dask_internals.incoming_transfers(SimpleNamespace(transfer_incoming_log=[{}])), "worker.py"),
+        (lambda: dask_internals.bytes_sent_to_workers(SimpleNamespace()), "worker.py"),
+        (lambda: dask_internals.worker_of(SimpleNamespace()), "nanny.py"),
+        (
+            lambda: dask_internals.steps(SimpleNamespace(story=lambda key: [("scheduler", 1.0)]), "key"),
+            "client.py",
+        ),
+        (
+            lambda: dask_internals.steals(
+                SimpleNamespace(get_events=lambda topic: [(1.0, ("request", [("short",)]))]), since=0.0
+            ),
+            "stealing.py",
+        ),
+        (lambda: dask_internals.level_of_stealing("many", 1.0, 1.0), "stealing.py"),
+        (lambda: dask_internals.fail_tasks(SimpleNamespace(), ["key"], ValueError(), "name"), "scheduler.py"),
+        (lambda: dask_internals.spans({"thread": 7}), "worker_state_machine.py"),
+    ],
+)
+def test_what_upstream_no_longer_has_is_an_error_that_names_the_release(ask, file):
+    with pytest.raises(UpstreamChanged, match=rf"distributed {distributed.__version__} has changed \S*{file}"):
+        ask()
+
+
+def test_counting_without_the_functions_it_wraps_is_an_error_and_wraps_nothing(monkeypatch):
+    monkeypatch.delattr(tcp, "read_bytes_rw")
+    write = tcp.TCP.write
+    with pytest.raises(UpstreamChanged, match=r"comm/tcp\.py"):
+        dask_internals.begin_counting(SimpleNamespace(), "block")
+    assert tcp.TCP.write is write
+    assert dask_internals.end_counting("block") == (0, 0)
