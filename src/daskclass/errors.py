@@ -1,4 +1,4 @@
-"""What can go wrong that a person can mend."""
+"""What can go wrong that a person can mend?"""
 
 
 class Problem(Exception):
