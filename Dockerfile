@@ -28,7 +28,9 @@ RUN --mount=type=bind,source=requirements.lock,target=/tmp/requirements.lock \
 RUN --mount=type=bind,target=/tmp/daskclass,rw \
     pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation /tmp/daskclass
 
-# JupyterLab: the Dask panes know their scheduler, and no news; and its terminals, which start afresh, find our commands.
+# JupyterLab: the settings of `daskclass lab`, and panes that know their scheduler. Its terminals, which start afresh,
+# find our commands.
+COPY src/daskclass/jupyter /opt/daskclass/etc/jupyter
 COPY docker/overrides.json /opt/daskclass/share/jupyter/lab/settings/overrides.json
 RUN echo 'PATH=/opt/daskclass/bin:$PATH' > /etc/profile.d/daskclass.sh
 

@@ -294,7 +294,10 @@ def test_a_folder_of_somebody_elses_that_is_closed_is_said(staged, tmp_path):
     staged.environment["DASKCLASS_DATA"] = str(closed.parent)
     closed.chmod(0)
     try:
-        examine = "from daskclass import doctor; print(doctor.check_disk_for_data().found, doctor.check_data().found)"
+        examine = """
+from daskclass.commands import doctor
+print(doctor.check_disk_for_data().found, doctor.check_data().found)
+"""
         command = [*staged.python, "-c", examine]
         said = subprocess.run(command, env=staged.environment, cwd=staged.checkout, capture_output=True, text=True)
         process = staged.start("data", "--size", SIZE.name)
@@ -357,7 +360,7 @@ def test_without_pip_lab_06_does_not_install_until_it_is_mended(staged):
 
     command, *arguments = mend.partition(" (")[0].split()
     subprocess.run([command, *arguments], check=True, env=staged.environment, capture_output=True)
-    examine = "from daskclass import doctor; print(doctor.check_pip().state)"
+    examine = "from daskclass.commands import doctor; print(doctor.check_pip().state)"
     again = subprocess.run([python, "-c", examine], env=staged.environment, capture_output=True, text=True)
     assert again.stdout == "ok\n", again
     lab = staged.start("rehearse", "--labs", "06", "--out", str(staged.folder / "mended"))

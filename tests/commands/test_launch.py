@@ -16,6 +16,7 @@ import pytest
 
 from daskclass.commands import launch
 from daskclass.errors import Problem
+from daskclass.system import ports
 from daskclass.system.checkout import FIRST_LAB
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Ctrl-C cannot be sent to one process on Windows")
@@ -86,7 +87,7 @@ def session(checkout, tmp_path_factory):
         seen = Session(usual=blocker.getsockname()[1])
         hearing = (
             "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-            f"from daskclass import launch; launch.DASHBOARD_PORT = {seen.usual}; "
+            f"from daskclass.commands import launch; launch.DASHBOARD_PORT = {seen.usual}; "
             "from daskclass.commands.cli import main; main()"
         )
         errors = stack.enter_context((scratch / "errors").open("w+", encoding="utf-8"))
@@ -174,6 +175,13 @@ def test_jupyterlab_answers_those_who_have_the_token(session):
     assert session.answers["wrong"][0] == 403
 
 
+def test_jupyterlab_has_the_settings_of_the_class(session):
+    _status, page = session.answers["page"]
+    told = json.loads(re.search(rb'<script id="jupyter-config-data"[^>]*>(.*?)</script>', page, re.S)[1])
+    assert told["news"] == {"disabled": True}
+    assert told["extensionManager"]["can_install"] is False
+
+
 def test_the_token_is_on_no_command_line(session):
     assert session.token
     assert session.command_lines.count("jupyterlab") >= 1
@@ -228,7 +236,7 @@ def test_a_port_that_is_taken_is_named(daskclass, checkout, taken, tmp_path):
 def test_a_usual_port_that_is_taken_is_passed_over(taken, capsys):
     other = launch._port_near(taken, "JupyterLab")
     assert other != taken
-    assert launch._free(other)
+    assert ports.is_free(other)
     assert capsys.readouterr().out == f"Port {taken} is taken, so JupyterLab is on {other}.\n"
     assert launch._port_near(other, "JupyterLab") == other
     assert capsys.readouterr().out == ""

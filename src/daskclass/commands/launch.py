@@ -13,7 +13,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from distributed import LocalCluster
+
+import daskclass
 from daskclass import clusters, sales, sizes
 from daskclass.commands import workspace
 from daskclass.errors import Problem, UsageProblem
@@ -21,6 +25,7 @@ from daskclass.system import checkout, ports
 from daskclass.system.signals import held_back, until_terminated
 
 DASHBOARD_PORT, JUPYTER_PORT = 8787, 8888
+_SETTINGS = Path(daskclass.__file__).parent / "jupyter"  # the image has a copy of this folder
 _START_SECONDS = 120
 
 
@@ -86,39 +91,14 @@ def _port_near(usual: int, whose: str, besides: int | None = None) -> int:
 
 @contextlib.contextmanager
 def _jupyter(
-    root: Path, cluster, port: int, browser: bool, variables: dict[str, str]
-) -> Iterator[tuple[subprocess.Popen, str]]:
+    root: Path, cluster: LocalCluster, port: int, browser: bool, variables: dict[str, str]
+) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """JupyterLab on this machine only, with a token; ended with its kernels when the block ends."""
     token = secrets.token_urlsafe(24)
     log, workspaces = root / "build" / f"jupyterlab-{port}.log", root / "build" / f"workspaces-{port}"
-    environment = variables | {
-        "DASK_SCHEDULER_ADDRESS": cluster.scheduler_address,
-        "DASKCLASS_LAB": "1",
-        # so that `daskclass` can be typed in JupyterLab's own terminals
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), variables.get("PATH", "")]),
-        # defaults of ours under the learner's own settings: no pop-up that asks about news
-        "JUPYTER_CONFIG_PATH": os.pathsep.join(
-            filter(None, [str(Path(__file__).parent / "jupyter"), variables.get("JUPYTER_CONFIG_PATH")])
-        ),
-        "JUPYTER_TOKEN": token,  # not on the command line, which other users of the machine can read
-    }
-    command = [
-        *(sys.executable, "-m", "jupyterlab"),
-        "--ServerApp.ip=127.0.0.1",
-        f"--ServerApp.port={port}",
-        "--ServerApp.port_retries=0",
-        "--ServerApp.base_url=/",
-        f"--ServerApp.open_browser={browser}",
-        f"--ServerApp.root_dir={root}",
-        *(["--ServerApp.allow_root=True"] if os.name == "posix" and os.geteuid() == 0 else []),
-        f"--LabApp.default_url=/lab/tree/{checkout.FIRST_LAB}",
-        f"--LabApp.workspaces_dir={workspaces}",
-        "--LabApp.extension_manager=readonly",  # the other one asks a package index
-        "--LabApp.news_url=None",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    ]
+    environment = _environment(variables, cluster.scheduler_address, token)
     # A group of its own: Ctrl-C reaches this process alone, which then ends everything in order.
-    apart = {"start_new_session": True} if os.name == "posix" else {"creationflags": 0x200}
+    apart: dict[str, Any] = {"start_new_session": True} if os.name == "posix" else {"creationflags": 0x200}
     address = f"http://127.0.0.1:{port}"
     server = None
     try:
@@ -127,7 +107,7 @@ def _jupyter(
                 workspace.write(workspaces, checkout.FIRST_LAB, cluster.dashboard_link.removesuffix("/status"))
                 with log.open("wb") as output:
                     server = subprocess.Popen(
-                        command,
+                        _command(root, port, browser, workspaces),
                         env=environment,
                         stdin=subprocess.DEVNULL,
                         stdout=output,
@@ -142,6 +122,33 @@ def _jupyter(
     finally:
         if server is not None:
             _end(server, address, token)
+
+
+def _environment(variables: dict[str, str], scheduler: str, token: str) -> dict[str, str]:
+    """What JupyterLab, its kernels and its terminals are given."""
+    return variables | {
+        "DASK_SCHEDULER_ADDRESS": scheduler,
+        "DASKCLASS_LAB": "1",
+        # so that `daskclass` can be typed in JupyterLab's own terminals
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), variables.get("PATH", "")]),
+        # the settings that containers have, too: nobody is asked about news, and no package index is asked for anything
+        "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, [str(_SETTINGS), variables.get("JUPYTER_CONFIG_PATH")])),
+        "JUPYTER_TOKEN": token,  # not on the command line, which other users of the machine can read
+    }
+
+
+def _command(root: Path, port: int, browser: bool, workspaces: Path) -> list[str]:
+    """What starts JupyterLab, with the settings that are of this machine and this run."""
+    return [
+        *(sys.executable, "-m", "jupyterlab"),
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={port}",
+        "--ServerApp.base_url=/",
+        f"--ServerApp.open_browser={browser}",
+        f"--ServerApp.root_dir={root}",
+        *(["--ServerApp.allow_root=True"] if os.name == "posix" and os.geteuid() == 0 else []),
+        f"--LabApp.workspaces_dir={workspaces}",
+    ]
 
 
 def _wait_until_answers(server: subprocess.Popen, url: str, token: str, log: Path) -> None:

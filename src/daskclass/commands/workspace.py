@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from jupyterlab_server.workspaces_handler import WorkspacesManager
+from daskclass.commands import jupyter_internals
 
 NAME = "default"  # the one that JupyterLab opens when an address names none
 PANES = {
@@ -31,7 +30,7 @@ def write(folder: Path, notebook: str, dashboard: str) -> Path:
     dashboard : str
         Address of the dashboard, ``http://host:port``, or its path below JupyterLab's own address.
     """
-    return WorkspacesManager(str(folder)).save(NAME, json.dumps(layout(notebook, dashboard)))
+    return jupyter_internals.save_workspace(folder, NAME, layout(notebook, dashboard))
 
 
 def layout(notebook: str, dashboard: str) -> dict[str, Any]:

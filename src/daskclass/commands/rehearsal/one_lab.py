@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import nbformat
-from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
+from daskclass.commands import jupyter_internals
 from daskclass.commands.rehearsal.family import MARK, Family
 from daskclass.commands.rehearsal.outcome import Claim, Outcome
 from daskclass.errors import Problem
@@ -157,12 +157,12 @@ class Kernel:
             logging.getLogger("asyncio").disabled = True
             raise
         except CellTimeoutError:
-            run_sync(self._client.km.interrupt_kernel)()  # so that what is to be cleaned up `finally` is
+            jupyter_internals.interrupt(self._client)  # so that what is to be cleaned up `finally` is
             raise Stopped(
                 f"it did not end within {_minutes(self._limit)}; it was in the cell `{cell}`", cell, status="timed out"
             ) from None
         except DeadKernelError:
-            how = _how(self._client.km.provisioner.process.poll())
+            how = _how(jupyter_internals.exit_status(self._client))
             raise Stopped(f"its kernel died in the cell `{cell}`, {how}{_last_words(self._log)}", cell) from None
         except CellExecutionError as error:
             raise _stopped(cell, error.ename, error.evalue) from None
@@ -226,7 +226,7 @@ def opened(lab: Lab, environment: Mapping[str, str], seconds: float, outcome: Ou
                     stack.enter_context(client.setup_kernel(env={**environment, **own}, stdout=output, stderr=output))
                 except (RuntimeError, OSError, ValueError, KeyError) as error:  # a KeyError: there is no such kernel
                     raise Stopped(f"its kernel did not start: {error}") from error
-                stack.enter_context(family.watched(client.km.provisioner.pid))
+                stack.enter_context(family.watched(jupyter_internals.pid(client)))
                 yield Kernel(lab, family, client, claimed, log, seconds)
         finally:
             outcome.left_behind += [*family.end(), *files(scratch)]
