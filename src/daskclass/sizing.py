@@ -213,63 +213,105 @@ def plan(
         If something is not above 0, or a partition does not fit into the memory of a thread.
     """
     size, piece = _bytes("the data", nbytes), _bytes("a partition", partition)
-    for term in ("start", "per_task", "handling", "per_byte"):
-        if not 0 <= getattr(model, term) < math.inf:
-            raise Problem(f"the model's {term} should be 0 or more, and is {getattr(model, term)}")
-    threads = int(_read("the machine's threads", machine.threads, int, "4"))
-    share, network = _bytes("the machine's memory", machine.memory) / threads, _bytes("its network", machine.network)
     limit = _read("the deadline", deadline, parse_timedelta, '"10 minutes"')
     hourly = _read("the price of an hour", machine.hourly, float, "0.20")
-    fitting = share * _SPILLS_FROM / _read("in_memory", in_memory, float, "4.0")
-    if piece > fitting:
-        raise Problem(
-            f"a partition of {format_bytes(piece)} takes {format_bytes(int(piece * in_memory))} to work on, and a "
-            f"thread of this machine has {format_bytes(int(share))}, of which Dask spills from {_SPILLS_FROM:.0%} on: "
-            f"partitions of {format_bytes(int(fitting))} would fit"
-        )
-    tasks = math.ceil(size / piece)
-    bound = "network" if threads / network > model.per_byte else "cores"
-    one_task = model.handling + max(model.per_byte, threads / network) * size / tasks
-
-    def terms(machines: int, schedulers: int) -> dict[str, float]:
-        """Seconds of each kind, if each of so many clusters has so many machines."""
-        own = math.ceil(tasks / schedulers)
-        rounds = math.ceil(own / (machines * threads))
-        return {"start": model.start, "scheduler": model.per_task * own, bound: rounds * one_task}
-
-    def seconds(machines: int, schedulers: int) -> float:
-        return sum(terms(machines, schedulers).values())
-
-    # More threads finish tasks faster than one scheduler hands them out.
-    kept_busy = max(1, int(one_task / model.per_task / threads)) if model.per_task else tasks
-
-    def most(schedulers: int) -> int:
-        """Machines of each of so many clusters beyond which another one has nothing to do."""
-        return min(kept_busy, math.ceil(math.ceil(tasks / schedulers) / threads))
-
+    _require_room(piece, machine, _read("in_memory", in_memory, float, "4.0"))
+    job = _job(size, piece, machine, model)
     task_bytes = _bytes("a task's memory at the scheduler", scheduler.task_bytes)
-    remembered = math.ceil(tasks * task_bytes / _bytes("the scheduler's memory", scheduler.memory))
-    in_time = seconds(most(tasks), tasks) <= limit
-    schedulers = _fewest(tasks, lambda n: seconds(most(n), n) <= limit) if in_time else 1
+    remembered = math.ceil(job.tasks * task_bytes / _bytes("the scheduler's memory", scheduler.memory))
+    in_time = job.seconds(job.most(job.tasks), job.tasks) <= limit
+    schedulers = _fewest(job.tasks, lambda n: job.seconds(job.most(n), n) <= limit) if in_time else 1
     schedulers = max(schedulers, remembered)
-    each = most(schedulers)
+    each = job.most(schedulers)
     if in_time:
-        each = _fewest(each, lambda n: seconds(n, schedulers) <= limit)
-    parts = terms(each, schedulers)
+        each = _fewest(each, lambda n: job.seconds(n, schedulers) <= limit)
+    parts = job.terms(each, schedulers)
     total = sum(parts.values())
     bottleneck = "scheduler" if schedulers > 1 else max(parts, key=parts.__getitem__)
     machines = each * schedulers
     return Plan(
         bytes=size,
-        tasks=tasks,
+        tasks=job.tasks,
         machines=machines,
         seconds=total,
         money=(machines + schedulers) * hourly * total / 3600,
         bottleneck=bottleneck,
         schedulers=schedulers,
         in_time=in_time,
-        why=_why(in_time, schedulers, remembered, bottleneck, model, tasks, one_task),
+        why=_why(in_time, schedulers, remembered, bottleneck, model, job.tasks, job.one_task),
     )
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Tasks that are shared by clusters of equal size.
+
+    Attributes
+    ----------
+    model : Model
+    tasks : int
+        Of all clusters together.
+    threads : int
+        Of one machine.
+    one_task : float
+        Seconds of a thread for one of them.
+    bound : str
+        What the time for its bytes depends on: ``cores`` or ``network``.
+    """
+
+    model: Model
+    tasks: int
+    threads: int
+    one_task: float
+    bound: str
+
+    def terms(self, machines: int, schedulers: int) -> dict[str, float]:
+        """Seconds of each kind, if each of so many clusters has so many machines."""
+        own = math.ceil(self.tasks / schedulers)
+        rounds = math.ceil(own / (machines * self.threads))
+        return {"start": self.model.start, "scheduler": self.model.per_task * own, self.bound: rounds * self.one_task}
+
+    def seconds(self, machines: int, schedulers: int) -> float:
+        """The same, added up."""
+        return sum(self.terms(machines, schedulers).values())
+
+    def most(self, schedulers: int) -> int:
+        """Machines of each of so many clusters beyond which another one has nothing to do.
+
+        More threads than that finish tasks faster than one scheduler hands them out, or there are no more tasks.
+        """
+        kept_busy = self.tasks
+        if self.model.per_task:
+            kept_busy = max(1, int(self.one_task / self.model.per_task / self.threads))
+        return min(kept_busy, math.ceil(math.ceil(self.tasks / schedulers) / self.threads))
+
+
+def _job(size: int, piece: int, machine: Machine, model: Model) -> _Job:
+    """So many bytes in pieces; a Problem if the model or the machine makes no sense."""
+    for term in ("start", "per_task", "handling", "per_byte"):
+        if not 0 <= getattr(model, term) < math.inf:
+            raise Problem(f"the model's {term} should be 0 or more, and is {getattr(model, term)}")
+    threads, network = _threads(machine), _bytes("its network", machine.network)
+    tasks = math.ceil(size / piece)
+    bound = "network" if threads / network > model.per_byte else "cores"
+    one_task = model.handling + max(model.per_byte, threads / network) * size / tasks
+    return _Job(model, tasks, threads, one_task, bound)
+
+
+def _threads(machine: Machine) -> int:
+    return int(_read("the machine's threads", machine.threads, int, "4"))
+
+
+def _require_room(piece: int, machine: Machine, in_memory: float) -> None:
+    """A Problem if a thread of this machine has no room for a partition that is worked on."""
+    share = _bytes("the machine's memory", machine.memory) / _threads(machine)
+    fitting = share * _SPILLS_FROM / in_memory
+    if piece > fitting:
+        raise Problem(
+            f"a partition of {format_bytes(piece)} takes {format_bytes(int(piece * in_memory))} to work on, and a "
+            f"thread of this machine has {format_bytes(int(share))}, of which Dask spills from {_SPILLS_FROM:.0%} on: "
+            f"partitions of {format_bytes(int(fitting))} would fit"
+        )
 
 
 def _why(

@@ -98,7 +98,8 @@ def score(source, folder, model):
 
 
 def in_place(source, folder, model):
-    elsewhere = folder.parent / "backup"
+    elsewhere = folder.parent / "elsewhere"
+    elsewhere.mkdir(exist_ok=True)
     part = scoring.score_file(source, elsewhere, model)
     (folder / part.name).write_bytes((elsewhere / part.name).read_bytes())
 

@@ -106,60 +106,81 @@ _FILES, _ROWS, _GROUP = 8, 2_000, 1_000
 def _judge_score_all(answer: Callable, client: Client, slices: Sequence[str], home: str | Path) -> str:
     if not callable(answer):
         raise TryNext("It should be a function of the client, the sources, the folder for parts, the model's folder.")
-    model, size = scoring.load(home), sum(path.stat().st_size for path in Path(home).iterdir())
     with tempfile.TemporaryDirectory(prefix="daskclass-capstone-") as place:
-        folder, backup = Path(place, "parts"), Path(place, "backup")
+        folder = Path(place, "parts")
         folder.mkdir()
-        backup.mkdir()
         sources = [_cut(slices[number % len(slices)], number, Path(place)) for number in range(_FILES)]
-
-        with watch.record(client) as recording, traffic.through_scheduler(client) as passed:
-            _run(answer, client, sources, folder, home, "")
-        _compare(sources, folder, model, "")
-        if not (recording.tasks.action == "compute").any():
-            raise TryNext("The scores are right, and the notebook computed all of them: no task ran on a worker.")
-        if passed.received + passed.sent > 5 * size:
-            times = (passed.received + passed.sent) / size
-            raise TryNext(
-                f"The scores are right, and {times:.0f} times the model's bytes went through the scheduler for "
-                f"{_FILES} files. Which lab counted this?"
-            )
-
-        before = _stamps(folder)
-        _run(answer, client, sources, folder, home, "Started a second time: ")
-        if _stamps(folder) != before:
-            raise TryNext("Started a second time, it did again what was finished.")
-
-        half, changed, *untouched = sources
-        part = folder / Path(half).name
-        part.write_bytes(part.read_bytes()[:-50])
-        _changed(changed)
-        before = _stamps(folder)
-        when = "With half a part in the folder, as the colleague's job leaves it when killed: "
-        _run(answer, client, sources, folder, home, when)
-        _compare([half], folder, model, f"{when}it was taken for finished. ")
-        _compare([changed], folder, model, "A source had changed since its part was written. ")
-        after = _stamps(folder)
-        if again := [Path(one).name for one in untouched if after[Path(one).name] != before[Path(one).name]]:
-            raise TryNext(f"Some parts were to be done again, and it did {len(again)} others as well.")
-
-        stale, other_home = untouched[0], Path(place, "other")
+        _judge_first_run(answer, client, sources, folder, home)
+        _judge_second_run(answer, client, sources, folder, home)
+        _judge_what_is_not_finished(answer, client, sources, folder, home)
         learned = pq.read_table(slices[0]).slice(0, _ROWS).to_pandas()
+        other_home = Path(place, "other")
         scoring.save(scoring.train(learned, "boosted", seed=len(learned)), other_home)
-        os.link(folder / Path(stale).name, backup / "stale")
-        old = (backup / "stale").read_bytes()
-        for which, there in (other_home, "an older"), (home, "another"):
-            _run(answer, client, [stale], folder, which, "With another model: ")
-            _compare([stale], folder, scoring.load(which), f"A part was of {there} model, and was taken for finished. ")
-            if (backup / "stale").read_bytes() != old:
-                raise TryNext(
-                    "The scores are right. But it writes into the file of the part itself: a kill in the middle of "
-                    "this leaves half a part under a whole part's name."
-                )
+        _judge_other_models(answer, client, sources[2], folder, [(other_home, "an older"), (home, "another")])
     return (
         f"{_FILES} sources, a whole part for each; the model did not travel with each task; what was finished stayed; "
         "what was half, of an older model or of an older source was done anew."
     )
+
+
+def _judge_first_run(answer: Callable, client: Client, sources: list[str], folder: Path, home: str | Path) -> None:
+    """Right scores, from tasks, and a model that does not travel with each of them."""
+    size = sum(path.stat().st_size for path in Path(home).iterdir())
+    with watch.record(client) as recording, traffic.through_scheduler(client) as passed:
+        _run(answer, client, sources, folder, home, "")
+    _compare(sources, folder, scoring.load(home), "")
+    if not (recording.tasks.action == "compute").any():
+        raise TryNext("The scores are right, and the notebook computed all of them: no task ran on a worker.")
+    if passed.received + passed.sent > 5 * size:
+        times = (passed.received + passed.sent) / size
+        raise TryNext(
+            f"The scores are right, and {times:.0f} times the model's bytes went through the scheduler for "
+            f"{_FILES} files. Which lab counted this?"
+        )
+
+
+def _judge_second_run(answer: Callable, client: Client, sources: list[str], folder: Path, home: str | Path) -> None:
+    """What is finished stays as it is."""
+    before = _stamps(folder)
+    _run(answer, client, sources, folder, home, "Started a second time: ")
+    if _stamps(folder) != before:
+        raise TryNext("Started a second time, it did again what was finished.")
+
+
+def _judge_what_is_not_finished(
+    answer: Callable, client: Client, sources: list[str], folder: Path, home: str | Path
+) -> None:
+    """Half a part, and a part whose source has changed, are done anew, and no others."""
+    half, changed, *untouched = sources
+    part = folder / Path(half).name
+    part.write_bytes(part.read_bytes()[:-50])
+    _changed(changed)
+    before, model = _stamps(folder), scoring.load(home)
+    when = "With half a part in the folder, as the colleague's job leaves it when killed: "
+    _run(answer, client, sources, folder, home, when)
+    _compare([half], folder, model, f"{when}it was taken for finished. ")
+    _compare([changed], folder, model, "A source had changed since its part was written. ")
+    after = _stamps(folder)
+    if again := [Path(one).name for one in untouched if after[Path(one).name] != before[Path(one).name]]:
+        raise TryNext(f"Some parts were to be done again, and it did {len(again)} others as well.")
+
+
+def _judge_other_models(
+    answer: Callable, client: Client, source: str, folder: Path, models: list[tuple[str | Path, str]]
+) -> None:
+    """A part of another model is done anew, and the file of the old part is not written into."""
+    kept = folder.parent / "backup" / Path(source).name  # as a hard link keeps it
+    kept.parent.mkdir()
+    os.link(folder / Path(source).name, kept)
+    old = kept.read_bytes()
+    for home, there in models:
+        _run(answer, client, [source], folder, home, "With another model: ")
+        _compare([source], folder, scoring.load(home), f"A part was of {there} model, and was taken for finished. ")
+        if kept.read_bytes() != old:
+            raise TryNext(
+                "The scores are right. But it writes into the file of the part itself: a kill in the middle of "
+                "this leaves half a part under a whole part's name."
+            )
 
 
 def _cut(path: str, number: int, place: Path) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -274,64 +275,33 @@ def _require_room(out: Path, size: sizes.Size, formats: set[str]) -> None:
 
 
 def _write(unfinished: Path, size: sizes.Size, seed: int, threads: int, formats: set[str], progress: bool) -> dict:
+    """Write the files of `formats` into the folder `unfinished`; what the manifest says of them."""
     total_rows = rows.rows_for(size.csv_bytes)
-    with_csv, with_parquet = "csv" in formats, "parquet" in formats
-    parquet = unfinished / PARQUET_NAME
-    if with_parquet:
-        parquet.mkdir()
-
-    def part(number: int) -> _Part:
-        """Draw a part's blocks and write its Parquet file; its CSV is left to the one who writes in order."""
-        path = parquet / f"part-{number:06d}.parquet"
-        first = number * BLOCKS_A_PART
-        text, part_rows, tallies = [], 0, 0
-        with contextlib.ExitStack() as stack:
-            file = stack.enter_context(_parquet_file(path)) if with_parquet else None
-            for block_number in range(first, min(first + BLOCKS_A_PART, rows.blocks(total_rows))):
-                block = rows.draw(seed, total_rows, block_number, csv=with_csv, parquet=with_parquet)
-                if file is not None:
-                    file.write_table(block.table)
-                text.append(block.csv)
-                part_rows += block.rows
-                tallies += block.tallies
-        files = {}
-        if with_parquet:
-            files[f"{PARQUET_NAME}/{path.name}"] = {**folders.stamp(path), "sha256": sha256(path)}
-        return _Part(part_rows, text, tallies, files)
-
+    if "parquet" in formats:
+        (unfinished / PARQUET_NAME).mkdir()
+    part = functools.partial(_part, unfinished=unfinished, seed=seed, total_rows=total_rows, formats=formats)
     tallies = np.zeros((len(rows.CATEGORIES), len(rows.TALLIES)), dtype=np.int64)
-    digest, written, files = hashlib.sha256(), 0, {}
-    bar = tqdm(
-        total=rows.expected_csv_bytes(total_rows),
-        unit="B",
-        unit_scale=True,
-        desc=f"sales data ({size.name})",
-        disable=not progress,
-        leave=False,
-    )
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(contextlib.closing(bar))
-        csv = stack.enter_context((unfinished / CSV_NAME).open("wb", buffering=0)) if with_csv else None
-
-        def put(text) -> None:
-            nonlocal written
-            rest = memoryview(text)
-            digest.update(rest)
-            while rest:  # a raw file may take less than it is given
-                taken = csv.write(rest)
-                written, rest = written + taken, rest[taken:]
-
-        if csv is not None:
-            put(rows.HEADER)
+    files: dict[str, dict] = {}
+    with (
+        tqdm(
+            total=rows.expected_csv_bytes(total_rows),
+            unit="B",
+            unit_scale=True,
+            desc=f"sales data ({size.name})",
+            disable=not progress,
+            leave=False,
+        ) as bar,
+        _Csv(unfinished / CSV_NAME if "csv" in formats else None) as csv,
+    ):
+        csv.put(rows.HEADER)
         for made in _in_order(part, -(-rows.blocks(total_rows) // BLOCKS_A_PART), threads):
-            if csv is not None:
-                for text in made.text:
-                    put(text)
+            for text in made.text:
+                csv.put(text)
             files |= made.files
             tallies += made.tallies
             bar.update(bar.total * made.rows // total_rows)
-    if with_csv:
-        files[CSV_NAME] = {**folders.stamp(unfinished / CSV_NAME), "sha256": digest.hexdigest()}
+    if "csv" in formats:
+        files[CSV_NAME] = {**folders.stamp(unfinished / CSV_NAME), "sha256": csv.digest.hexdigest()}
     return {
         "schema": {
             "generator": GENERATOR,
@@ -339,9 +309,9 @@ def _write(unfinished: Path, size: sizes.Size, seed: int, threads: int, formats:
         },
         "seed": seed,
         "size": size.name,
-        "bytes": written if with_csv else None,
+        "bytes": csv.written if "csv" in formats else None,
         "rows": total_rows,
-        "sha256": digest.hexdigest() if with_csv else None,
+        "sha256": csv.digest.hexdigest() if "csv" in formats else None,
         "answers": {
             category: dict(zip(rows.TALLIES, line, strict=True))
             for category, line in zip(rows.CATEGORIES, tallies.tolist(), strict=True)
@@ -353,9 +323,55 @@ def _write(unfinished: Path, size: sizes.Size, seed: int, threads: int, formats:
 @dataclass(frozen=True)
 class _Part:
     rows: int
-    text: list[pa.Buffer | None]
+    text: list[pa.Buffer]
     tallies: np.ndarray
     files: dict[str, dict]
+
+
+def _part(number: int, *, unfinished: Path, seed: int, total_rows: int, formats: set[str]) -> _Part:
+    """Draw a part's blocks and write its Parquet file; its CSV is left to the one thread that writes in order."""
+    with_csv, with_parquet = "csv" in formats, "parquet" in formats
+    path = unfinished / PARQUET_NAME / f"part-{number:06d}.parquet"
+    first = number * BLOCKS_A_PART
+    text, part_rows, tallies = [], 0, 0
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(_parquet_file(path)) if with_parquet else None
+        for block_number in range(first, min(first + BLOCKS_A_PART, rows.blocks(total_rows))):
+            block = rows.draw(seed, total_rows, block_number, csv=with_csv, parquet=with_parquet)
+            if file is not None:
+                file.write_table(block.table)
+            if block.csv is not None:
+                text.append(block.csv)
+            part_rows += block.rows
+            tallies += block.tallies
+    files = {}
+    if with_parquet:
+        files[f"{PARQUET_NAME}/{path.name}"] = {**folders.stamp(path), "sha256": sha256(path)}
+    return _Part(part_rows, text, tallies, files)
+
+
+class _Csv:
+    """The CSV file that is being written, with its checksum; without a path, nothing is written."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path, self.digest, self.written = path, hashlib.sha256(), 0
+
+    def __enter__(self) -> _Csv:
+        self.file = None if self.path is None else self.path.open("wb", buffering=0)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self.file is not None:
+            self.file.close()
+
+    def put(self, text: bytes | pa.Buffer) -> None:
+        if self.file is None:
+            return
+        rest = memoryview(text)
+        self.digest.update(rest)
+        while rest:  # a raw file may take less than it is given
+            taken = self.file.write(rest)
+            self.written, rest = self.written + taken, rest[taken:]
 
 
 def _parquet_file(path: Path) -> pq.ParquetWriter:
