@@ -29,11 +29,20 @@ def controls_of(lab: labs.Lab) -> list[dict]:
     return runpy.run_path(str(path))["CONTROLS"] if path.is_file() else []
 
 
+# Labs whose claims compare times: cores, seconds, or what is done before something else is. They run one at a time;
+# the claims of the others count, and measure bytes and order, and these labs run two at a time (`make test-controls`).
+TIMED = {"02", "05", "07", "08", "11", "13", "14"}
+
+
 def pytest_generate_tests(metafunc):
     """A test of `lab` is one of every lab; a test of `lab` and `control` one of each control that runs alone."""
     asked = {"lab", "control"} & set(metafunc.fixturenames)
     if asked == {"lab"}:
-        metafunc.parametrize("lab", LABS, ids=[lab.number for lab in LABS])
+        whole = metafunc.definition.get_closest_marker("whole")
+        marks = {lab.number: pytest.mark.controls if lab.number in TIMED else pytest.mark.parts for lab in LABS}
+        metafunc.parametrize(
+            "lab", [pytest.param(lab, id=lab.number, marks=marks[lab.number] if whole else ()) for lab in LABS]
+        )
     elif asked == {"lab", "control"}:
         cases = [(lab, control) for lab in LABS for control in controls_of(lab) if "alone" in control]
         ids = [f"{lab.number}-{control['claim']}" for lab, control in cases]
@@ -71,6 +80,12 @@ def kernel(monkeypatch):
         assert _files() == before
 
     return started
+
+
+@pytest.fixture
+def timed() -> set[str]:
+    """The numbers of the labs whose claims compare times."""
+    return TIMED
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 A claim that says two things may have two of them.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,6 +59,13 @@ def alone_faults(control: dict, cell_of: dict[str, str], sources: dict[str, str]
 
 def test_every_claim_has_a_control_and_every_control_a_claim(lab, controls):
     assert faults(lab.claims, lab.cells, controls) == []
+
+
+def test_make_runs_the_same_labs_one_at_a_time(numbered, timed):
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
+    alone, together = (re.search(rf"^{name} := (.+)$", makefile, re.M)[1].split() for name in ("TIMED", "STEADY"))
+    assert set(alone) == timed
+    assert sorted(alone + together) == sorted(numbered)
 
 
 def test_no_file_of_controls_without_a_lab(numbered):
