@@ -99,14 +99,14 @@ def test_other_programs_come_with_the_lock():
 def test_windows_does_what_make_test_does():
     recipe = re.search(r"^test: .*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)[1]
     lines = [re.sub(r"\$\(wildcard (.*)\)", r"\1", line) for line in recipe.replace("\t", "").splitlines()]
-    typed = [re.sub(r"^\$\(BIN\)/(\w+)", r'"$BIN/\1"', line) for line in lines]
+    typed = [re.sub(r"^\$\(BIN\)/([\w-]+)", r'"$BIN/\1"', line) for line in lines]
     assert STEPS["The same as make test, on Windows"]["run"].splitlines() == typed
 
 
 def test_the_readme_types_the_same_on_windows():
     """But for the glob of the last line, which PowerShell leaves to the program: there every lab runs, in its time."""
     block = re.findall(r"^```powershell\n(.*?)^```", README, re.MULTILINE | re.DOTALL)[-1]
-    typed = [re.sub(r"^\.venv\\Scripts\\(\w+)", r'"$BIN/\1"', line) for line in block.splitlines()]
+    typed = [re.sub(r"^\.venv\\Scripts\\([\w-]+)", r'"$BIN/\1"', line) for line in block.splitlines()]
     *tests, _some_labs = STEPS["The same as make test, on Windows"]["run"].splitlines()
     assert typed == [*tests, STEPS["Every lab"]["run"].strip()]
 
