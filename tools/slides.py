@@ -20,9 +20,13 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import browser
 from daskclass import labs
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 ROOT = Path(__file__).resolve().parents[1]
 SLIDES = ROOT / "slides"
@@ -128,16 +132,18 @@ def inlined(deck: Path, drawn: Path) -> str:
     return _PICTURE.sub(data, deck.read_text(encoding="utf-8"))
 
 
-def sticks_out(page: Path, chromium: str) -> list[str]:
+def sticks_out(page: Path, chromium: Browser) -> list[str]:
     """What does not fit into the slides of a page without navigation, or is fetched from elsewhere."""
-    with browser.running(chromium) as running:
-        opened = running.new_page(viewport={"width": 1280, "height": 720})
-        asked: list[str] = []
-        opened.on("request", lambda request: asked.append(request.url))
+    opened = chromium.new_page(viewport={"width": 1280, "height": 720})
+    asked: list[str] = []
+    opened.on("request", lambda request: asked.append(request.url))
+    try:
         opened.goto(page.as_uri())
         opened.evaluate("document.fonts.ready")
         elsewhere = [url[:60] for url in asked if not url.startswith(("file:", "data:"))]
         return [f"{url} is fetched" for url in elsewhere] + opened.evaluate(LOOK)
+    finally:
+        opened.close()
 
 
 def marp(*arguments: object, chromium: str) -> None:
@@ -149,17 +155,23 @@ def marp(*arguments: object, chromium: str) -> None:
         raise SystemExit(f"Marp ended with status {run.returncode}: {run.stderr.strip()[-2000:]}")
 
 
-def build(deck: Path, drawn: Path, chromium: str) -> list[str]:
-    """Write a deck's page and PDF; say what does not fit."""
+def build(decks: list[Path], drawn: Path, chromium: str) -> list[str]:
+    """Write the pages and PDFs of decks; say what does not fit."""
+    found = []
     with tempfile.TemporaryDirectory() as name:
-        text, bare = Path(name) / deck.name, Path(name) / f"{deck.stem}.html"
-        text.write_text(inlined(deck, drawn), encoding="utf-8")
-        marp(text, "--template", "bare", "--output", bare, chromium=chromium)
-        found = sticks_out(bare, chromium)
+        texts, bare = Path(name) / "texts", Path(name) / "bare"
+        texts.mkdir()
+        for deck in decks:
+            (texts / deck.name).write_text(inlined(deck, drawn), encoding="utf-8")
         OUT.mkdir(parents=True, exist_ok=True)
-        marp(text, "--output", OUT / f"{deck.stem}.html", chromium=chromium)
-        marp(text, "--pdf", "--pdf-notes", "--pdf-outlines", "--output", OUT / f"{deck.stem}.pdf", chromium=chromium)
-    return [f"{deck.name}: {fault}" for fault in found]
+        # All of them in each call: Node and Chromium take longer to start than a deck to write.
+        marp("--input-dir", texts, "--template", "bare", "--output", bare, chromium=chromium)
+        marp("--input-dir", texts, "--output", OUT, chromium=chromium)
+        marp("--input-dir", texts, "--pdf", "--pdf-notes", "--pdf-outlines", "--output", OUT, chromium=chromium)
+        with browser.running(chromium) as running:
+            for deck in decks:
+                found += [f"{deck.name}: {fault}" for fault in sticks_out(bare / f"{deck.stem}.html", running)]
+    return found
 
 
 def main() -> int:
@@ -194,16 +206,15 @@ def _build(chosen: dict[str, Path]) -> list[str]:
         return ["Node is missing; on Debian and Ubuntu: apt install nodejs npm"]
     if not (SLIDES / "node_modules").is_dir():
         return ["Marp is missing: npm ci --prefix slides"]
-    found = []
     with tempfile.TemporaryDirectory() as name:
         drawing = subprocess.run(
             [node, SLIDES / "draw.mjs", SLIDES / "drawings", name], stderr=subprocess.PIPE, text=True
         )
         if drawing.returncode:
             return [drawing.stderr.strip()]
-        for deck in chosen.values():
-            found += build(deck, Path(name), chromium)
-            print(OUT / f"{deck.stem}.html", flush=True)
+        found = build(list(chosen.values()), Path(name), chromium)
+    for deck in chosen.values():
+        print(OUT / f"{deck.stem}.html", flush=True)
     return found
 
 

@@ -39,7 +39,7 @@ def test_several_figures_of_a_cell_stand_beside_each_other(installed, tmp_path):
     assert high == pytest.approx(2 * 2 * pictures.LOWER, rel=0.1)  # two rows, twice as fine
 
 
-def test_what_sticks_out_of_a_slide_is_measured(installed, tmp_path):
+def test_what_sticks_out_of_a_slide_is_measured(chromium, tmp_path):
     style = "section { position: relative; width: 400px; height: 200px; overflow: hidden }"
     page = tmp_path / "page.html"
     page.write_text(
@@ -49,7 +49,7 @@ def test_what_sticks_out_of_a_slide_is_measured(installed, tmp_path):
         "<section><pre style='overflow: hidden'>a line of code that is longer than its slide, by far</pre>"
         "</section>"
     )
-    found = slides.sticks_out(page, installed)
+    found = slides.sticks_out(page, chromium)
     assert not any(line.startswith("slide 1") for line in found)
     assert "slide 2: p sticks out: tall" in found
     assert "slide 3: div sticks out: wide" in found
