@@ -101,10 +101,10 @@ def test_jupyterlab_opens_with_the_lab_and_the_cluster_in_view(start, page, watc
     assert "def " in type_and_run(page, "lab00.mean_price.solution()")
     shot("exercise")
 
-    open_lab(page, "02-pandas-vs-dask")
-    page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) h1", has_text="pandas versus Dask").wait_for(timeout=60_000)
-    assert run_all(page, Lab(checkout / "labs" / "02-pandas-vs-dask.ipynb")) == []
-    shot("lab-02")
+    open_lab(page, "01-sales-data")
+    page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) h1", has_text="The sales data").wait_for(timeout=60_000)
+    assert run_all(page, Lab(checkout / "labs" / "01-sales-data.ipynb")) == []
+    shot("lab-01")
 
     assert watched.elsewhere == []
     assert watched.errors == []
