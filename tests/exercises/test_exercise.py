@@ -1,4 +1,6 @@
+import ast
 import inspect
+from pathlib import Path
 
 import pytest
 from distributed import Client, LocalCluster
@@ -73,6 +75,27 @@ def test_the_solution_shown_is_the_one_that_was_run(exercise, judged, capsys):
         assert f"\n{exercise.variable} = " in f"\n{code}"
         assert "return " + f"\n{code}".rpartition(f"\n{exercise.variable} = ")[2] in source
         compile(code, "solution", "exec")
+
+
+def unannotated(tree):
+    """The functions without a type of what they return, but for solutions and what is inside of them."""
+    found = []
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            if node.name.startswith("_solve_"):
+                continue
+            if node.returns is None:
+                found.append(node.name)
+        found += unannotated(node)
+    return found
+
+
+def test_only_solutions_are_without_annotations():
+    """In these modules mypy lets a function go that has none at all, because solutions are shown without."""
+    assert unannotated(ast.parse("def _solve_it(a): ...\ndef judge(a):\n    def inner(): ...")) == ["judge", "inner"]
+    folder = Path(exercises.__file__).parent
+    found = {path.name: unannotated(ast.parse(path.read_text(encoding="utf-8"))) for path in folder.glob("*.py")}
+    assert {name: functions for name, functions in found.items() if functions} == {}
 
 
 def test_hints_lead_on_and_a_hint_too_many_is_said(exercise, capsys):

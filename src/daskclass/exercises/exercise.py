@@ -7,7 +7,7 @@ import inspect
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal, cast
 
 from IPython import get_ipython
 from IPython.display import display
@@ -15,9 +15,9 @@ from IPython.display import display
 from daskclass.claims import MARKS
 from daskclass.errors import Problem
 
-NOT_ATTEMPTED = "not attempted"
-NOT_YET = "not yet"
-RIGHT = "right"
+NOT_ATTEMPTED: Final = "not attempted"
+NOT_YET: Final = "not yet"
+RIGHT: Final = "right"
 
 
 class TryNext(Exception):
@@ -57,7 +57,7 @@ class Exercise:
     hints: tuple[str, ...]
     is_function: bool = False
 
-    def verdict(self, answer: Any, *live: Any) -> Verdict:
+    def verdict(self, answer: object, *live: object) -> Verdict:
         """Judge `answer` without showing anything.
 
         Raises
@@ -80,7 +80,7 @@ class Exercise:
             reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             return Verdict(NOT_YET, f"It could not be checked ({reason}). Is it of the kind that is asked for?")
 
-    def check(self, answer: Any, *live: Any) -> None:
+    def check(self, answer: object, *live: object) -> None:
         """Say whether `answer` is right, in a line under the cell. Never raises for a wrong answer."""
         try:
             verdict = self.verdict(answer, *live)
@@ -104,14 +104,15 @@ class Exercise:
         if self.is_function:
             source = source.replace(f"def {self.solve.__name__}(", f"def {self.variable}(", 1)
         else:
-            first, last = (ast.parse(source).body[0].body[place] for place in (0, -1))
+            steps = cast(ast.FunctionDef, ast.parse(source).body[0]).body
+            first, last = steps[0], cast(ast.Return, steps[-1])  # a test holds that solutions are of this form
             before = source.splitlines(keepends=True)[first.lineno - 1 : last.lineno - 1]
-            answer = ast.get_source_segment(source, last.value)
+            answer = ast.get_source_segment(source, cast(ast.expr, last.value))
             source = f"{textwrap.dedent(''.join(before))}{self.variable} = {answer}"
         _say(f"```python\n{source}\n```")
 
 
-def _require_clusters(live: tuple[Any, ...]) -> None:
+def _require_clusters(live: tuple[object, ...]) -> None:
     """A Problem if one of the clients that the notebook passed has lost its scheduler, or was closed."""
     from distributed import Client
 
@@ -123,7 +124,7 @@ def _require_clusters(live: tuple[Any, ...]) -> None:
             )
 
 
-def _attempted(answer: Any) -> bool:
+def _attempted(answer: object) -> bool:
     if inspect.isfunction(answer):  # is its body still `...`?
         code = answer.__code__
         returns_something = set(code.co_consts) - {None, ..., answer.__doc__}
@@ -131,17 +132,17 @@ def _attempted(answer: Any) -> bool:
     return answer is not ...
 
 
-def _bare(): ...
+def _bare() -> None: ...
 
 
-def _documented():
+def _documented() -> None:
     """A body of nothing behind a docstring compiles to other bytes."""
 
 
 _EMPTY = {function.__code__.co_code for function in (_bare, _documented)}
 
 
-def _shown(answer: Any) -> str:
+def _shown(answer: object) -> str:
     """The answer in a few words; nothing for a function, whose text says nothing."""
     if inspect.isroutine(answer):
         return ""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from numbers import Number, Real
+from typing import TYPE_CHECKING, Any
 
 from daskclass.exercises.exercise import Exercise, TryNext
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 ORDERS = [("Toys", 10.0), ("Books", 20.0), ("Toys", 30.0), ("Books", 25.0), ("Toys", 5.0)]
 
 
-def _judge_mean_price(mean_price) -> str:
+def _judge_mean_price(mean_price: object) -> str:
     if not callable(mean_price):
         raise TryNext("It has to be a function that takes the orders.")
     got = _called(mean_price, list(ORDERS), "the five orders")
@@ -33,7 +38,7 @@ def _judge_mean_price(mean_price) -> str:
     return "Sum and count for each group, then one division: this very plan is what a cluster will do for you."
 
 
-def _called(function, orders, what):
+def _called(function: Callable[..., object], orders: Sequence[tuple[str, float]], what: str) -> object:
     try:
         return function(orders)
     except Exception as error:  # the learner's own code
@@ -62,14 +67,15 @@ mean_price = Exercise(
 )
 
 
-def _judge_lazy(answer) -> str:
+def _judge_lazy(answer: Any) -> str:
     if hasattr(answer, "__dask_graph__"):
         raise TryNext("That is still the plan. One method of it carries the plan out.")
     if hasattr(answer, "key") and hasattr(answer, "status"):
         raise TryNext("That is a future: the work is under way on the cluster. Ask the future for its result.")
     if isinstance(answer, list | tuple):
         raise TryNext("`dask.compute` returns a tuple, one result for each argument. Take the number out of it.")
-    if isinstance(answer, bool) or not isinstance(answer, Number):
+    is_number = isinstance(answer, Number) and not isinstance(answer, bool)
+    if not is_number:
         raise TryNext("The plan stands for a number.")
     if answer == 25.5:
         raise TryNext("The plan turns prices into cents first; let Dask do the sum.")
@@ -93,7 +99,7 @@ lazy = Exercise(
 )
 
 
-def _judge_slots(answer, client) -> str:
+def _judge_slots(answer: object, client: Client) -> str:
     threads = client.nthreads()
     if isinstance(answer, dict):
         raise TryNext("That has an entry for each worker; what is wanted is one number for the whole cluster.")

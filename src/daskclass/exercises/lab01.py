@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import math
 from numbers import Real
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from daskclass.exercises.exercise import Exercise, TryNext
 
+if TYPE_CHECKING:
+    from daskclass.sales import Sales
+
 BLOCK = 40_000_000  # "40MB", as Dask reads it
 
 
-def _judge_partitions(answer, sales) -> str:
-    if isinstance(answer, bool) or not isinstance(answer, Real) or not math.isfinite(answer):
+def _judge_partitions(answer: Any, sales: Sales) -> str:
+    is_number = isinstance(answer, Real) and not isinstance(answer, bool)
+    if not is_number or not math.isfinite(answer):
         raise TryNext("It should be a number of partitions.")
-    exact = sales.bytes / BLOCK
-    right = max(1, sales.bytes // BLOCK)
+    nbytes = cast(int, sales.bytes)  # labs have the CSV
+    exact = nbytes / BLOCK
+    right = max(1, nbytes // BLOCK)
     if answer != int(answer):
         raise TryNext("There is no part of a partition. Which way does Dask round?")
-    if answer == max(1, sales.bytes // (40 * 2**20)) != right:
+    if answer == max(1, nbytes // (40 * 2**20)) != right:
         raise TryNext(
             "That takes 40 MB for 40 × 2²⁰ bytes. Dask reads `40MB` as 40,000,000 bytes and `40MiB` as the other."
         )
@@ -27,7 +33,7 @@ def _judge_partitions(answer, sales) -> str:
         raise TryNext("That leaves a small rest for a block of its own. Dask makes the others a little larger.")
     if answer != right:
         raise TryNext("Divide the bytes of the file by the bytes of a block.")
-    return f"{right} partition{'s' * (right > 1)} of about {sales.bytes / right / 1e6:.0f} MB each."
+    return f"{right} partition{'s' * (right > 1)} of about {nbytes / right / 1e6:.0f} MB each."
 
 
 def _solve_partitions(sales):
@@ -45,7 +51,7 @@ partitions = Exercise(
 )
 
 
-def _judge_mean_price(answer, sales) -> str:
+def _judge_mean_price(answer: Any, sales: Sales) -> str:
     if isinstance(answer, Real):
         raise TryNext("That is one number; there should be one for each category.")
     if hasattr(answer, "to_dict"):
@@ -57,7 +63,7 @@ def _judge_mean_price(answer, sales) -> str:
     if extra := sorted(map(str, set(answer) - set(sales.answers))):
         raise TryNext(f"{extra[0]} is not a category.")
 
-    def all_near(numerator, denominator, divisor=1):
+    def all_near(numerator: str, denominator: str, divisor: int = 1) -> bool:
         return all(
             isinstance(answer[name], Real)
             and math.isclose(answer[name], exact[numerator] / exact[denominator] / divisor, rel_tol=1e-9, abs_tol=0.005)
@@ -97,17 +103,17 @@ mean_price = Exercise(
 _SIGNED = ("int8", "int16", "int32", "int64")
 
 
-def _largest(sales) -> dict[str, int]:
+def _largest(sales: Sales) -> dict[str, int]:
     return {"order_id": 1_000_000_000 + sales.rows, "customer": 600_000, "quantity": 4}
 
 
-def _judge_types(answer, sales) -> str:
+def _judge_types(answer: object, sales: Sales) -> str:
     largest = _largest(sales)
     if not isinstance(answer, dict) or set(answer) != set(largest):
         raise TryNext(f"It should be a dictionary with the keys {', '.join(largest)}.")
     for column, most in largest.items():
         try:
-            kind = np.dtype(answer[column])
+            kind: np.dtype[Any] = np.dtype(answer[column])
         except (TypeError, ValueError, SyntaxError):  # whichever NumPy's parser of types stumbles over
             raise TryNext(f"`{answer[column]!r}` for {column} is not a type NumPy knows.") from None
         if kind.name not in _SIGNED:

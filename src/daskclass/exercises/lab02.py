@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from numbers import Real
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
 from daskclass.exercises.exercise import Exercise, TryNext
 
+if TYPE_CHECKING:
+    from daskclass.limits import Run
+    from daskclass.sales import Sales
+    from daskclass.watch import Recording
+
 WORKER = 4_000_000_000
 
 
-def _is_number(answer) -> bool:
+def _is_number(answer: object) -> bool:
     try:
         return isinstance(answer, Real) and not isinstance(answer, bool) and math.isfinite(answer)
     except OverflowError:  # more digits than a float has room for
         return False
 
 
-def _number(answer) -> float:
+def _number(answer: Any) -> float:
     if not _is_number(answer):
         raise TryNext("It should be a number of bytes.")
     return float(answer)
 
 
-def _judge_needed(answer, parts, sales) -> str:
+def _judge_needed(answer: object, parts: Mapping[int, Run], sales: Sales) -> str:
     answer = _number(answer)
     fewer, more = sorted(parts, reverse=True)
     low, high = parts[fewer].peak, parts[more].peak
@@ -38,7 +45,7 @@ def _judge_needed(answer, parts, sales) -> str:
         raise TryNext("That is what the rows cost. pandas itself comes on top.")
     if not math.isclose(answer, right, rel_tol=0.02):
         raise TryNext("What the larger part needed more was for the rows it had more. How often do those go into all?")
-    times = right / sales.bytes
+    times = right / cast(int, sales.bytes)  # labs have the CSV
     return (
         f"About {right / 1e9:.1f} GB, {times:.1f} times the file, and all at once rather more than less. "
         "Keep that factor for when you choose a blocksize."
@@ -61,7 +68,7 @@ needed = Exercise(
 )
 
 
-def _judge_busy(answer, recording) -> str:
+def _judge_busy(answer: object, recording: Recording) -> str:
     computing = recording.tasks[recording.tasks.action == "compute"]
     right = (computing.stop - computing.start).groupby(computing.worker).sum()
     everything = (recording.tasks.stop - recording.tasks.start).groupby(recording.tasks.worker).sum()
@@ -74,7 +81,7 @@ def _judge_busy(answer, recording) -> str:
     if not all(_is_number(seconds) for seconds in answer.values()):
         raise TryNext("Its values should be seconds.")
 
-    def near(other):
+    def near(other: pd.Series) -> bool:
         return all(math.isclose(answer[worker], other[worker], rel_tol=1e-6) for worker in other.index)
 
     if near(computing.groupby("worker").size()):
@@ -106,10 +113,10 @@ busy = Exercise(
 )
 
 
-def _judge_largest(answer, needed, sales) -> str:
+def _judge_largest(answer: object, needed: object, sales: Sales) -> str:
     if needed is ...:
         raise TryNext("This one needs `needed` from the first exercise; do that one before.")
-    factor = _number(needed) / sales.bytes
+    factor = _number(needed) / cast(int, sales.bytes)  # labs have the CSV
     if not 1 <= factor <= 20:
         raise TryNext("`needed` from the first exercise is not right yet; mend that one before.")
     answer = _number(answer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 from distributed import Client, Future
@@ -17,7 +18,7 @@ REMEMBERED = "(If that is mended already: Dask remembers the earlier call. With 
 _PATIENCE = 30.0  # seconds
 
 
-def _on_every_worker(client: Client, function: Callable, *arguments) -> list:
+def _on_every_worker(client: Client, function: Callable[..., object], *arguments: object) -> list[object]:
     """What a call returns on each worker, or the exception that it ends with."""
     futures = [
         client.submit(function, *arguments, workers=[worker], allow_other_workers=False, pure=False)
@@ -26,7 +27,7 @@ def _on_every_worker(client: Client, function: Callable, *arguments) -> list:
     return [future.exception(timeout=_PATIENCE) or future.result() for future in futures]
 
 
-def _judge_path(answer, client: Client) -> str:
+def _judge_path(answer: object, client: Client) -> str:
     if not isinstance(answer, str | os.PathLike):
         raise TryNext("It should be a string that a task can open.")
     answer = os.fspath(answer)
@@ -40,7 +41,7 @@ def _judge_path(answer, client: Client) -> str:
             "What else did the remedies open?"
         )
 
-    def count(url):
+    def count(url: str) -> int:
         import fsspec
 
         with fsspec.open(url, "rt") as file:
@@ -69,7 +70,7 @@ path = Exercise(
 )
 
 
-def _judge_in_cents(answer, client: Client) -> str:
+def _judge_in_cents(answer: object, client: Client) -> str:
     if not isinstance(answer, Future):
         raise TryNext("That is a value and no future. `client.submit(…)` returns one; leave `.result()` away.")
     try:
@@ -81,7 +82,7 @@ def _judge_in_cents(answer, client: Client) -> str:
         raise TryNext(
             f"It failed: {type(cause).__name__}: {cause}. Who has to have the module, besides you? {REMEMBERED}"
         )
-    if not answer.key.startswith("to_cents"):
+    if not cast(str, answer.key).startswith("to_cents"):
         raise TryNext("It should be the future of the call of `rounding.to_cents` itself.")
     if answer.result() != 999:
         raise TryNext(f'It is {answer.result()!r} and should be 999: call `rounding.to_cents` with the string "9.99".')
@@ -115,8 +116,8 @@ in_cents = Exercise(
 )
 
 
-def _judge_versions(answer, client: Client) -> str:
-    def ask():
+def _judge_versions(answer: object, client: Client) -> str:
+    def ask() -> object:
         import bonus
 
         return bonus.VERSION

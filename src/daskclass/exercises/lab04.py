@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from numbers import Integral
+from typing import Any
 
 from distributed import Client
 
@@ -15,10 +16,11 @@ STUBBORN = "stubborn"
 
 
 def _pairs(players: Topology) -> set[tuple[str, str]]:
-    return {(row.caller.split()[0], row.called.split()[0]) for row in players.connections.itertuples()}
+    pairs = zip(players.connections.caller, players.connections.called, strict=True)
+    return {(caller.split()[0], called.split()[0]) for caller, called in pairs}
 
 
-def _judge_doors(answer, players: Topology) -> str:
+def _judge_doors(answer: object, players: Topology) -> str:
     if isinstance(answer, str | dict) or not isinstance(answer, Iterable):
         raise TryNext("It should be a set of pairs.")
     answer = list(answer)
@@ -57,10 +59,11 @@ doors = Exercise(
 )
 
 
-def _judge_attempts(answer, client: Client) -> str:
+def _judge_attempts(answer: Any, client: Client) -> str:
     story = [entry for entry in client.story(STUBBORN) if entry[0] != "scheduler"]
     right = sum(entry[2:4] == ("ready", "executing") for entry in story)
-    if isinstance(answer, bool) or not isinstance(answer, Integral):
+    is_whole = isinstance(answer, Integral) and not isinstance(answer, bool)
+    if not is_whole:
         raise TryNext("It should be a whole number.")
     if answer == right - 1:
         raise TryNext("So often it failed. Was that all?")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
+from typing import Any
 
 from dask.utils import format_bytes, parse_bytes
 
@@ -15,11 +16,16 @@ CORES, MEMORY, TASK, SPILLS_FROM = 8, 32_000_000_000, 3_000_000_000, 0.6
 ARGUMENTS = ("n_workers", "threads_per_worker", "memory_limit")
 
 
-def _judge_shape(answer) -> str:
+def _is_count(number: Any) -> bool:
+    is_whole = isinstance(number, Integral) and number is not True
+    return is_whole and number > 0
+
+
+def _judge_shape(answer: object) -> str:
     if not isinstance(answer, dict) or set(answer) != set(ARGUMENTS):
         raise TryNext(f"It should be a dictionary with {', '.join(ARGUMENTS)}.")
     workers, threads = (answer[name] for name in ARGUMENTS[:2])
-    if not all(isinstance(number, Integral) and number > 0 and number is not True for number in (workers, threads)):
+    if not (_is_count(workers) and _is_count(threads)):
         raise TryNext("`n_workers` and `threads_per_worker` should be whole numbers above 0.")
     try:
         said = answer["memory_limit"]
@@ -61,7 +67,7 @@ shape = Exercise(
 BYTES, DEADLINE, BUDGET = 40 * 10**12, 7200, 3.95
 
 
-def _judge_job(answer, machines: dict[str, Machine], colleagues: Model) -> str:
+def _judge_job(answer: object, machines: dict[str, Machine], colleagues: Model) -> str:
     if not isinstance(answer, Plan):
         raise TryNext("It should be what `sizing.plan` returns: take away the `...` and the `#` in front of it.")
     if answer.bytes != BYTES:

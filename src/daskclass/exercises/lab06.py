@@ -6,6 +6,7 @@ import gc
 import logging
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 from distributed import Client, LocalCluster
@@ -18,7 +19,7 @@ from daskclass.exercises.exercise import Exercise, TryNext
 FILES = ("tls_ca_file", "tls_client_cert", "tls_client_key")
 
 
-def _judge_mended(answer, address: str) -> str:
+def _judge_mended(answer: object, address: str) -> str:
     if not isinstance(answer, Security):
         raise TryNext("It should be a `Security(…)`.")
     if missing := [name for name in FILES if not getattr(answer, name)]:
@@ -79,7 +80,7 @@ _CLUSTERS = {
 }
 
 
-def three() -> dict[str, dict[str, dict]]:
+def three() -> dict[str, dict[str, dict[str, Any]]]:
     """Start three small clusters, ask each about its workers as soon as they know their state, and end them.
 
     Returns
@@ -108,11 +109,11 @@ def three() -> dict[str, dict[str, dict]]:
     return said
 
 
-def _paused(workers: dict[str, dict]) -> bool:
+def _paused(workers: dict[str, dict[str, Any]]) -> bool:
     return all(worker["status"] == "paused" for worker in workers.values())
 
 
-def _judge_suspect(answer, three: dict[str, dict[str, dict]]) -> str:
+def _judge_suspect(answer: object, three: dict[str, dict[str, dict[str, Any]]]) -> str:
     if not isinstance(answer, tuple | list) or len(answer) != 2:
         raise TryNext('It should be a pair, such as `("ada", "nthreads")`.')
     name, setting = answer

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Iterable
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from distributed import Client, Future
@@ -17,12 +18,13 @@ _SECONDS = 60.0
 _STALKS, _STALK, _NEEDLE = 40, 5_000, 100_000  # how many, and bytes
 
 
-def _middle(orders_at) -> int:
+def _middle(orders_at: np.ndarray) -> int:
     return int(np.argmax(2 * np.cumsum(orders_at) >= np.sum(orders_at)))
 
 
-def _judge_median(answer, orders_at) -> str:
-    if isinstance(answer, bool) or not isinstance(answer, Real) or not np.isfinite(answer):
+def _judge_median(answer: Any, orders_at: np.ndarray) -> str:
+    is_number = isinstance(answer, Real) and not isinstance(answer, bool)
+    if not is_number or not np.isfinite(answer):
         raise TryNext("It should be a number of cents.")
     right, total = _middle(orders_at), int(np.sum(orders_at))
     if answer == right:
@@ -60,7 +62,7 @@ median = Exercise(
 )
 
 
-def _judge_place(answer, client: Client) -> str:
+def _judge_place(answer: object, client: Client) -> str:
     workers = sorted(client.nthreads())
     if not isinstance(answer, str) or answer not in workers:
         raise TryNext("It should be `first` or `second`.")
@@ -95,7 +97,7 @@ place = Exercise(
 )
 
 
-def hay(client: Client) -> list[Future]:
+def hay(client: Client) -> list[Future[bytes]]:
     """Put a haystack on the cluster: many small results and a larger one, on workers that chance picks.
 
     The results are there as long as somebody holds what this returns.
@@ -118,7 +120,7 @@ def _hay_of(client: Client) -> dict[str, int]:
     return {key: size for key, size in sizes.items() if key.startswith(last)}
 
 
-def _judge_needle(answer, client: Client) -> str:
+def _judge_needle(answer: object, client: Client) -> str:
     sizes = _hay_of(client)
     if not sizes:
         raise TryNext("There is no hay on this cluster: run the line `hay = lab07.hay(client)` once more.")
@@ -128,7 +130,7 @@ def _judge_needle(answer, client: Client) -> str:
     if len(answer) != 2 or not all(isinstance(part, str) for part in answer):
         raise TryNext("It should be a pair of two texts: `(key, address)`.")
     key, address = answer
-    right = max(sizes, key=sizes.get)
+    right = max(sizes, key=sizes.__getitem__)
     places = client.who_has()[right]
     if key in places and address == right:
         raise TryNext("Turn it round: the key first, the address second.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from daskclass.exercises.exercise import Exercise, TryNext
 from daskclass.sick_clusters import HEALTHY, SICKNESSES, Ward
@@ -21,7 +22,7 @@ _ADVICE = {
 }
 
 
-def _judge_page(answer) -> str:
+def _judge_page(answer: object) -> str:
     answer = _by_name(answer, PAGES, "questions")
     for question, right in PAGES.items():
         said = answer[question]
@@ -56,7 +57,7 @@ _SIGNS = {
 }
 
 
-def _judge_diagnosis(answer, ward: Ward) -> str:
+def _judge_diagnosis(answer: object, ward: Ward) -> str:
     names = (*SICKNESSES, HEALTHY)
     answer = _by_name(answer, ward.names, "letters")
     said = {letter: name.strip().lower() if isinstance(name, str) else name for letter, name in answer.items()}
@@ -94,11 +95,11 @@ diagnosis = Exercise(
 )
 
 
-def _shown(name) -> str:
+def _shown(name: object) -> str:
     return repr(name) if isinstance(name, str) else type(name).__name__
 
 
-def _by_name(answer, expected: Mapping, what: str) -> dict:
+def _by_name(answer: object, expected: Mapping[str, object], what: str) -> dict[str, Any]:
     """The answer as a dictionary with just these keys."""
     if not isinstance(answer, Mapping):
         raise TryNext(f"It should be a dictionary, with the {what} {', '.join(expected)}.")

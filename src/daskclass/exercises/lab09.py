@@ -5,10 +5,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from distributed import Client, Future, get_worker, wait
+from distributed import Client, Future, Worker, get_worker, wait
 
 from daskclass.exercises.exercise import Exercise, TryNext
 from daskclass.sales import Sales
@@ -20,12 +21,12 @@ _SECONDS = 60.0
 _LIGHT = 3.5  # times the array: into the scheduler, out of it, and once between workers
 
 
-def _judge_lighter(answer, client: Client, prices: np.ndarray, rank: Callable) -> str:
+def _judge_lighter(answer: object, client: Client, prices: np.ndarray, rank: Callable[[int, np.ndarray], float]) -> str:
     if not callable(answer):
         raise TryNext("It should be a function that takes the client, the array and the function to call.")
     expected = [rank(number, prices) for number in range(CALLS)]
 
-    def in_a_task(number, prices):
+    def in_a_task(number: int, prices: np.ndarray) -> float:
         try:
             get_worker()
         except ValueError:
@@ -53,18 +54,19 @@ def _judge_lighter(answer, client: Client, prices: np.ndarray, rank: Callable) -
     return f"{moved / 1e6:,.0f} MB moved, {moved / prices.nbytes:.1f} times the array, where it was 16 times before."
 
 
-def _gathered(client: Client, futures: list[Future]) -> list:
+def _gathered(client: Client, futures: list[Future[Any]]) -> list[Any]:
     try:
         with client.as_current():
             wait(futures, timeout=_SECONDS)
-        return client.gather(futures)
+        results: list[Any] = client.gather(futures)
     except TimeoutError:
         raise TryNext(f"The tasks were not done within {_SECONDS:g} seconds. May a worker run them?") from None
     except Exception as error:
         raise TryNext(f"A task raised {type(error).__name__}: {error}") from error
+    return results
 
 
-def _sent(dask_worker) -> int:
+def _sent(dask_worker: Worker) -> int:
     return dask_internals.bytes_sent_to_workers(dask_worker)
 
 
@@ -89,7 +91,7 @@ lighter = Exercise(
 )
 
 
-def _judge_dear_part(answer, client: Client, sales: Sales) -> str:
+def _judge_dear_part(answer: object, client: Client, sales: Sales) -> str:
     if not callable(answer):
         raise TryNext("It should be a function that takes a path and a folder.")
     inputs = sales.parts[:2]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import secrets
 import tempfile
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 from dask.utils import format_bytes, parse_bytes
-from distributed import Client, LocalCluster, get_worker
+from distributed import Client, LocalCluster, Worker, get_worker
 
 from daskclass import clusters, watch
 from daskclass.errors import Problem
@@ -32,17 +31,17 @@ def _written(client: Client) -> int:
     return sum(client.run(_ever_written).values())
 
 
-def _ever_written(dask_worker) -> int:
+def _ever_written(dask_worker: Worker) -> int:
     return dask_internals.bytes_ever_spilled(dask_worker)
 
 
-def _judge_no_disk(answer, client: Client, draw: Callable) -> str:
+def _judge_no_disk(answer: object, client: Client, draw: Callable[[int], np.ndarray]) -> str:
     if not callable(answer):
         raise TryNext("It should be a function that takes the client, `draw` and `mean`.")
     before = _written(client)
     shift = secrets.randbelow(1000)  # what was computed with another function is of no use
 
-    def draw_in_a_task(number):
+    def draw_in_a_task(number: int) -> np.ndarray:
         try:
             get_worker()
         except ValueError:
@@ -89,7 +88,7 @@ no_disk = Exercise(
 )
 
 
-def _judge_room(answer, draw: Callable) -> str:
+def _judge_room(answer: object, draw: Callable[[int], np.ndarray]) -> str:
     workers, limit = _options(answer)
     options = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
     with (
@@ -131,7 +130,7 @@ def _how_it_is(client: Client) -> str:
     return f"The workers are {' and '.join(sorted(set(states)))}." if states else "There is no worker."
 
 
-def _options(answer: Any) -> tuple[int, int]:
+def _options(answer: object) -> tuple[int, int]:
     if not isinstance(answer, Mapping):
         raise TryNext('It should be a dict such as `{"n_workers": 6, "memory_limit": "256 MiB"}`.')
     if set(answer) != {"n_workers", "memory_limit"}:

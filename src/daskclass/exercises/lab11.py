@@ -6,29 +6,34 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from numbers import Integral
+from typing import TYPE_CHECKING
 
-from distributed import Client, Future, wait
+from distributed import Client, Future, Scheduler, wait
 
 from daskclass import watch
 from daskclass.exercises.exercise import Exercise, TryNext
 from daskclass.watch.dask_internals import level_of_stealing
+
+if TYPE_CHECKING:
+    import numpy as np
+    from dask.typing import Key
 
 PIECES = 40
 _FEW = 15
 _NAP, _SECONDS = 0.05, 60.0
 
 
-def _look_up(prices) -> float:
+def _look_up(prices: np.ndarray) -> float:
     time.sleep(_NAP)
     return float(prices.max())
 
 
-def _inputs(dask_scheduler, keys: list[str]) -> dict[str, set[str]]:
+def _inputs(dask_scheduler: Scheduler, keys: list[Key]) -> dict[Key, set[Key]]:
     """Keys of the tasks that each of `keys` takes the results of."""
     return {key: {task.key for task in dask_scheduler.tasks[key].dependencies} for key in keys}
 
 
-def _judge_even(answer, client: Client, piece: Callable) -> str:
+def _judge_even(answer: object, client: Client, piece: Callable[[int], np.ndarray]) -> str:
     if not callable(answer):
         raise TryNext("It should be a function that takes the client, the futures of the pieces and `look_up`.")
     workers = sorted(client.nthreads())
@@ -108,7 +113,7 @@ _MOVES = {
 }
 
 
-def _judge_level(answer) -> str:
+def _judge_level(answer: object) -> str:
     if not callable(answer):
         raise TryNext("It should be a function of bytes, seconds and bandwidth.")
     for bandwidth in (_BANDWIDTH, 10 * _BANDWIDTH):

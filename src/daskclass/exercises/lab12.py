@@ -14,7 +14,7 @@ import cloudpickle
 from daskclass.exercises.exercise import Exercise, TryNext
 
 
-def _judge_to_do(answer) -> str:
+def _judge_to_do(answer: object) -> str:
     if not callable(answer):
         raise TryNext("It should be a function that takes the list of inputs and the folder.")
     with tempfile.TemporaryDirectory() as place:
@@ -48,7 +48,7 @@ def _judge_to_do(answer) -> str:
     return "Three of five, in order; of the two that somebody was writing, none is taken for finished."
 
 
-def _called(answer: Callable, *arguments) -> object:
+def _called(answer: Callable[..., object], *arguments: object) -> object:
     try:
         got = answer(*arguments)
     except Exception as error:
@@ -86,7 +86,7 @@ def _interrupted(with_what: BaseException) -> Iterator[bytes]:
     raise with_what
 
 
-def _judge_write_safely(answer) -> str:
+def _judge_write_safely(answer: object) -> str:
     if not callable(answer):
         raise TryNext("It should be a function that takes the pieces and the path.")
     whole = b"".join(_PIECES)
@@ -170,7 +170,7 @@ print(json.dumps(deeds), file=sys.__stdout__)
 """
 
 
-def _deeds(answer: Callable) -> list[str]:
+def _deeds(answer: Callable[..., object]) -> list[str]:
     """What `answer` does to a file that is there, as Python's audit events tell it; it has to work."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder).resolve() / "part.bin"
@@ -180,10 +180,11 @@ def _deeds(answer: Callable) -> list[str]:
     if done.returncode:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
         raise TryNext(f"In a process of its own it failed: {''.join(last)}")
-    return json.loads(done.stdout.splitlines()[-1])
+    deeds: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return deeds
 
 
-def _writes_meanwhile(answer: Callable, path: str) -> Iterator[bytes]:
+def _writes_meanwhile(answer: Callable[..., object], path: str) -> Iterator[bytes]:
     """The pieces; and in the middle, somebody else writes the same part, from newer data."""
     yield _PIECES[0]
     answer(iter([_OTHER]), path)

@@ -55,7 +55,7 @@ def _first_bad_line(path: str) -> int | None:
     return None
 
 
-def _judge_bad(answer, broken: list[str]) -> str:
+def _judge_bad(answer: object, broken: list[str]) -> str:
     right = {Path(path).name: number for path in broken if (number := _first_bad_line(path)) is not None}
     if not isinstance(answer, Mapping):
         raise TryNext('It should be a dictionary such as `{"orders-03.csv": 17}`.')
@@ -103,7 +103,7 @@ bad = Exercise(
 )
 
 
-def _judge_loud(answer, client: Client) -> str:
+def _judge_loud(answer: object, client: Client) -> str:
     if not callable(answer):
         raise TryNext("It should be a function of one number.")
     number = secrets.randbelow(10**9)

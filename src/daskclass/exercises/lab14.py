@@ -13,7 +13,7 @@ import joblib
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from distributed import Client, LocalCluster, WorkerPlugin
+from distributed import Client, LocalCluster, Worker, WorkerPlugin
 
 from daskclass import scoring, watch
 from daskclass.exercises.exercise import Exercise, TryNext
@@ -22,18 +22,20 @@ from daskclass.watch import traffic
 _SECONDS = 60.0
 
 
-def _judge_set_up(answer: Callable, home: str | Path) -> str:
+def _judge_set_up(answer: object, home: str | Path) -> str:
     if not callable(answer):
         raise TryNext("It should be a function that takes the worker and the model's folder.")
+
+    function: Callable[..., object] = answer
 
     class Plugin(WorkerPlugin):
         name = "the exercise's model"
 
-        def __init__(self, folder: str):
+        def __init__(self, folder: str) -> None:
             self.folder = folder
 
-        def setup(self, worker) -> None:
-            answer(worker, self.folder)
+        def setup(self, worker: Worker) -> None:
+            function(worker, self.folder)
 
     first = scoring.load(home)
     loads = Mock(wraps=joblib.load)
@@ -52,7 +54,8 @@ def _judge_set_up(answer: Callable, home: str | Path) -> str:
                 client.register_plugin(Plugin(str(folder)))
             except Exception as error:
                 raise TryNext(f"On the worker it raised {type(error).__name__}: {error}") from error
-            [version] = client.run(_version_on).values()
+            versions: dict[str, str] = client.run(_version_on)
+            [version] = versions.values()
             return version
 
         if register(folder) != first.version:
@@ -74,8 +77,9 @@ def _judge_set_up(answer: Callable, home: str | Path) -> str:
     return "Loaded once, loaded anew for another version, and there on a worker that came later."
 
 
-def _version_on(dask_worker) -> str:
-    return getattr(getattr(dask_worker, "model", None), "version", "")
+def _version_on(dask_worker: Worker) -> str:
+    version: str = getattr(getattr(dask_worker, "model", None), "version", "")
+    return version
 
 
 def _solve_set_up(worker, folder):
@@ -103,7 +107,7 @@ set_up = Exercise(
 _FILES, _ROWS, _GROUP = 8, 2_000, 1_000
 
 
-def _judge_score_all(answer: Callable, client: Client, slices: Sequence[str], home: str | Path) -> str:
+def _judge_score_all(answer: object, client: Client, slices: Sequence[str], home: str | Path) -> str:
     if not callable(answer):
         raise TryNext("It should be a function of the client, the sources, the folder for parts, the model's folder.")
     with tempfile.TemporaryDirectory(prefix="daskclass-capstone-") as place:
@@ -189,7 +193,9 @@ def _cut(path: str, number: int, place: Path) -> str:
     return str(source)
 
 
-def _run(answer: Callable, client: Client, sources: list[str], folder: Path, home: str | Path, when: str) -> None:
+def _run(
+    answer: Callable[..., object], client: Client, sources: list[str], folder: Path, home: str | Path, when: str
+) -> None:
     try:
         answer(client, list(sources), str(folder), str(home))
     except Exception as error:
