@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import dask
@@ -26,6 +27,9 @@ from tornado.websocket import WebSocketError
 from daskclass import sizes
 from daskclass.errors import Problem
 from daskclass.watch.dask_internals import workers as workers
+
+if TYPE_CHECKING:
+    from distributed.client import VersionsDict
 
 WORKERS = 2
 _CANNOT_CONNECT = (OSError, ValueError, WebSocketError)
@@ -224,7 +228,8 @@ def _greet(address: str) -> None:
 
 def _differences(client: Client) -> list[str]:
     """In which versions a cluster and this process differ, a phrase for each package."""
-    found = client.get_versions(packages=[name for name in SAME if name != "python"])
+    # Not a coroutine: this client is one that waits.
+    found = cast("VersionsDict", client.get_versions(packages=[name for name in SAME if name != "python"]))
     here = _versions(found["client"])
     there = {"the scheduler": _versions(found["scheduler"])}
     there |= {f"worker {address}": _versions(worker) for address, worker in found["workers"].items()}
@@ -241,7 +246,7 @@ def _differences(client: Client) -> list[str]:
     return phrases
 
 
-def _versions(said: dict) -> dict[str, str]:
+def _versions(said: dict[str, Any]) -> dict[str, str]:
     """By package; of Python the minor one, because what is pickled differs from one to the next."""
     packages = said["packages"]
     short = {"python": ".".join(packages["python"].split(".")[:2])}
@@ -272,7 +277,8 @@ def dashboard(client: Client) -> str:
     port = client.scheduler_info()["services"].get("dashboard")
     if port is None:
         raise Problem("this cluster's scheduler serves no dashboard")
-    return f"http://{urlsplit(client.scheduler.address).hostname}:{port}"
+    address: str = cast(Any, client.scheduler).address  # which a client that is connected has
+    return f"http://{urlsplit(address).hostname}:{port}"
 
 
 def visit(url: str, seconds: float = 30) -> tuple[int, str]:

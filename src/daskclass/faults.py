@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import psutil
-from distributed import Client
+from distributed import Client, Worker
 
 from daskclass import watch
 from daskclass.errors import UsageProblem
@@ -26,7 +26,7 @@ def full_disk(client: Client) -> str:
     return " and ".join(sorted(set(client.run(_refuse).values())))
 
 
-def _refuse(dask_worker) -> str:
+def _refuse(dask_worker: Worker) -> str:
     try:
         import resource
     except ImportError:
@@ -60,7 +60,7 @@ def kill(client: Client, address: str) -> int:
     """
     if address not in client.nthreads():
         raise UsageProblem(f"there is no worker {address!r} on this cluster")
-    pid = client.run(os.getpid, workers=[address])[address]
+    pid: int = client.run(os.getpid, workers=[address])[address]
     if pid == os.getpid():
         raise UsageProblem(f"worker {address} lives in this very process; start the cluster with processes=True")
     psutil.Process(pid).kill()

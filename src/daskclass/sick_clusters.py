@@ -16,10 +16,11 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from distributed import Client, wait
+from distributed import Client, Future, Worker, wait
 
 from daskclass import watch
 from daskclass.errors import Problem
@@ -102,8 +103,9 @@ def admit(client: Client, sales: Sales) -> Ward:
     orders = orders.iloc[np.arange(_ORDERS) % len(orders)]
     evenly = np.array_split(orders.price.to_numpy(), _PIECES)
     by_store = sorted((group.to_numpy() for _store, group in orders.groupby("store").price), key=len)
-    named = {"key": "draw", "pure": False}  # the same for all, since a picture says what its tasks are called
-    ways: dict[str, Callable[[Client], list]] = {
+    # The same for all, since a picture says what its tasks are called.
+    named: dict[str, Any] = {"key": "draw", "pure": False}
+    ways: dict[str, Callable[[Client], list[Future[Any]]]] = {
         HEALTHY: lambda client: client.map(standard_error, pieces, **named),
         "skew": lambda client: client.map(standard_error, stores, **named),
         "tiny tasks": lambda client: client.map(in_cents, evenly[0][:_TINY].tolist(), **named),
@@ -147,13 +149,13 @@ def all_draws(prices: np.ndarray) -> np.ndarray:
     return np.random.default_rng(0).choice(prices, _KEPT // prices.itemsize)
 
 
-def _each_with_its_table(client: Client, pieces: list, table: np.ndarray) -> list:
+def _each_with_its_table(client: Client, pieces: list[Future[np.ndarray]], table: np.ndarray) -> list[Future[float]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # distributed's own word about large arguments would name the sickness
         return [client.submit(with_table, piece, table, key=f"draw-{uuid.uuid4()}") for piece in pieces]
 
 
-def _settle(client: Client, data: list) -> None:
+def _settle(client: Client, data: list[Future[np.ndarray]]) -> None:
     """Have all of `data` in memory again, and nothing on disk, whatever ran before."""
 
     def is_settled() -> bool:
@@ -167,11 +169,11 @@ def _on_disk(client: Client) -> int:
     return sum(client.run(_results_on_disk).values())
 
 
-def _results_on_disk(dask_worker) -> int:
+def _results_on_disk(dask_worker: Worker) -> int:
     return dask_internals.results_on_disk(dask_worker)
 
 
-def _record(client: Client, way: Callable[[Client], list]) -> Patient:
+def _record(client: Client, way: Callable[[Client], list[Future[Any]]]) -> Patient:
     with traffic.through_scheduler(client) as passed, watch.record(client) as recording:
         futures = way(client)
         with client.as_current():
@@ -196,7 +198,7 @@ def _one_slow_worker(client: Client) -> Iterator[None]:
         client.run(_end_holding, workers=[victim])
 
 
-def _begin_holding(dask_worker) -> None:
+def _begin_holding(dask_worker: Worker) -> None:
     # A function called through PyDLL keeps the interpreter's lock while it sleeps, which costs no core.
     if sys.platform == "win32":
         sleep = ctypes.PyDLL("kernel32").Sleep
@@ -212,11 +214,11 @@ def _begin_holding(dask_worker) -> None:
             time.sleep(_LET_GO)
 
     thread = threading.Thread(target=hold, name=HOLDER, daemon=True)
-    dask_worker._daskclass_held = (enough, thread)
+    vars(dask_worker)["_daskclass_held"] = (enough, thread)
     thread.start()
 
 
-def _end_holding(dask_worker) -> None:
+def _end_holding(dask_worker: Worker) -> None:
     enough, thread = vars(dask_worker).pop("_daskclass_held")
     enough.set()
     thread.join()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import shutil
 import time
+from typing import Any
 
 import dask.config
 from dask.utils import format_bytes, parse_timedelta
@@ -51,7 +52,8 @@ class _Watch(logging.Handler):
 
     def __init__(self, worker: Worker) -> None:
         super().__init__(logging.ERROR)
-        self.worker, self.failed_at, self.stuck_since = worker, float("-inf"), None
+        self.worker, self.failed_at = worker, float("-inf")
+        self.stuck_since: float | None = None
         self.patience = _patience()
         logging.getLogger("distributed.spill").addHandler(self)
         callback = PeriodicCallback(self.look, _INTERVAL * 1000)
@@ -84,7 +86,7 @@ class _FailTasks(SchedulerPlugin):
         self.patience = _patience()
         self.told_at: dict[str, float] = {}
 
-    def log_event(self, topic: str, msg: dict) -> None:
+    def log_event(self, topic: str, msg: dict[str, Any]) -> None:
         scheduler = self.scheduler
         if topic != TOPIC or (worker := scheduler.workers.get(msg["worker"])) is None:
             return

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import distributed
+from dask.typing import Key
 from distributed import Client, Nanny, Scheduler, Worker
 from distributed.comm import tcp
 from distributed.protocol import pickle
@@ -24,6 +25,10 @@ from distributed.stealing import WorkStealing
 from tornado.iostream import IOStream
 
 from daskclass.errors import Problem
+
+if TYPE_CHECKING:
+    from distributed.core import rpc
+    from distributed.scheduler import TaskStateState
 
 
 class UpstreamChanged(Problem):
@@ -51,7 +56,7 @@ def workers(client: Client) -> dict[str, dict[str, Any]]:
     Leans on ``Scheduler.identity`` (distributed/scheduler.py).
     """
     with leaning_on("distributed/scheduler.py"):
-        identity: dict[str, Any] = client.sync(client.scheduler.identity, n_workers=-1)
+        identity: dict[str, Any] = client.sync(cast("rpc", client.scheduler).identity, n_workers=-1)
         found: dict[str, dict[str, Any]] = identity["workers"]
         return found
 
@@ -67,29 +72,32 @@ class Memory(NamedTuple):
 def memory(worker: Worker) -> Memory:
     """What `worker` holds now. Leans on ``Worker.data`` (distributed/worker_memory.py) and distributed/spill.py."""
     with leaning_on("distributed/spill.py"):
+        spill = _spill_buffer(worker)
         # The results on disk, as Dask estimated them while they were in memory, and as they are on disk.
-        estimated, on_disk = worker.data.spilled_total if _spills(worker) else (0, 0)
+        estimated, on_disk = spill.spilled_total if spill is not None else (0, 0)
         return Memory(worker.monitor.get_process_memory(), worker.state.nbytes - estimated, on_disk)
 
 
 def results_on_disk(worker: Worker) -> int:
     """How many results `worker` has on disk. Leans on ``SpillBuffer.slow`` (distributed/spill.py)."""
     with leaning_on("distributed/spill.py"):
-        return len(worker.data.slow) if _spills(worker) else 0
+        spill = _spill_buffer(worker)
+        return len(spill.slow) if spill is not None else 0
 
 
 def bytes_ever_spilled(worker: Worker) -> int:
     """Bytes that `worker` has written to its disk so far. Leans on ``cumulative_metrics`` (distributed/spill.py)."""
     with leaning_on("distributed/spill.py"):
-        return int(worker.data.cumulative_metrics["disk-write", "bytes"]) if _spills(worker) else 0
+        spill = _spill_buffer(worker)
+        return int(spill.cumulative_metrics["disk-write", "bytes"]) if spill is not None else 0
 
 
-def _spills(worker: Worker) -> bool:
-    """Whether `worker` may spill: else its results are in a dict."""
+def _spill_buffer(worker: Worker) -> SpillBuffer | None:
+    """Where the results of `worker` are; None if it never spills: then they are in a dict."""
     if isinstance(worker.data, SpillBuffer):
-        return True
+        return worker.data
     if type(worker.data) is dict:
-        return False
+        return None
     raise TypeError(f"results are in a {type(worker.data).__name__}")
 
 
@@ -201,7 +209,7 @@ def level_of_stealing(nbytes: int, seconds: float, bandwidth: float) -> int | No
             prefix=SimpleNamespace(name="task"), dependencies={"input"}, get_nbytes_deps=lambda: nbytes
         )
         stealing = SimpleNamespace(scheduler=scheduler, cost_multipliers=WorkStealing.cost_multipliers)
-        level: int | None = WorkStealing.steal_time_ratio(stealing, task)[1]
+        level: int | None = WorkStealing.steal_time_ratio(stealing, task)[1]  # type: ignore[arg-type]  # stand-ins
         return level
 
 
@@ -214,7 +222,7 @@ class Step(NamedTuple):
     when: float
 
 
-def steps(client: Client, key: Hashable) -> list[Step]:
+def steps(client: Client, key: Key) -> list[Step]:
     """The changes of state in the story of a task, in no order. Leans on what ``Client.story`` (client.py) returns."""
     found = []
     with leaning_on("distributed/client.py"):
@@ -226,13 +234,13 @@ def steps(client: Client, key: Hashable) -> list[Step]:
     return found
 
 
-def fail_tasks(scheduler: Scheduler, keys: Iterable[Hashable], error: Exception, name: str) -> None:
+def fail_tasks(scheduler: Scheduler, keys: Iterable[Key], error: Exception, name: str) -> None:
     """Let tasks fail with `error`, as the scheduler itself does after its no-workers-timeout.
 
     Leans on ``Scheduler.transition`` (distributed/scheduler.py). `name` is what the story of the tasks calls it.
     """
     with leaning_on("distributed/scheduler.py"):
-        recommendations: dict[Hashable, Any] = {}
+        recommendations: dict[Key, TaskStateState] = {}
         for key in keys:
             recommendations |= scheduler.transition(
                 key, "erred", stimulus_id=name, exception=pickle.dumps(error), cause=key
@@ -272,7 +280,7 @@ def begin_counting(scheduler: Scheduler, block: str) -> None:
     with _lock, leaning_on("distributed/comm/tcp.py"):
         if not _counts:
             _originals.append((tcp.TCP.write, tcp.read_bytes_rw))
-            tcp.TCP.write, tcp.read_bytes_rw = _wrapped(*_originals[0])
+            tcp.TCP.write, tcp.read_bytes_rw = _wrapped(*_originals[0])  # type: ignore[method-assign]  # counts bytes
         _counts[block] = Bytes(scheduler)
 
 
@@ -281,7 +289,7 @@ def end_counting(block: str) -> tuple[int, int]:
     with _lock:
         count = _counts.pop(block, None)
         if count is not None and not _counts:
-            tcp.TCP.write, tcp.read_bytes_rw = _originals.pop()
+            tcp.TCP.write, tcp.read_bytes_rw = _originals.pop()  # type: ignore[method-assign]  # puts back
     return (count.received, count.sent) if count is not None else (0, 0)
 
 
@@ -289,7 +297,7 @@ def _wrapped(write: Callable[..., Any], read: Callable[..., Any]) -> tuple[Calla
     """`write` and `read` that tell every running block of what passed on its scheduler's connections."""
 
     async def counted_write(comm: tcp.TCP, *arguments: Any, **more: Any) -> int:
-        concerned = _concerned(comm.stream)
+        concerned = _concerned(comm.stream)  # type: ignore[arg-type]  # None if it is closed
         number: int = await write(comm, *arguments, **more)
         for count in concerned:
             count.sent += number

@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import process_time
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import psutil
 from fsspec.implementations import local
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 
 @dataclass
@@ -52,7 +55,7 @@ def file_reads() -> Iterator[Reads]:
                 del local.open
 
 
-def _counted_open(path: str | Path, mode: str = "r", **options: Any) -> IO:
+def _counted_open(path: str | Path, mode: str = "r", **options: Any) -> IO[Any]:
     if mode != "rb":
         return Path(path).open(mode, **options)
     file = CountedFile(path)
@@ -143,7 +146,7 @@ class CountedFile(io.FileIO):
         super().__init__(path, "rb")
         self.bytes_read = 0
 
-    def read(self, size: int = -1, /) -> bytes:
+    def read(self, size: int | None = -1, /) -> bytes:
         content = super().read(size)
         self.bytes_read += len(content)
         return content
@@ -153,7 +156,7 @@ class CountedFile(io.FileIO):
         self.bytes_read += len(content)
         return content
 
-    def readinto(self, buffer, /) -> int:
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
         count = super().readinto(buffer)
         self.bytes_read += count
         return count

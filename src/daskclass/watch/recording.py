@@ -8,12 +8,13 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import dask.config
 import pandas as pd
 import psutil
-from distributed import Client
+from dask.typing import Key
+from distributed import Client, Nanny, Scheduler, Worker
 from distributed.diagnostics.plugin import NannyPlugin, SchedulerPlugin, WorkerPlugin
 from distributed.metrics import time
 from distributed.utils import key_split
@@ -168,26 +169,28 @@ class _Recorder(SchedulerPlugin):
         self.tasks: list[dict[str, Any]] = []
         self.workers: list[dict[str, float]] = []
         self.limits: dict[str, int] = {}
-        self.threads: dict[str, dict[int, int]] = {}
+        self.threads: dict[str, dict[int | None, int]] = {}
 
-    async def start(self, scheduler) -> None:
+    async def start(self, scheduler: Scheduler) -> None:
         self.started = time()
         self.limits = {address: worker.memory_limit for address, worker in scheduler.workers.items()}
         self.count(scheduler)
 
-    async def add_worker(self, scheduler, worker: str) -> None:
+    async def add_worker(self, scheduler: Scheduler, worker: str) -> None:
         self.limits[worker] = scheduler.workers[worker].memory_limit
         self.count(scheduler)
 
-    def remove_worker(self, scheduler, worker: str, **kwargs) -> None:
+    def remove_worker(self, scheduler: Scheduler, worker: str, **kwargs: Any) -> None:
         self.count(scheduler)
 
-    def count(self, scheduler) -> None:
+    def count(self, scheduler: Scheduler) -> None:
         there = len(scheduler.workers)
         if not self.workers or self.workers[-1]["workers"] != there:  # two that come at once are both there at once
             self.workers.append({"seconds": time() - self.started, "workers": there})
 
-    def transition(self, key, start, finish, *args, worker=None, **report):
+    def transition(
+        self, key: Key, start: str, finish: str, *args: Any, worker: str | None = None, **report: Any
+    ) -> None:
         if start != "processing" or finish not in ("memory", "erred") or worker is None:
             return
         threads = self.threads.setdefault(worker, {})
@@ -217,13 +220,13 @@ class _Teller(WorkerPlugin):
     def __init__(self, topic: str) -> None:
         self.topic = topic
 
-    def setup(self, worker) -> None:
+    def setup(self, worker: Worker) -> None:
         self.worker = worker
         self.callback = PeriodicCallback(self.tell, _INTERVAL)
         self.callback.start()
         self.tell()
 
-    def teardown(self, worker) -> None:
+    def teardown(self, worker: Worker) -> None:
         self.tell()
         self.callback.stop()
 
@@ -238,13 +241,13 @@ class _NannyTeller(NannyPlugin):
     def __init__(self, topic: str) -> None:
         self.topic = topic
 
-    def setup(self, nanny) -> None:
+    def setup(self, nanny: Nanny) -> None:
         self.nanny = nanny
         self.known: dict[str, int] = {}  # by address, because a new process has none for its first second
         self.callback = PeriodicCallback(self.tell, _INTERVAL)
         self.callback.start()
 
-    def teardown(self, nanny) -> None:
+    def teardown(self, nanny: Nanny) -> None:
         self.callback.stop()
 
     def tell(self) -> None:
@@ -268,8 +271,8 @@ def _memory(told: list[dict[str, Any]]) -> pd.DataFrame:
     return frame.astype(_MEMORY)
 
 
-def _collect(dask_scheduler, name: str) -> dict[str, Any]:
-    recorder = dask_scheduler.plugins[name]
+def _collect(dask_scheduler: Scheduler, name: str) -> dict[str, Any]:
+    recorder = cast(_Recorder, dask_scheduler.plugins[name])
     return {
         "started": recorder.started,
         "stopped": time(),
@@ -279,7 +282,7 @@ def _collect(dask_scheduler, name: str) -> dict[str, Any]:
     }
 
 
-def _of_worker(dask_worker, since: float) -> dict[str, Any]:
+def _of_worker(dask_worker: Worker, since: float) -> dict[str, Any]:
     """What only the worker itself knows."""
     return {
         "peak": peak_bytes(),

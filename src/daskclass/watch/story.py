@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from distributed import Client, Future
 
@@ -9,7 +11,9 @@ from daskclass.errors import Problem
 from daskclass.watch import dask_internals
 
 
-def story(client: Client, task: Future | str, asked: float | None = None, received: float | None = None):
+def story(
+    client: Client, task: Future[Any] | str, asked: float | None = None, received: float | None = None
+) -> pd.DataFrame:
     """The story of a task, told by the scheduler and by the workers that had to do with it, in one order.
 
     Parameters
@@ -33,7 +37,7 @@ def story(client: Client, task: Future | str, asked: float | None = None, receiv
     """
     key = task.key if isinstance(task, Future) else task
     names = {address: f"worker {worker['name']}" for address, worker in dask_internals.workers(client).items()}
-    rows = []
+    rows: list[tuple[float, str, str, str]] = []
     for step in dask_internals.steps(client, key):
         who = step.where if step.where == "scheduler" else names.get(step.where, f"worker {step.where}")
         rows.append((step.when, who, step.start, step.finish))
@@ -43,5 +47,6 @@ def story(client: Client, task: Future | str, asked: float | None = None, receiv
         rows.append((asked, "client", "", "asked"))
     if received is not None:
         rows.append((received, "client", "", "received"))
-    frame = pd.DataFrame(sorted(rows, key=lambda row: row[0]), columns=["seconds", "who", "start", "finish"])
+    in_order = sorted(rows, key=lambda row: row[0])
+    frame = pd.DataFrame(in_order, columns=["seconds", "who", "start", "finish"])
     return frame.assign(seconds=frame.seconds - frame.seconds.min())

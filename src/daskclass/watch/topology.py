@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import psutil
@@ -11,6 +12,9 @@ from distributed import Client
 
 from daskclass.errors import Problem
 from daskclass.watch.dask_internals import workers as workers_of
+
+if TYPE_CHECKING:
+    from psutil._ntuples import addr as Address
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,8 @@ def topology(client: Client) -> Topology:
         found = client.run(os.getpid, nanny=nanny, workers=whose) if whose else {}
         pids |= {f"{role} {names[address]}": pid for address, pid in found.items()}
 
-    listens: dict[str, list] = {}
-    ends: dict[tuple, str] = {}
+    listens: dict[str, list[Address]] = {}
+    ends: dict[tuple[Address, Address], str] = {}
     together: dict[int, list[str]] = {}
     for who, pid in pids.items():
         together.setdefault(pid, []).append(who)
