@@ -10,11 +10,13 @@ import html
 import json
 import re
 from dataclasses import dataclass
+from typing import Any, cast
 
 import pandas as pd
 from bokeh.embed import file_html, json_item
-from bokeh.models import Arrow as BokehArrow
-from bokeh.models import ColumnDataSource, FactorRange, Label, NormalHead, Range1d, Span
+from bokeh.models import ColumnDataSource, DataRange1d, FactorRange, Range1d
+from bokeh.models.annotations import Arrow as BokehArrow
+from bokeh.models.annotations import Label, NormalHead, Span
 from bokeh.plotting import figure
 from bokeh.resources import Resources
 
@@ -54,7 +56,9 @@ class Chart:
     def __repr__(self) -> str:
         return self.summary
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict[str, str], dict]:
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> tuple[dict[str, str], dict[str, Any]]:
         # In a frame of its own, so that no script or style of the page comes near it.
         page, text = html.escape(self.html(), quote=True), html.escape(self.summary, quote=True)
         frame = (
@@ -95,7 +99,7 @@ def on_one_scale(*drawn: Chart) -> tuple[Chart, ...]:
     return drawn
 
 
-def _plot(**options) -> figure:
+def _plot(**options: Any) -> figure:
     plot = figure(height=_HEIGHT, sizing_mode="stretch_width", toolbar_location=None, **options)
     plot.grid.grid_line_alpha = 0.4
     return plot
@@ -111,6 +115,12 @@ def _mib(number: float) -> str:
     return f"{number / _MIB:,.0f} MiB"
 
 
+def _from_zero(plot: figure, top: float) -> None:
+    """Have the vertical axis go from 0 to `top`."""
+    axis = cast(DataRange1d, plot.y_range)  # which `figure` makes where it is given no other
+    axis.start, axis.end = 0, top
+
+
 def _limit_line(plot: figure, limit: float) -> None:
     plot.add_layout(
         Span(location=limit / _MIB, dimension="width", line_color="black", line_dash="dashed", line_width=2)
@@ -124,21 +134,22 @@ def _legend_above(plot: figure) -> None:
     legend.orientation, legend.location = "horizontal", "left"
     if len(legend.items) > 4:
         legend.ncols = 2
-    legend.padding, legend.margin, legend.border_line_color = 2, 2, None
+    legend.padding = legend.margin = 2  # type: ignore[assignment]  # Bokeh's stub says what declares a margin
+    legend.border_line_color = None
     plot.add_layout(legend, "above")
 
 
 def _memory_of_run(run: Run, title: str | None) -> Chart:
     last = max(run.seconds, run.growth.seconds.max() if len(run.growth) else 0) or 1
-    plot = _plot(title=title, x_axis_label="seconds", y_axis_label="MiB held", x_range=Range1d(0, last))
-    plot.line(run.growth.seconds, run.growth.bytes / _MIB, line_width=2, color=_SHADES[0])
+    plot = _plot(title=title, x_axis_label="seconds", y_axis_label="MiB held", x_range=Range1d(start=0, end=last))
+    plot.line(run.growth.seconds.to_numpy(), (run.growth.bytes / _MIB).to_numpy(), line_width=2, color=_SHADES[0])
     top = run.peak
     text = f"Memory rose to {_mib(run.peak)} in {run.seconds:.1f} seconds; then: {run.how}."
     if run.limit is not None:
         _limit_line(plot, run.limit)
         top = max(top, run.limit)
         text = f"Memory rose to {_mib(run.peak)} under a limit of {_mib(run.limit)}; then: {run.how}."
-    plot.y_range.start, plot.y_range.end = 0, top / _MIB * 1.25
+    _from_zero(plot, top / _MIB * 1.25)
     return _told(plot, text, title)
 
 
@@ -146,12 +157,15 @@ def _memory_of_workers(recording: Recording, title: str | None) -> Chart:
     plot = _plot(title=title, x_axis_label="seconds", y_axis_label="MiB")
     frame, top = recording.memory, 0.0
     for number, (_worker, rows) in enumerate(frame.groupby("worker", sort=False)):
-        style = {"line_dash": _DASHES[number % len(_DASHES)], "color": _SHADES[number % len(_SHADES)], "line_width": 2}
-        plot.line(rows.seconds, rows.process / _MIB, legend_label=f"worker {number + 1}", **style)
+        dash, color = _DASHES[number % len(_DASHES)], _SHADES[number % len(_SHADES)]
+        style: dict[str, Any] = {"line_dash": dash, "color": color, "line_width": 2}
+        seconds, held = rows.seconds.to_numpy(), (rows.process / _MIB).to_numpy()
+        plot.line(seconds, held, legend_label=f"worker {number + 1}", **style)
         top = max(top, rows.process.max())
         if rows.spilled.any():
             spilled = style | {"line_width": 1}
-            plot.line(rows.seconds, rows.spilled / _MIB, legend_label=f"worker {number + 1}, on disk", **spilled)
+            on_disk = (rows.spilled / _MIB).to_numpy()
+            plot.line(seconds, on_disk, legend_label=f"worker {number + 1}, on disk", **spilled)
     workers, limit = frame.worker.nunique(), max(recording.limits.values(), default=0)
     again = ", a restarted one counted anew" if recording.restarts else ""
     text = f"{workers} workers{again}. At most {_mib(top)} on one of them, looked at ten times a second"
@@ -162,8 +176,8 @@ def _memory_of_workers(recording: Recording, title: str | None) -> Chart:
         _limit_line(plot, limit)
         text += f"; its limit is {_mib(limit)}"
     text += "." if not recording.restarts else f". {recording.restarts} were restarted for holding too much."
-    plot.y_range.start, plot.y_range.end = 0, max(top, limit) / _MIB * 1.25 or 1
-    plot.x_range = Range1d(0, max(recording.seconds, frame.seconds.max() if workers else 0) or 1)
+    _from_zero(plot, max(top, limit) / _MIB * 1.25 or 1)
+    plot.x_range = Range1d(start=0, end=max(recording.seconds, frame.seconds.max() if workers else 0) or 1)
     if workers:
         _legend_above(plot)
     return _told(plot, text, title)
@@ -190,17 +204,17 @@ def thresholds(recording: Recording) -> Chart:
         "spilled, on disk": frame.spilled,
     }
     last = max(recording.seconds, frame.seconds.max() if len(frame) else 0) or 1
-    plot = _plot(x_axis_label="seconds", y_axis_label="MiB", x_range=Range1d(0, last * 1.22))
+    plot = _plot(x_axis_label="seconds", y_axis_label="MiB", x_range=Range1d(start=0, end=last * 1.22))
     for number, (kind, held) in enumerate(kinds.items()):
-        style = {"line_dash": _DASHES[number], "color": _SHADES[number], "line_width": 2.5}
-        plot.line(frame.seconds, held / _MIB, legend_label=kind, **style)
+        style: dict[str, Any] = {"line_dash": _DASHES[number], "color": _SHADES[number], "line_width": 2.5}
+        plot.line(frame.seconds.to_numpy(), (held / _MIB).to_numpy(), legend_label=kind, **style)
     for name, share in recording.thresholds.items():
         height = share * limit / _MIB
         plot.add_layout(Span(location=height, dimension="width", line_color="black", line_width=0.7))
         text = f"{name} {share:.0%}"
         plot.add_layout(Label(x=last * 1.22, y=height, text=text, text_font_size="11px", text_align="right"))
     top = max([frame.process.max(), frame.spilled.max(), limit] if len(frame) else [limit])
-    plot.y_range.start, plot.y_range.end = 0, top / _MIB * 1.08
+    _from_zero(plot, top / _MIB * 1.08)
     if len(frame):
         _legend_above(plot)
     of_results = {"target"}  # what the other lines look at is the whole process
@@ -211,7 +225,7 @@ def thresholds(recording: Recording) -> Chart:
     ]
     text = "Nothing was recorded. "
     if len(frame):
-        largest = frame.loc[frame.process.idxmax()]
+        largest = frame.iloc[int(frame.process.argmax())]
         text = (
             f"The process held at most {_mib(largest.process)} of {_mib(limit)}, {_mib(largest.managed)} of it "
             f"results; on disk were at most {_mib(frame.spilled.max())}. "
@@ -238,13 +252,15 @@ def tasks(recording: Recording, title: str | None = None) -> Chart:
     frame = recording.tasks.copy()
     numbers = {address: number + 1 for number, address in enumerate(sorted({*recording.limits, *frame.worker}))}
     several = bool(frame.thread.any())
-    frame["row"] = [_thread(numbers[row.worker], row.thread, several) for row in frame.itertuples()]
+    frame["row"] = [
+        _thread(numbers[worker], thread, several) for worker, thread in zip(frame.worker, frame.thread, strict=True)
+    ]
     idle = {_thread(number, 0, several) for address, number in numbers.items() if address not in set(frame.worker)}
     frame["what"] = frame.prefix.where(frame.action == "compute", frame.action)
     rows = FactorRange(*sorted({*frame.row, *idle}, key=_natural, reverse=True))
     last = max(recording.seconds, frame.stop.max() if len(frame) else 0) or 1
-    plot = _plot(title=title, y_range=rows, x_range=Range1d(0, last), x_axis_label="seconds")
-    most = frame.groupby("what").apply(lambda rows: (rows.stop - rows.start).sum(), include_groups=False)
+    plot = _plot(title=title, y_range=rows, x_range=Range1d(start=0, end=last), x_axis_label="seconds")
+    most = frame.groupby("what").apply(lambda rows: (rows.stop - rows.start).sum())
     names = list(most.sort_values(ascending=False).index) if len(frame) else []
     kinds = [name for name in names if name not in _ACTIONS]
     thin = len(frame) > 0 and (frame.stop - frame.start).median() < last / 200  # a white edge would be all of it
@@ -252,15 +268,14 @@ def tasks(recording: Recording, title: str | None = None) -> Chart:
         source = ColumnDataSource(frame.loc[frame.what == name, ["row", "start", "stop"]])
         number = len(_KINDS) if name in _ACTIONS else kinds.index(name)
         colour = _ACTIONS.get(name) or _KINDS[min(number, len(_KINDS) - 1)]
-        style = {"fill_color": colour, "line_color": colour if thin else "white", "line_width": 0.5}
-        hatch = {"hatch_pattern": "/", "hatch_alpha": 0.5} if name in _ACTIONS else {}
+        style: dict[str, Any] = {"fill_color": colour, "line_color": colour if thin else "white", "line_width": 0.5}
+        hatch: dict[str, Any] = {"hatch_pattern": "/", "hatch_alpha": 0.5} if name in _ACTIONS else {}
         label = {"legend_label": name} if name in _ACTIONS or number < len(_KINDS) - 1 else {}
         plot.hbar(y="row", left="start", right="stop", height=0.8, source=source, **style, **hatch, **label)
     if names:
         _legend_above(plot)
     busy = (frame.stop - frame.start).sum()
-    rows = max(frame.row.nunique(), 1)
-    share = busy / (recording.seconds * rows) if recording.seconds else 0.0
+    share = busy / (recording.seconds * max(frame.row.nunique(), 1)) if recording.seconds else 0.0
     longest = f"; {names[0]} took the most of it" if names else ""
     threads = frame.row.nunique()
     text = f"{frame.key.nunique()} tasks on {threads} threads, which were busy {share:.0%} of the time{longest}"
@@ -281,10 +296,10 @@ def workers(recording: Recording) -> Chart:
     """How many workers there were over time, and when the last task was done."""
     there, done = recording.workers, recording.tasks.stop.max()
     last = max(recording.seconds, there.seconds.max()) or 1
-    plot = _plot(x_axis_label="seconds", y_axis_label="workers", x_range=Range1d(0, last))
+    plot = _plot(x_axis_label="seconds", y_axis_label="workers", x_range=Range1d(start=0, end=last))
     numbers = there.workers.tolist()
     plot.step([*there.seconds, last], [*numbers, numbers[-1]], mode="after", color=_SHADES[0], line_width=3)
-    plot.y_range.start, plot.y_range.end = 0, max(numbers) + 1
+    _from_zero(plot, max(numbers) + 1)
     plot.yaxis.ticker = list(range(max(numbers) + 1))
     text = f"Workers: {' → '.join(map(str, numbers))}, in {recording.seconds:.1f} seconds"
     if len(recording.tasks):
@@ -318,13 +333,15 @@ def topology(seen: Topology) -> Chart:
             apart = 1.4 if role == "nanny" else 1.0  # out of the way of the lines to the workers
             places[who] = (column, ((len(those) - 1) / 2 - row) * apart)
     tallest = max(abs(y) for _x, y in places.values())
-    plot = _plot(x_range=Range1d(-0.5, len(columns) - 0.3), y_range=Range1d(-tallest - 0.7, tallest + 0.7))
+    across, up = Range1d(start=-0.5, end=len(columns) - 0.3), Range1d(start=-tallest - 0.7, end=tallest + 0.7)
+    plot = _plot(x_range=across, y_range=up)
     plot.axis.visible, plot.grid.visible = False, False
-    for talk in seen.connections.itertuples():
-        start, end = _between_boxes(places[talk.caller], places[talk.called])
+    for caller, called in zip(seen.connections.caller, seen.connections.called, strict=True):
+        start, end = _between_boxes(places[caller], places[called])
         head = NormalHead(size=9, fill_color=_SHADES[0], line_color=_SHADES[0])
         ends = {"x_start": start[0], "y_start": start[1], "x_end": end[0], "y_end": end[1]}
-        plot.add_layout(BokehArrow(**ends, end=head, line_color=_SHADES[0]))
+        options: dict[str, Any] = ends | {"line_color": _SHADES[0]}  # which Bokeh's types take for body_line_color
+        plot.add_layout(BokehArrow(**options, end=head))
     rows = seen.processes.assign(
         x=seen.processes.who.map(lambda who: places[who][0]),
         y=seen.processes.who.map(lambda who: places[who][1]),
@@ -333,12 +350,14 @@ def topology(seen: Topology) -> Chart:
     source = ColumnDataSource(rows[["x", "y", "text"]])
     plot.rect("x", "y", width=2 * _BOX[0], height=2 * _BOX[1], source=source, fill_color="white", line_color="black")
     plot.text("x", "y", "text", source=source, text_align="center", text_baseline="middle", text_font_size="13px")
-    called = seen.connections.groupby("called").caller.nunique().sort_values(ascending=False)
-    most = f"; {called.index[0]} is called by the most, {called.iloc[0]} of them" if len(called) else ""
+    callers = seen.connections.groupby("called").caller.nunique().sort_values(ascending=False)
+    most = f"; {callers.index[0]} is called by the most, {callers.iloc[0]} of them" if len(callers) else ""
     return Chart(plot, f"{len(seen.processes)} processes, {seen.connections['count'].sum()} connections{most}.")
 
 
-def _between_boxes(start: tuple[float, float], end: tuple[float, float]) -> tuple[tuple, tuple]:
+def _between_boxes(
+    start: tuple[float, float], end: tuple[float, float]
+) -> tuple[tuple[float, float], tuple[float, float]]:
     """The part of a line between the middles of two boxes that is in neither."""
     across, up = end[0] - start[0], end[1] - start[1]
     inside = min(_BOX[0] / abs(across) if across else 1.0, _BOX[1] / abs(up) if up else 1.0)
@@ -357,13 +376,14 @@ def story(steps: pd.DataFrame) -> Chart:
         As `watch.story.story` returns it.
     """
     lanes = list(dict.fromkeys(sorted(steps.who, key=_lane)))
-    plot = _plot(y_range=FactorRange(*reversed(lanes)), x_range=Range1d(0.4, len(steps) + 0.8), x_axis_label="step")
+    across = Range1d(start=0.4, end=len(steps) + 0.8)
+    plot = _plot(y_range=FactorRange(*reversed(lanes)), x_range=across, x_axis_label="step")
     rows = steps.assign(
         step=range(1, len(steps) + 1),
         text=steps.finish + "\n" + (steps.seconds * 1000).map("{:.1f} ms".format),
     )
     plot.xaxis.ticker = list(rows.step)
-    plot.line(rows.step, rows.who, color=_SHADES[-1], line_width=2)
+    plot.line(rows.step.to_numpy(), rows.who.to_numpy(), color=_SHADES[-1], line_width=2)
     source = ColumnDataSource(rows[["step", "who", "text"]])
     plot.scatter("step", "who", source=source, size=9, color=_SHADES[0])
     plot.text("step", "who", "text", source=source, text_font_size="11px", y_offset=-8, text_align="center")
