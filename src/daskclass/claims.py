@@ -79,7 +79,9 @@ def is_true(condition: Any) -> bool:
         return len(condition) > 0 and all(is_true(element) for element in condition)
     if isinstance(condition, pd.DataFrame):
         return condition.size > 0 and all(is_true(column) for _name, column in condition.items())
-    if isinstance(condition, np.ndarray | pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
+    # In a variable, so that types take it for anything: NumPy's stubs do not know pandas' arrays.
+    is_array = isinstance(condition, np.ndarray | pd.Series | pd.Index | pd.api.extensions.ExtensionArray)
+    if is_array:
         if len(np.shape(condition)) == 0:
             return is_true(condition.item())
         if np.ma.is_masked(condition):

@@ -81,7 +81,8 @@ class Lab:
         import nbformat
 
         with self._read(nbformat.ValidationError):
-            return nbformat.read(self.path, as_version=4)
+            notebook: NotebookNode = nbformat.read(self.path, as_version=4)
+            return notebook
 
     @cached_property
     def title(self) -> str:
@@ -101,7 +102,8 @@ class Lab:
     def track(self) -> str:
         """``core``; ``prework``, before class; or ``admin``, for administrators."""
         with self._read():
-            return self._about["path"]
+            track: str = self._about["path"]
+            return track
 
     @cached_property
     def cells(self) -> dict[str, str]:
@@ -140,14 +142,15 @@ class Lab:
             If there is no such cell.
         """
         with self._read():
-            found = [cell.source for cell in self.notebook.cells if cell.id == name]
+            found: list[str] = [cell.source for cell in self.notebook.cells if cell.id == name]
         if not found:
             raise Problem(f"{self.path.name} has no cell {name!r}")
         return found[0]
 
     @property
     def _about(self) -> NotebookNode:
-        return self.notebook.metadata.get(METADATA, {})
+        about: NotebookNode = self.notebook.metadata.get(METADATA, {})
+        return about
 
     def _minutes_of(self, kind: str) -> int:
         with self._read():
@@ -159,9 +162,10 @@ class Lab:
     @contextlib.contextmanager
     def _read(self, *more: type[Exception]) -> Iterator[None]:
         """Whatever a notebook can lack is a Problem that names it."""
+        unreadable: tuple[type[Exception], ...] = (*_UNREADABLE, *more)
         try:
             yield
-        except (*_UNREADABLE, *more) as error:
+        except unreadable as error:
             raise Problem(f"{self.path.name} is not a lab that can be read: {type(error).__name__}: {error}") from error
 
 

@@ -34,6 +34,9 @@ _TAKES_MOST = {
 }
 
 
+_Bottleneck = Literal["start", "scheduler", "cores", "network"]
+
+
 @dataclass(frozen=True)
 class Model:
     """What a job costs in time: ``start + per_task · tasks + (handling · tasks + per_byte · bytes) / workers``.
@@ -176,7 +179,7 @@ class Plan:
     machines: int
     seconds: float
     money: float
-    bottleneck: Literal["start", "scheduler", "cores", "network"]
+    bottleneck: _Bottleneck
     schedulers: int
     in_time: bool
     why: str
@@ -227,7 +230,7 @@ def plan(
         each = _fewest(each, lambda n: job.seconds(n, schedulers) <= limit)
     parts = job.terms(each, schedulers)
     total = sum(parts.values())
-    bottleneck = "scheduler" if schedulers > 1 else max(parts, key=parts.__getitem__)
+    bottleneck: _Bottleneck = "scheduler" if schedulers > 1 else max(parts, key=parts.__getitem__)
     machines = each * schedulers
     return Plan(
         bytes=size,
@@ -263,9 +266,9 @@ class _Job:
     tasks: int
     threads: int
     one_task: float
-    bound: str
+    bound: _Bottleneck
 
-    def terms(self, machines: int, schedulers: int) -> dict[str, float]:
+    def terms(self, machines: int, schedulers: int) -> dict[_Bottleneck, float]:
         """Seconds of each kind, if each of so many clusters has so many machines."""
         own = math.ceil(self.tasks / schedulers)
         rounds = math.ceil(own / (machines * self.threads))
@@ -293,7 +296,7 @@ def _job(size: int, piece: int, machine: Machine, model: Model) -> _Job:
             raise Problem(f"the model's {term} should be 0 or more, and is {getattr(model, term)}")
     threads, network = _threads(machine), _bytes("its network", machine.network)
     tasks = math.ceil(size / piece)
-    bound = "network" if threads / network > model.per_byte else "cores"
+    bound: _Bottleneck = "network" if threads / network > model.per_byte else "cores"
     one_task = model.handling + max(model.per_byte, threads / network) * size / tasks
     return _Job(model, tasks, threads, one_task, bound)
 

@@ -10,10 +10,14 @@ import io
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from daskclass.errors import Problem
+
+if TYPE_CHECKING:
+    from daskclass.sizes import Size
 
 BAD_INPUT, INTERRUPTED = 2, 130
 
@@ -46,7 +50,7 @@ def commands() -> None:
     """A class about Dask clusters that measures what it says."""
 
 
-def _folder(_context, _option, name: str | None) -> Path | None:
+def _folder(_context: click.Context, _option: click.Parameter, name: str | None) -> Path | None:
     if name == "":
         raise click.BadParameter("an empty name is no folder; say . for this one")
     return None if name is None else Path(name)
@@ -75,7 +79,15 @@ size_option = click.option(
 )
 @click.option("--force", is_flag=True, help="Replace what is there.")
 @click.option("--verify", is_flag=True, help="Make nothing: compare what is there with its checksums.")
-def data(size, out, seed, threads, formats, force, verify) -> None:
+def data(
+    size: str | None,
+    out: Path | None,
+    seed: int | None,
+    threads: int | None,
+    formats: str,
+    force: bool,
+    verify: bool,
+) -> None:
     """Make the sales data: orders of a shop as one CSV file and as Parquet."""
     wanted = _size(size)
 
@@ -152,7 +164,7 @@ def doctor(context: click.Context, as_json: bool) -> None:
 @size_option
 @click.option("--port", type=click.IntRange(1024, 65535), help="JupyterLab's port.  [default: 8888, else a free one]")
 @click.option("--no-browser", is_flag=True, help="Print the address and open nothing.")
-def lab(size, port, no_browser) -> None:
+def lab(size: str | None, port: int | None, no_browser: bool) -> None:
     """Open the class: sales data, a live cluster, and JupyterLab in front of lab 00."""
     wanted = _size(size)
 
@@ -176,17 +188,24 @@ def lab(size, port, no_browser) -> None:
     help="When a lab has to be done.  [default: the minutes planned for it]",
 )
 @click.pass_context
-def rehearse(context: click.Context, size, wanted, scheduler, out, minutes) -> None:
+def rehearse(
+    context: click.Context,
+    size: str | None,
+    wanted: str | None,
+    scheduler: str | None,
+    out: Path | None,
+    minutes: int | None,
+) -> None:
     """Run the labs one after the other and leave a report: which claims hold, how long, how much memory."""
-    size = _size(size)
+    of_size = _size(size)
 
     from daskclass.commands import rehearsal
 
-    done = rehearsal.rehearse(size, wanted=wanted, scheduler=scheduler, out=out, minutes=minutes)
+    done = rehearsal.rehearse(of_size, wanted=wanted, scheduler=scheduler, out=out, minutes=minutes)
     context.exit(0 if done.passed else 1)
 
 
-def _size(text: str | None):
+def _size(text: str | None) -> Size:
     """The size that was asked for; a Problem if it makes no sense, or Dask's settings, which every command needs."""
     from daskclass import sizes
 

@@ -18,17 +18,19 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Final, Literal
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 import daskclass
 from daskclass import sizes
 from daskclass.errors import Problem
 from daskclass.system import checkout, ports
 
-OK, WARNING, FAILED = "ok", "warning", "failed"
+OK: Final = "ok"
+WARNING: Final = "warning"
+FAILED: Final = "failed"
 
 SET_UP_AGAIN = (
     "in the checkout, `python3 tools/environment.py` (Windows: `py -3.13 tools\\environment.py`); "
@@ -118,7 +120,7 @@ def lock_file() -> Path | None:
     return next((path for path in found if path.is_file()), None)
 
 
-def locked_versions(lock: Path) -> dict[str, str]:
+def locked_versions(lock: Path) -> dict[NormalizedName, str]:
     """Name and version of every package that `lock` pins for this Python and this system."""
     versions = {}
     for line in lock.read_text(encoding="utf-8").splitlines():
@@ -138,7 +140,9 @@ def check_versions() -> Finding:
         for requirement in map(Requirement, importlib.metadata.requires("daskclass") or [])
         if requirement.marker is None
     }
-    wrong, missing, other = [], [], []
+    wrong: list[str] = []
+    missing: list[str] = []
+    other: list[str] = []
     for name, version in locked_versions(lock).items():
         try:
             installed = importlib.metadata.version(name)
@@ -306,7 +310,7 @@ if __name__ == "__main__":
 """
 
 
-def _probe(source: str, *arguments: str) -> dict | str:
+def _probe(source: str, *arguments: str) -> dict[str, Any] | str:
     """Run a script in a process of its own; the JSON in its last line, or what went wrong.
 
     Its first argument is its own folder, in which it runs and which is removed afterwards.
@@ -328,7 +332,8 @@ def _probe(source: str, *arguments: str) -> dict | str:
             return "no answer within two minutes"
     if run.returncode:
         return (run.stderr.strip().splitlines() or [f"exit status {run.returncode}"])[-1]
-    return json.loads(run.stdout.splitlines()[-1])
+    said: dict[str, Any] = json.loads(run.stdout.splitlines()[-1])
+    return said
 
 
 def check_cluster() -> Finding:

@@ -13,7 +13,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from distributed import LocalCluster
 
@@ -98,7 +97,7 @@ def _jupyter(
     log, workspaces = root / "build" / f"jupyterlab-{port}.log", root / "build" / f"workspaces-{port}"
     environment = _environment(variables, cluster.scheduler_address, token)
     # A group of its own: Ctrl-C reaches this process alone, which then ends everything in order.
-    apart: dict[str, Any] = {"start_new_session": True} if os.name == "posix" else {"creationflags": 0x200}
+    posix = os.name == "posix"
     address = f"http://127.0.0.1:{port}"
     server = None
     try:
@@ -112,7 +111,8 @@ def _jupyter(
                         stdin=subprocess.DEVNULL,
                         stdout=output,
                         stderr=subprocess.STDOUT,
-                        **apart,
+                        start_new_session=posix,
+                        creationflags=0 if posix else 0x200,
                     )
             except OSError as error:
                 raise Problem(f"{error.filename or log} cannot be written: {error.strerror}") from error
@@ -151,7 +151,7 @@ def _command(root: Path, port: int, browser: bool, workspaces: Path) -> list[str
     ]
 
 
-def _wait_until_answers(server: subprocess.Popen, url: str, token: str, log: Path) -> None:
+def _wait_until_answers(server: subprocess.Popen[bytes], url: str, token: str, log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if server.poll() is not None:
@@ -169,7 +169,8 @@ def _ask(url: str, token: str, method: str = "GET") -> bytes:
     request = urllib.request.Request(url, headers={"Authorization": f"token {token}"}, method=method)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(request, timeout=10) as answer:
-        return answer.read()
+        content: bytes = answer.read()
+        return content
 
 
 def _require_token(url: str) -> None:
@@ -185,7 +186,7 @@ def _require_token(url: str) -> None:
     )
 
 
-def _end(server: subprocess.Popen, address: str, token: str) -> None:
+def _end(server: subprocess.Popen[bytes], address: str, token: str) -> None:
     """Shut the kernels down, then the server; kill what does not go by itself."""
     if server.poll() is not None:
         return

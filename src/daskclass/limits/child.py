@@ -49,7 +49,7 @@ def main() -> int:
     return status
 
 
-def out_of_memory(error: BaseException) -> bool:
+def out_of_memory(error: BaseException | None) -> bool:
     """Whether `error`, or one that it came from, says that memory ran out."""
     seen = set()
     while error is not None and id(error) not in seen:

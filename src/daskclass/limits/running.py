@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal, cast
 
 import cloudpickle
 import dask
@@ -35,6 +35,9 @@ SMALLEST = 32 * 2**20
 _INTERVAL = 0.01  # seconds between looks
 _MARK = "DASKCLASS_LIMITS"  # variable that everything inherits that comes of the code
 _OUTPUT = 20_000  # last characters that are kept
+
+
+_Ended = Literal["finished", "out of memory", "killed", "failed"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Run:
         Exit status; negative for a signal.
     """
 
-    ended: Literal["finished", "out of memory", "killed", "failed"]
+    ended: _Ended
     how: str
     way: str
     limit: int | None
@@ -80,7 +83,7 @@ class Run:
         return self.ended == "out of memory"
 
 
-def run(code: str | Callable, memory: str | int | None, *, way: str | None = None, **names: Any) -> Run:
+def run(code: str | Callable[..., object], memory: str | int | None, *, way: str | None = None, **names: Any) -> Run:
     """Run `code` in a process of its own that may hold `memory`.
 
     Parameters
@@ -120,7 +123,7 @@ def run(code: str | Callable, memory: str | int | None, *, way: str | None = Non
     }
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="daskclass-limits-")))
-        fence = stack.enter_context(ways.fence(limit)) if way == "cgroup" else None
+        fence = stack.enter_context(ways.fence(limit)) if way == "cgroup" and limit is not None else None
         return _run(orders, folder, limit, way, fence)
 
 
@@ -160,11 +163,10 @@ class _Watched:
     killed_by_us: bool = False
 
 
-def _run(orders: dict, folder: Path, limit: int | None, way: str | None, fence: Fence | None) -> Run:
+def _run(orders: dict[str, Any], folder: Path, limit: int | None, way: str | None, fence: Fence | None) -> Run:
     report = folder / "report.json"
     report.touch()
     output = folder / "output.txt"
-    apart = {"start_new_session": True} if os.name == "posix" else {}
     command = [sys.executable, str(Path(__file__).with_name("child.py")), str(report)]
     mark = secrets.token_hex(8)
     environment = _environment() | {_MARK: mark}
@@ -173,15 +175,21 @@ def _run(orders: dict, folder: Path, limit: int | None, way: str | None, fence: 
     started = time.perf_counter()
     with output.open("wb") as sink:
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=sink, stderr=subprocess.STDOUT, env=environment, **apart
+            command,
+            stdin=subprocess.PIPE,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=os.name == "posix",
         )
     family = {psutil.Process(process.pid)}
     try:
         if fence is not None:
             fence.admit(process.pid)
         with contextlib.suppress(BrokenPipeError):  # it died at once; how, we are about to see
-            pickle.dump(orders, process.stdin)
-            process.stdin.close()
+            stdin = cast(IO[bytes], process.stdin)  # a pipe, as was asked for
+            pickle.dump(orders, stdin)
+            stdin.close()
         seen = _watch(process, family, started, limit if way == "watching" else None)
         kernel_kills = fence.kills() if fence is not None else 0
     finally:
@@ -210,7 +218,9 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if str(for_workers.get(name)) != value}
 
 
-def _watch(process: subprocess.Popen, family: set[psutil.Process], started: float, limit: int | None) -> _Watched:
+def _watch(
+    process: subprocess.Popen[bytes], family: set[psutil.Process], started: float, limit: int | None
+) -> _Watched:
     """Look at the family until its head has ended; kill them all if together they hold more than `limit`."""
     seen = _Watched()
     look = 0
@@ -232,7 +242,7 @@ def _watch(process: subprocess.Popen, family: set[psutil.Process], started: floa
             continue
 
 
-def _end(process: subprocess.Popen, family: set[psutil.Process], fence: Fence | None, mark: str) -> None:
+def _end(process: subprocess.Popen[bytes], family: set[psutil.Process], fence: Fence | None, mark: str) -> None:
     """Make sure that the process, its children and whoever else is inside the fence are gone."""
     family |= processes.descendants(process.pid)
     if fence is not None:
@@ -248,22 +258,22 @@ def _end(process: subprocess.Popen, family: set[psutil.Process], fence: Fence | 
     psutil.wait_procs(family, timeout=30)
 
 
-def _read(report: Path) -> dict | None:
+def _read(report: Path) -> dict[str, Any] | None:
     """What the child said of its own end; None if it had no chance to."""
     text = report.read_text()
     return json.loads(text) if text else None
 
 
 def _verdict(
-    status: int, report: dict | None, text: str, seen: _Watched, kernel_kills: int, limit: int | None
-) -> tuple[str, str]:
+    status: int, report: dict[str, Any] | None, text: str, seen: _Watched, kernel_kills: int, limit: int | None
+) -> tuple[_Ended, str]:
     """How it ended, in a word and in a sentence."""
     if seen.killed_by_us:
         return (
             "out of memory",
             f"it held {format_bytes(seen.peak)}, which is over the limit, and was killed by the watcher",
         )
-    if kernel_kills:
+    if kernel_kills and limit is not None:
         who = "it" if status == -signal.SIGKILL else "a process it had started"
         return (
             "out of memory",

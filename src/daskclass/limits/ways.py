@@ -168,7 +168,7 @@ def _parent(mounts: Path = Path("/proc/mounts"), membership: Path = Path("/proc/
     """Where a control group of ours may be made, and of which version it is."""
     if sys.platform != "linux":
         raise OSError(errno.ENOSYS, "control groups are Linux's")
-    own = {}
+    own: dict[str, str] = {}
     for line in membership.read_text().splitlines():
         _number, controllers, path = line.split(":", 2)
         own |= {name: path.lstrip("/") for name in controllers.split(",")}

@@ -17,10 +17,11 @@ import shutil
 import tempfile
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -274,14 +275,16 @@ def _require_room(out: Path, size: sizes.Size, formats: set[str]) -> None:
         )
 
 
-def _write(unfinished: Path, size: sizes.Size, seed: int, threads: int, formats: set[str], progress: bool) -> dict:
+def _write(
+    unfinished: Path, size: sizes.Size, seed: int, threads: int, formats: set[str], progress: bool
+) -> dict[str, Any]:
     """Write the files of `formats` into the folder `unfinished`; what the manifest says of them."""
     total_rows = rows.rows_for(size.csv_bytes)
     if "parquet" in formats:
         (unfinished / PARQUET_NAME).mkdir()
     part = functools.partial(_part, unfinished=unfinished, seed=seed, total_rows=total_rows, formats=formats)
     tallies = np.zeros((len(rows.CATEGORIES), len(rows.TALLIES)), dtype=np.int64)
-    files: dict[str, dict] = {}
+    files: dict[str, dict[str, Any]] = {}
     with (
         tqdm(
             total=rows.expected_csv_bytes(total_rows),
@@ -325,7 +328,7 @@ class _Part:
     rows: int
     text: list[pa.Buffer]
     tallies: np.ndarray
-    files: dict[str, dict]
+    files: dict[str, dict[str, Any]]
 
 
 def _part(number: int, *, unfinished: Path, seed: int, total_rows: int, formats: set[str]) -> _Part:
@@ -333,7 +336,7 @@ def _part(number: int, *, unfinished: Path, seed: int, total_rows: int, formats:
     with_csv, with_parquet = "csv" in formats, "parquet" in formats
     path = unfinished / PARQUET_NAME / f"part-{number:06d}.parquet"
     first = number * BLOCKS_A_PART
-    text, part_rows, tallies = [], 0, 0
+    text, part_rows, tallies = [], 0, np.zeros((len(rows.CATEGORIES), len(rows.TALLIES)), dtype=np.int64)
     with contextlib.ExitStack() as stack:
         file = stack.enter_context(_parquet_file(path)) if with_parquet else None
         for block_number in range(first, min(first + BLOCKS_A_PART, rows.blocks(total_rows))):
@@ -344,7 +347,7 @@ def _part(number: int, *, unfinished: Path, seed: int, total_rows: int, formats:
                 text.append(block.csv)
             part_rows += block.rows
             tallies += block.tallies
-    files = {}
+    files: dict[str, dict[str, Any]] = {}
     if with_parquet:
         files[f"{PARQUET_NAME}/{path.name}"] = {**folders.stamp(path), "sha256": sha256(path)}
     return _Part(part_rows, text, tallies, files)
@@ -380,10 +383,10 @@ def _parquet_file(path: Path) -> pq.ParquetWriter:
     return pq.ParquetWriter(path, rows.COLUMNS, use_dictionary=repeated)
 
 
-def _in_order(one, count: int, threads: int) -> Iterator:
+def _in_order(one: Callable[[int], _Part], count: int, threads: int) -> Iterator[_Part]:
     """``one(0) … one(count - 1)`` on `threads` threads, in order, no more than one result waiting for each."""
     pool = ThreadPoolExecutor(threads, thread_name_prefix="sales")
-    waiting: deque[Future] = deque()
+    waiting: deque[Future[_Part]] = deque()
     try:
         started = 0
         while started < count or waiting:
@@ -415,6 +418,6 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _write_manifest(out: Path, manifest: dict) -> None:
+def _write_manifest(out: Path, manifest: dict[str, Any]) -> None:
     with written(out / MANIFEST_NAME) as unfinished:
         unfinished.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -31,6 +32,8 @@ QUANTITIES = 4
 PRICE_BANDS = 10
 
 BLOCK_ROWS = 131_072
+
+_Integers = npt.NDArray[np.integer]
 
 COLUMNS = pa.schema(
     [
@@ -93,7 +96,8 @@ def return_thresholds() -> np.ndarray:
     category = np.arange(len(CATEGORIES))[:, None, None, None]
     band = np.arange(PRICE_BANDS, dtype=np.int32)[None, :, None, None]
     items = np.arange(QUANTITIES, dtype=np.int32)[None, None, :, None]
-    return base[category] + per_band[category] * band + per_item[category] * items + careless
+    chances: np.ndarray = base[category] + per_band[category] * band + per_item[category] * items + careless
+    return chances
 
 
 def store_table() -> np.ndarray:
@@ -105,7 +109,8 @@ def store_table() -> np.ndarray:
         uint8, shape (65536,): positions in `STORES`.
     """
     weights = [10**9 // rank for rank in range(1, len(STORES) + 1)]
-    total, seen, edges = sum(weights), 0, []
+    total, seen = sum(weights), 0
+    edges: list[int] = []
     for weight in weights:
         seen += weight
         edges.append(65_536 * seen // total)
@@ -154,7 +159,7 @@ def _tables() -> _Tables:
 def expected_csv_bytes(rows: int) -> int:
     """The size in bytes to expect of a CSV of `rows` orders; the drawn one differs by a fraction of a percent."""
     tables = _tables()
-    drawn = sum(pc.mean(pc.binary_length(strings)).as_py() for strings in (tables.prices, tables.ends))
+    drawn: float = sum(pc.mean(pc.binary_length(strings)).as_py() for strings in (tables.prices, tables.ends))
     return len(HEADER) + round(rows * (_START.itemsize + drawn))
 
 
@@ -208,7 +213,15 @@ def draw(seed: int, total_rows: int, block: int, *, csv: bool = True, parquet: b
     )
 
 
-def _csv(tables, position, day, store, customer, cents, kind) -> pa.Buffer:
+def _csv(
+    tables: _Tables,
+    position: _Integers,
+    day: _Integers,
+    store: _Integers,
+    customer: _Integers,
+    cents: _Integers,
+    kind: _Integers,
+) -> pa.Buffer:
     high, low = np.divmod(position + FIRST_ORDER, len(tables.order_low))
     start = np.empty(len(position), dtype=_START)
     start["order_high"] = np.arange(high[0], high[-1] + 1).astype("S6")[high - high[0]]
@@ -230,7 +243,17 @@ def _csv(tables, position, day, store, customer, cents, kind) -> pa.Buffer:
     return text.slice(0, int(np.frombuffer(offsets, dtype=np.int32)[len(lines)]))
 
 
-def _table(tables, position, day, store, customer, cents, category, extra, returned) -> pa.Table:
+def _table(
+    tables: _Tables,
+    position: _Integers,
+    day: _Integers,
+    store: _Integers,
+    customer: _Integers,
+    cents: _Integers,
+    category: _Integers,
+    extra: _Integers,
+    returned: npt.NDArray[np.bool_],
+) -> pa.Table:
     columns = {
         "order_id": position + FIRST_ORDER,
         "day": tables.days[day],
@@ -244,7 +267,7 @@ def _table(tables, position, day, store, customer, cents, category, extra, retur
     return pa.table([pa.array(columns[field.name], type=field.type) for field in COLUMNS], schema=COLUMNS)
 
 
-def _tally(cents, kind) -> np.ndarray:
+def _tally(cents: _Integers, kind: _Integers) -> np.ndarray:
     shape = (len(CATEGORIES), QUANTITIES, 2)
     rows = np.bincount(kind, minlength=np.prod(shape)).reshape(shape)
     # NumPy weighs in floats. These are sums of integers far below 2**53, so each of them is exact.

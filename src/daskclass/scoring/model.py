@@ -175,10 +175,11 @@ def best_possible(orders: pd.DataFrame) -> np.ndarray:
     numpy.ndarray
         float64, shape (orders,). No model can know more.
     """
-    store = pd.Index(STORES).get_indexer(orders.store)
-    category = pd.Index(CATEGORIES).get_indexer(orders.category)
+    store = pd.Index(STORES).get_indexer(pd.Index(orders.store))
+    category = pd.Index(CATEGORIES).get_indexer(pd.Index(orders.category))
     band = (np.rint(orders.price.to_numpy() * 100).astype(np.int64) - 1_000) // 9_901
-    return return_thresholds()[category, band, orders.quantity.to_numpy() - 1, store] / 65_536
+    chances: np.ndarray = return_thresholds()[category, band, orders.quantity.to_numpy() - 1, store] / 65_536
+    return chances
 
 
 def quality(returned: np.ndarray | pd.Series, scores: np.ndarray) -> dict[str, float]:
@@ -263,7 +264,8 @@ def load(folder: str | Path) -> Model:
 
 def is_text(kind: pa.DataType) -> bool:
     """Whether an Arrow type is one of texts, of whatever layout; which one is taken is a matter of who wrote them."""
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    text: bool = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return text
 
 
 def check(orders: pa.Table, model: Model) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import NoReturn
 
 _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -18,7 +20,7 @@ def name(number: int) -> str:
 
 
 @contextlib.contextmanager
-def _handled(handler) -> Iterator[None]:
+def _handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
     """Have `handler` for every signal to end while the block runs."""
     before = {number: signal.signal(number, handler) for number in _ENDING}
     try:
@@ -32,7 +34,7 @@ def _handled(handler) -> Iterator[None]:
 def until_terminated() -> Iterator[None]:
     """Let Ctrl-C, SIGTERM and a closed terminal end the block the same way, in good order, and only once."""
 
-    def stop(_signal, _frame):
+    def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
         for number in _ENDING:  # whoever is impatient now waits until all has ended
             signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt

@@ -35,12 +35,12 @@ def main(arguments: list[str]) -> int:
         alone.wait()
         _remove(Path(folder))
         return 0
-    own = {} if os.name == "nt" else {"start_new_session": True}
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, **own)
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=os.name != "nt")
     while process.poll() is None and not alone.wait(_INTERVAL):
         pass
     _end(process)
-    return process.returncode
+    status: int = process.returncode
+    return status
 
 
 def _wait_for_the_end_of_input(alone: threading.Event) -> None:
@@ -59,7 +59,7 @@ def _remove(folder: Path) -> None:
         time.sleep(_INTERVAL)
 
 
-def _end(process: subprocess.Popen) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     """Ask the command to end, as a person would; then end what is left of it."""
     family: set[psutil.Process] = set()
     if process.poll() is None:

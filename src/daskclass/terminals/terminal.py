@@ -15,16 +15,21 @@ import threading
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import IO, AnyStr, TextIO, cast
 
 from daskclass.errors import Problem
 
 _KEEPER = Path(__file__).with_name("keep.py")
 # Jupyter interrupts and kills a kernel together with its group; whoever ends what the kernel started is not in it.
-_APART = {} if os.name == "nt" else {"start_new_session": True}
+_APART = os.name != "nt"
 _MERCY = 30.0  # seconds; the keeper kills long before
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ - ")
 _ERROR = re.compile(r"^(?:Error: .|[\w.]*(?:Error|Exception|Exit)\b: ?.|No such)")
+
+
+def _pipe(stream: IO[AnyStr] | None) -> IO[AnyStr]:
+    """A stream of a process that was started with a pipe there, and so has one."""
+    return cast(IO[AnyStr], stream)
 
 
 class _Said:
@@ -68,7 +73,7 @@ class Terminal:
 
     def __init__(
         self,
-        folder: str | os.PathLike,
+        folder: str | os.PathLike[str],
         command: str | Sequence[object],
         *,
         _held: tuple[int, ...] = (),
@@ -94,7 +99,7 @@ class Terminal:
         self._heard = 0  # lines up to the last match
         self._said = _Said()
         self._keeper = subprocess.Popen(
-            [sys.executable, "-I", _KEEPER, "", found, *words[1:]],
+            [sys.executable, "-I", str(_KEEPER), "", found, *words[1:]],
             cwd=self.folder,
             env=variables,
             stdin=subprocess.PIPE,
@@ -104,12 +109,13 @@ class Terminal:
             encoding="utf-8",
             errors="replace",
             pass_fds=_held,
-            **_APART,
+            start_new_session=_APART,
         )
-        reader = {"target": self._said.read, "args": (self._keeper.stdout,), "daemon": True}
-        self._reader = threading.Thread(name=f"terminal {self.folder.name}", **reader)
+        self._reader = threading.Thread(
+            name=f"terminal {self.folder.name}", target=self._said.read, args=(self._keeper.stdout,), daemon=True
+        )
         self._reader.start()
-        weakref.finalize(self, self._keeper.stdin.close)  # whoever lets go of it ends it
+        weakref.finalize(self, _pipe(self._keeper.stdin).close)  # whoever lets go of it ends it
 
     @property
     def output(self) -> str:
@@ -187,13 +193,13 @@ class Terminal:
     def end(self) -> None:
         """Ask it to end, as Ctrl-C does, and do not wait."""
         with contextlib.suppress(OSError):
-            self._keeper.stdin.close()
+            _pipe(self._keeper.stdin).close()
 
     def close(self) -> None:
         """End it and wait until it is gone. What it said stays."""
         self.end()
         self.wait(_MERCY)
-        self._keeper.stdout.close()
+        _pipe(self._keeper.stdout).close()
 
 
 class Terminals:
@@ -211,9 +217,12 @@ class Terminals:
         self.folder = Path(tempfile.mkdtemp(prefix="daskclass-")).resolve()
         self._open: dict[str, Terminal] = {}
         self._keeper = subprocess.Popen(
-            [sys.executable, "-I", _KEEPER, self.folder], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, **_APART
+            [sys.executable, "-I", str(_KEEPER), str(self.folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=_APART,
         )
-        weakref.finalize(self, self._keeper.stdin.close)
+        weakref.finalize(self, _pipe(self._keeper.stdin).close)
 
     def type(self, folder: str, command: str | Sequence[object], **environment: str) -> Terminal:
         """Type a command into the terminal of `folder`, which is below all of theirs; see `Terminal`.
@@ -223,7 +232,7 @@ class Terminals:
         if folder in self._open:
             self._open[folder].close()
         # Each keeper holds the folder's pipe, too: it is removed when the last of them has ended what stands in it.
-        held = () if os.name == "nt" else (self._keeper.stdin.fileno(),)
+        held = () if os.name == "nt" else (_pipe(self._keeper.stdin).fileno(),)
         self._open[folder] = Terminal(self.folder / folder, command, _held=held, **environment)
         return self._open[folder]
 
@@ -234,11 +243,11 @@ class Terminals:
         for terminal in self._open.values():
             terminal.close()
         self._open.clear()
-        self._keeper.stdin.close()
+        _pipe(self._keeper.stdin).close()
         self._keeper.wait(_MERCY)
 
     def __enter__(self) -> Terminals:
         return self
 
-    def __exit__(self, *_exception) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self.close()

@@ -205,7 +205,7 @@ class _Progress:
     def __enter__(self) -> _Progress:
         return self
 
-    def __exit__(self, *_error) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.bar.close()
 
     def cell(self, name: str, number: int, of: int, family: Family) -> None:

@@ -6,13 +6,14 @@ import contextlib
 import copy
 import logging
 import re
+import subprocess
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import nbformat
 from nbclient import NotebookClient
@@ -24,6 +25,9 @@ from daskclass.commands.rehearsal.outcome import Claim, Outcome
 from daskclass.errors import Problem
 from daskclass.labs import METADATA, Lab
 from daskclass.system import signals
+
+if TYPE_CHECKING:
+    from jupyter_client.manager import AsyncKernelManager
 
 _START_SECONDS = 120
 _OUTPUT_SECONDS = 60  # how late a cell's last output may come on a busy machine
@@ -176,6 +180,17 @@ class Kernel:
         return Ran(node.outputs, claim)
 
 
+def _manager(client: NotebookClient) -> AsyncKernelManager:
+    """What nbclient starts a kernel with. It is of this class unless a configuration names another one."""
+    return cast("AsyncKernelManager", client.km)
+
+
+def _process(client: NotebookClient) -> subprocess.Popen[bytes]:
+    """The process of a kernel that was started. Kernels of this machine have one; the base class promises none."""
+    process: subprocess.Popen[bytes] = cast(Any, _manager(client).provisioner).process
+    return process
+
+
 def _stopped(cell: str, name: str, text: str) -> Stopped:
     message = _plain(text).strip().split("\n")[0]
     return Stopped(f"{name} in the cell `{cell}`: {message}".rstrip(": "), cell, name)
@@ -236,7 +251,9 @@ def opened(lab: Lab, environment: Mapping[str, str], seconds: float, outcome: Ou
 
 def _note(claim: Claim | None, cell: nbformat.NotebookNode) -> None:
     """Take what a claim's cell says of it."""
-    for output in cell.outputs if claim is not None else ():
+    if claim is None:
+        return
+    for output in cell.outputs:
         found = output.get("metadata", {}).get(METADATA, {})
         if found.get("claim") == claim.text:
             claim.holds, claim.evidence = found["holds"], found["evidence"]

@@ -8,12 +8,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.resources import files
-from typing import Any
+from typing import Any, cast
 
 from bokeh.resources import Resources
 from dask.utils import format_bytes
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from nbconvert import HTMLExporter
+from nbformat import NotebookNode
 
 from daskclass.claims import MARKS
 from daskclass.commands.rehearsal.outcome import Outcome, Rehearsal
@@ -50,7 +51,8 @@ def report(rehearsal: Rehearsal) -> str:
 def notebook(lab: Outcome) -> str:
     """An executed lab as a page that links back to the report."""
     exporter = HTMLExporter(raw_template=files(__package__).joinpath("notebook.html.j2").read_text(encoding="utf-8"))
-    page, _resources = exporter.from_notebook_node(lab.notebook, {"metadata": {"name": lab.lab}})
+    executed = cast(NotebookNode, lab.notebook)  # one that could not be read has no page
+    page, _resources = exporter.from_notebook_node(executed, {"metadata": {"name": lab.lab}})
     return page
 
 
