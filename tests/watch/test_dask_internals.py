@@ -5,6 +5,7 @@ import os
 import time
 from types import SimpleNamespace
 
+import dask
 import distributed
 import numpy as np
 import pytest
@@ -58,7 +59,11 @@ def test_memory_is_of_process_results_and_disk(two):
 
 def test_what_is_spilled_is_on_disk_and_not_in_memory():
     options = {"n_workers": 1, "threads_per_worker": 1, "memory_limit": "400 MB", "dashboard_address": "127.0.0.1:0"}
-    with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as client:
+    with (
+        dask.config.set({"distributed.worker.memory.spill": False}),  # which would go on spilling between two looks
+        LocalCluster(**options) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
         [worker] = client.nthreads()
         held = client.map(np.random.default_rng(0).random, [5_000_000] * 8, pure=False)
         with client.as_current():
@@ -177,3 +182,7 @@ def test_counting_without_the_functions_it_wraps_is_an_error_and_wraps_nothing(m
         dask_internals.begin_counting(SimpleNamespace(), "block")
     assert tcp.TCP.write is write
     assert dask_internals.end_counting("block") == (0, 0)
+
+
+def test_a_connection_that_is_closed_is_nobodys():
+    assert dask_internals._concerned(None) == []
