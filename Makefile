@@ -36,6 +36,7 @@ test: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/python tools/format_labs.py
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses 2 --dist loadscope -m 'not controls and not parts and not labs and not compose and not browser'
 	$(BIN)/pytest --nbval-lax $(wildcard labs/00-*.ipynb labs/01-*.ipynb labs/02-*.ipynb)
 

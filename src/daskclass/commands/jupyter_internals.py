@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from jupyter_core.utils import run_sync
 from jupyterlab_server.workspaces_handler import WorkspacesManager
 from nbclient import NotebookClient
 
 from daskclass.errors import Problem
+
+if TYPE_CHECKING:
+    from jupyter_client.manager import AsyncKernelManager
 
 
 class UpstreamChanged(Problem):
@@ -35,20 +39,25 @@ def leaning_on(package: str, file: str) -> Iterator[None]:
 def pid(client: NotebookClient) -> int:
     """Number of the kernel's process. Leans on jupyter_client/provisioning/local_provisioner.py."""
     with leaning_on("jupyter_client", "jupyter_client/provisioning/local_provisioner.py"):
-        return int(client.km.provisioner.pid)
+        return _process(client).pid
 
 
 def exit_status(client: NotebookClient) -> int | None:
     """The kernel's exit status, negative for a signal; None while it runs. Leans on the same file as `pid`."""
     with leaning_on("jupyter_client", "jupyter_client/provisioning/local_provisioner.py"):
-        status: int | None = client.km.provisioner.process.poll()
-        return status
+        return _process(client).poll()
 
 
 def interrupt(client: NotebookClient) -> None:
     """Interrupt what the kernel runs, as the square in JupyterLab does. Leans on jupyter_core/utils/__init__.py."""
     with leaning_on("jupyter_core", "jupyter_core/utils/__init__.py"):
-        run_sync(client.km.interrupt_kernel)()
+        run_sync(cast("AsyncKernelManager", client.km).interrupt_kernel)()
+
+
+def _process(client: NotebookClient) -> subprocess.Popen[bytes]:
+    """The process of a kernel that was started. Kernels of this machine have one; the base class promises none."""
+    process: subprocess.Popen[bytes] = cast(Any, client.km).provisioner.process
+    return process
 
 
 def save_workspace(folder: Path, name: str, layout: dict[str, Any]) -> Path:

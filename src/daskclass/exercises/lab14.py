@@ -127,7 +127,9 @@ def _judge_score_all(answer: object, client: Client, slices: Sequence[str], home
     )
 
 
-def _judge_first_run(answer: Callable, client: Client, sources: list[str], folder: Path, home: str | Path) -> None:
+def _judge_first_run(
+    answer: Callable[..., object], client: Client, sources: list[str], folder: Path, home: str | Path
+) -> None:
     """Right scores, from tasks, and a model that does not travel with each of them."""
     size = sum(path.stat().st_size for path in Path(home).iterdir())
     with watch.record(client) as recording, traffic.through_scheduler(client) as passed:
@@ -143,7 +145,9 @@ def _judge_first_run(answer: Callable, client: Client, sources: list[str], folde
         )
 
 
-def _judge_second_run(answer: Callable, client: Client, sources: list[str], folder: Path, home: str | Path) -> None:
+def _judge_second_run(
+    answer: Callable[..., object], client: Client, sources: list[str], folder: Path, home: str | Path
+) -> None:
     """What is finished stays as it is."""
     before = _stamps(folder)
     _run(answer, client, sources, folder, home, "Started a second time: ")
@@ -152,7 +156,7 @@ def _judge_second_run(answer: Callable, client: Client, sources: list[str], fold
 
 
 def _judge_what_is_not_finished(
-    answer: Callable, client: Client, sources: list[str], folder: Path, home: str | Path
+    answer: Callable[..., object], client: Client, sources: list[str], folder: Path, home: str | Path
 ) -> None:
     """Half a part, and a part whose source has changed, are done anew, and no others."""
     half, changed, *untouched = sources
@@ -170,7 +174,7 @@ def _judge_what_is_not_finished(
 
 
 def _judge_other_models(
-    answer: Callable, client: Client, source: str, folder: Path, models: list[tuple[str | Path, str]]
+    answer: Callable[..., object], client: Client, source: str, folder: Path, models: list[tuple[str | Path, str]]
 ) -> None:
     """A part of another model is done anew, and the file of the old part is not written into."""
     kept = folder.parent / "backup" / Path(source).name  # as a hard link keeps it

@@ -297,7 +297,7 @@ def _wrapped(write: Callable[..., Any], read: Callable[..., Any]) -> tuple[Calla
     """`write` and `read` that tell every running block of what passed on its scheduler's connections."""
 
     async def counted_write(comm: tcp.TCP, *arguments: Any, **more: Any) -> int:
-        concerned = _concerned(comm.stream)  # type: ignore[arg-type]  # None if it is closed
+        concerned = _concerned(comm.stream)
         number: int = await write(comm, *arguments, **more)
         for count in concerned:
             count.sent += number
@@ -313,8 +313,10 @@ def _wrapped(write: Callable[..., Any], read: Callable[..., Any]) -> tuple[Calla
     return counted_write, counted_read
 
 
-def _concerned(stream: IOStream) -> list[Bytes]:
+def _concerned(stream: IOStream | None) -> list[Bytes]:
     """The running blocks whose scheduler has `stream`; asked before it is used, since it may be closed afterwards."""
+    if stream is None:  # the connection is closed, and distributed is about to say so
+        return []
     with _lock:
         running = list(_counts.values())
     return [count for count in running if count.covers(stream)]

@@ -6,14 +6,13 @@ import contextlib
 import copy
 import logging
 import re
-import subprocess
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import nbformat
 from nbclient import NotebookClient
@@ -27,7 +26,7 @@ from daskclass.labs import METADATA, Lab
 from daskclass.system import signals
 
 if TYPE_CHECKING:
-    from jupyter_client.manager import AsyncKernelManager
+    pass
 
 _START_SECONDS = 120
 _OUTPUT_SECONDS = 60  # how late a cell's last output may come on a busy machine
@@ -178,17 +177,6 @@ class Kernel:
         if source is None:
             self.ran[cell] += 1
         return Ran(node.outputs, claim)
-
-
-def _manager(client: NotebookClient) -> AsyncKernelManager:
-    """What nbclient starts a kernel with. It is of this class unless a configuration names another one."""
-    return cast("AsyncKernelManager", client.km)
-
-
-def _process(client: NotebookClient) -> subprocess.Popen[bytes]:
-    """The process of a kernel that was started. Kernels of this machine have one; the base class promises none."""
-    process: subprocess.Popen[bytes] = cast(Any, _manager(client).provisioner).process
-    return process
 
 
 def _stopped(cell: str, name: str, text: str) -> Stopped:
