@@ -80,6 +80,22 @@ def memory(seen: Run | Recording, title: str | None = None) -> Chart:
     seen : limits.Run or watch.Recording
     title : str, optional
         Stands above the figure.
+
+    Returns
+    -------
+    Chart
+        Seconds across, MiB up.
+
+    Examples
+    --------
+    In a notebook, a chart draws itself; elsewhere, it is its finding.
+
+    >>> from daskclass import charts, limits
+    >>> chart = charts.memory(limits.run("pass", "200MiB"), title="Nothing at all")
+    >>> chart.summary.split("Memory rose to")[0]
+    'Nothing at all: '
+    >>> chart.summary.partition(" under ")[2]
+    'a limit of 200 MiB; then: it came to its end.'
     """
     return _memory_of_run(seen, title) if isinstance(seen, Run) else _memory_of_workers(seen, title)
 

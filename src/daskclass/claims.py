@@ -30,23 +30,40 @@ class ClaimIsFalse(AssertionError):
 
 
 def claim(text: str, condition: Any, /, **evidence: Any) -> None:
-    """Say `text`, which is true if `condition` is, and keep `evidence` for the report.
+    """Show `text` as a claim that holds if `condition` does, and keep `evidence` for the report.
 
     Parameters
     ----------
     text : str
-        One sentence without numbers of this run.
+        One sentence, on one line, without numbers of this run.
     condition : bool, or an array, Series, DataFrame, list or tuple of bools
-        True only if it holds everywhere and is not empty. ``None``, ``NaN`` and ``NA`` are not true.
+        True only if it holds everywhere and is not empty; of any shape. ``None``, ``NaN`` and ``NA`` are not true.
     **evidence
         The numbers behind it: anything that is a number, a text, or made of such.
 
     Raises
     ------
     ClaimIsFalse
-        If the condition does not hold.
+        If the condition does not hold. The line with ``✘`` is shown first.
     TypeError
-        If it is not a comparison at all, such as a count, a text, or a Dask collection not yet computed.
+        If the condition is not a comparison at all, such as a count, a text, or a Dask collection not yet computed; or
+        if `text` is not one line of text.
+
+    Examples
+    --------
+    The line shows the sentence alone; the numbers go to the rehearsal's report.
+
+    >>> from daskclass.claims import claim
+    >>> blocks, tasks = 4, 4
+    >>> claim("Every block becomes a task", tasks == blocks, blocks=blocks, tasks=tasks)
+    ✔ Every block becomes a task
+
+    A false claim fails its cell, and its error has the numbers:
+
+    >>> claim("Every block becomes a task", 3 == blocks, tasks=3)
+    Traceback (most recent call last):
+        ...
+    daskclass.claims.ClaimIsFalse: Every block becomes a task. Measured: {'tasks': 3}
     """
     if not isinstance(text, str) or not text.strip() or "\n" in text:
         raise TypeError(f"a claim begins with its sentence, on one line; got {text!r}")
@@ -63,12 +80,68 @@ def claim(text: str, condition: Any, /, **evidence: Any) -> None:
 
 
 def as_line(text: str, holds: bool | None) -> str:
-    """A claim as a line: ``✔`` if it holds, ``✘`` if it does not, ``–`` if it was not reached."""
+    """A claim as a line: ``✔`` if it holds, ``✘`` if it does not, ``–`` if it was not reached.
+
+    Parameters
+    ----------
+    text : str
+        The claim's sentence.
+    holds : bool or None
+        Whether it holds; None if it was not reached.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    A report shows the claims that a lab reached, and those after the cell that failed.
+
+    >>> from daskclass import claims
+    >>> print(claims.as_line("The answer is exact", True))
+    ✔ The answer is exact
+    >>> print(claims.as_line("The second run reads nothing", None))
+    – The second run reads nothing
+    """
     return f"{MARKS[holds]} {text}"
 
 
 def is_true(condition: Any) -> bool:
-    """Whether `condition` holds everywhere and says anything at all; see `claim`."""
+    """Whether `condition` holds everywhere and says anything at all; see `claim`.
+
+    Parameters
+    ----------
+    condition : bool, or an array, Series, DataFrame, list or tuple of bools
+        Of any shape. Lists and tuples may be nested.
+
+    Returns
+    -------
+    bool
+        False also for an empty condition, and where a value is missing or masked.
+
+    Raises
+    ------
+    TypeError
+        If it is not a comparison at all, such as a count, a text, or a Dask collection not yet computed.
+
+    Examples
+    --------
+    A Series holds if each of its values does, and an empty list holds nothing.
+
+    >>> import pandas as pd
+    >>> from daskclass import claims
+    >>> claims.is_true(pd.Series([1, 2, 3]) > 0)
+    True
+    >>> claims.is_true([])
+    False
+
+    A number is not a comparison:
+
+    >>> claims.is_true(3)
+    Traceback (most recent call last):
+        ...
+    TypeError: a claim needs a comparison that is True or False; got int '3'
+    """
     if condition is None or condition is pd.NA or condition is pd.NaT:
         return False
     if isinstance(condition, bool | np.bool_):

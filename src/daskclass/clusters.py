@@ -50,10 +50,27 @@ def start(size: sizes.Size | None = None, *, dashboard_address: str = "127.0.0.1
     dashboard_address : str
         Where the dashboard listens; by default on a free port, on this machine only.
 
+    Returns
+    -------
+    LocalCluster
+        Close it, or use it in a ``with`` block.
+
     Raises
     ------
     Problem
         If Dask's settings make no link to a dashboard.
+    UsageProblem
+        If ``DASKCLASS_SIZE`` names no size.
+
+    Examples
+    --------
+    At size ``smoke``, each worker may hold 500 MiB.
+
+    >>> from distributed import Client
+    >>> from daskclass import clusters, sizes
+    >>> with clusters.start(sizes.SMOKE) as cluster, Client(cluster) as client:
+    ...     [worker["memory_limit"] // 2**20 for worker in client.scheduler_info()["workers"].values()]
+    [500, 500]
     """
     require_dashboard_link()
     return LocalCluster(
@@ -69,10 +86,35 @@ def connect() -> Client:
 
     Closing the client closes a cluster of its own and leaves any other alone.
 
+    Returns
+    -------
+    Client
+        Connected; it becomes Dask's default, so that ``.compute()`` runs on its cluster.
+
     Raises
     ------
     Problem
-        If no scheduler answers at the address, or Dask's settings make no link to a dashboard.
+        If no scheduler answers at the address, its cluster has no workers or does not run what runs here (see `reach`),
+        or Dask's settings make no link to a dashboard.
+    UsageProblem
+        If a cluster of its own is started, and ``DASKCLASS_SIZE`` names no size.
+
+    Examples
+    --------
+    `client` is connected to a cluster that runs already. Its address stands here where Dask keeps that variable.
+
+    >>> import dask
+    >>> from daskclass import clusters
+    >>> with dask.config.set({"scheduler-address": client.scheduler.address}):
+    ...     mine = clusters.connect()
+    >>> mine.submit(sum, [1, 2, 3]).result()
+    6
+
+    Closing it leaves the cluster to the others:
+
+    >>> mine.close()
+    >>> client.submit(sum, [1, 2, 3]).result()
+    6
     """
     require_dashboard_link()
     address = named()
@@ -284,12 +326,35 @@ def dashboard(client: Client) -> str:
 def visit(url: str, seconds: float = 30) -> tuple[int, str]:
     """What a page of a cluster answers: its status, and its text. A page that is not there is an answer, too.
 
-    A proxy that the environment names is passed by: it leads out to the internet, and clusters are inside.
+    This ignores a proxy that the environment names: it leads out to the internet, and clusters are inside.
+
+    Parameters
+    ----------
+    url : str
+    seconds : float
+        How long to wait for an answer, and for each piece of it.
+
+    Returns
+    -------
+    status : int
+        HTTP's: 200 if the page is there.
+    text : str
+        Of the page; empty if the status is one of an error (400 and more).
 
     Raises
     ------
     OSError
         If there is no answer.
+
+    Examples
+    --------
+    `client` is connected to a cluster whose scheduler serves a dashboard.
+
+    >>> from daskclass import clusters
+    >>> clusters.visit(clusters.dashboard(client) + "/health")
+    (200, 'ok')
+    >>> clusters.visit(clusters.dashboard(client) + "/nothing-here")
+    (404, '')
     """
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:

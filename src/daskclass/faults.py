@@ -57,6 +57,20 @@ def kill(client: Client, address: str) -> int:
     ------
     UsageProblem
         If there is no such worker, or it lives in this very process.
+    Problem
+        If the scheduler has not noticed within a minute.
+
+    Examples
+    --------
+    `client` is connected to a cluster of two workers. The nanny of the one that is killed starts another.
+
+    >>> from daskclass import clusters, faults
+    >>> victim = min(client.nthreads())
+    >>> pid = faults.kill(client, victim)
+    >>> victim in client.nthreads()
+    False
+    >>> clusters.until(client, workers=2)
+    2
     """
     if address not in client.nthreads():
         raise UsageProblem(f"there is no worker {address!r} on this cluster")

@@ -61,6 +61,20 @@ class Lab:
     ------
     Problem
         By each property that needs the notebook's contents, if it is not a lab that can be read.
+
+    Examples
+    --------
+    In a checkout of the class, lab 00 says its name, the minutes planned for it, and its first claim.
+
+    >>> from pathlib import Path
+    >>> from daskclass import labs
+    >>> lab = labs.Lab(Path("labs/00-start-here.ipynb"))
+    >>> lab.number, lab.title, lab.track
+    ('00', 'Start here', 'core')
+    >>> lab.minutes.total == lab.minutes.teaching + lab.minutes.exercises
+    True
+    >>> lab.claims[0].core
+    True
     """
 
     path: Path
@@ -175,12 +189,36 @@ def find(root: Path) -> list[Lab]:
 
 
 def choose(text: str, labs: list[Lab]) -> list[Lab]:
-    """Those of `labs` that `text` names, in their own order: numbers and ranges such as ``00,02-04``.
+    """The labs that `text` names, in the order of `labs`: numbers and ranges such as ``00,02-04``.
+
+    Parameters
+    ----------
+    text : str
+        Spaces in it do not count, and ``2`` is ``02``.
+    labs : list of Lab
+        As `find` returns them.
+
+    Returns
+    -------
+    list of Lab
 
     Raises
     ------
     UsageProblem
         If `text` names none, or one that is not there.
+
+    Examples
+    --------
+    In a checkout of the class, three labs of a range and one more:
+
+    >>> from pathlib import Path
+    >>> from daskclass import labs
+    >>> [lab.number for lab in labs.choose("02-04,0", labs.find(Path()))]
+    ['00', '02', '03', '04']
+    >>> labs.choose("99", labs.find(Path()))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    daskclass.errors.UsageProblem: there is no lab 99: say numbers and ranges such as 00,02-04, of 00, 01, ...
     """
     numbers = [lab.number for lab in labs]
     right = f"say numbers and ranges such as 00,02-04, of {', '.join(numbers)}"

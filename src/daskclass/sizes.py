@@ -56,10 +56,35 @@ def parse(text: str) -> Size:
 
     Bytes that are those of a named size are that size: ``200MB`` is ``smoke``.
 
+    Parameters
+    ----------
+    text : str
+        In upper or lower case, with or without spaces.
+
+    Returns
+    -------
+    Size
+
     Raises
     ------
     UsageProblem
         If `text` is no size, or one below 1 MB.
+
+    Examples
+    --------
+    The same bytes have one name, however they were written.
+
+    >>> from daskclass import sizes
+    >>> sizes.parse("10 gb").name
+    '10GB'
+    >>> sizes.parse("10gb") == sizes.parse("1e10")
+    True
+    >>> sizes.parse("200MB").name
+    'smoke'
+    >>> sizes.parse("large")
+    Traceback (most recent call last):
+        ...
+    daskclass.errors.UsageProblem: 'large' is not a size: say class, smoke, or bytes such as 100MB, 3GiB or 10GB
     """
     name = "".join(str(text).split())
     if name.lower() in NAMED:

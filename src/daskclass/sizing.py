@@ -59,11 +59,56 @@ class Model:
     per_byte: float
 
     def seconds(self, nbytes: float, tasks: float, workers: float) -> float:
-        """How long a job of so many bytes in so many tasks takes on so many threads of workers."""
+        """How long a job takes, from its bytes, its tasks, and the threads of the workers.
+
+        Parameters
+        ----------
+        nbytes : float
+            Of the data, in the format that the model was fitted to.
+        tasks : float
+        workers : float
+            Threads of workers.
+
+        Returns
+        -------
+        float
+            In seconds.
+
+        Examples
+        --------
+        Twice the threads halve what the workers do, and nothing else: 2 s to start and 2 s of the scheduler stay.
+
+        >>> from daskclass import sizing
+        >>> model = sizing.Model(start=2, per_task=0.002, handling=0, per_byte=5e-9)
+        >>> model.seconds(8e9, tasks=1000, workers=4)
+        14.0
+        >>> model.seconds(8e9, tasks=1000, workers=8)
+        9.0
+        """
         return self.start + self.per_task * tasks + (self.handling * tasks + self.per_byte * nbytes) / workers
 
     def interval(self, nbytes: float, tasks: float, workers: float) -> tuple[float, float]:
-        """From how many to how many seconds: the prediction, and 30 % either way."""
+        """The prediction less 30 %, and the prediction plus 30 %.
+
+        Parameters
+        ----------
+        nbytes, tasks, workers : float
+            As for `seconds`.
+
+        Returns
+        -------
+        tuple of float
+            The two ends, in seconds.
+
+        Examples
+        --------
+        Around a prediction of 10 s:
+
+        >>> from daskclass import sizing
+        >>> model = sizing.Model(start=0, per_task=0, handling=0, per_byte=5e-9)
+        >>> [round(end, 1) for end in model.interval(8e9, tasks=1000, workers=4)]
+        [7.0, 13.0]
+        """
         seconds = self.seconds(nbytes, tasks, workers)
         return seconds * (1 - MARGIN), seconds * (1 + MARGIN)
 
@@ -77,12 +122,35 @@ def fit(runs: pd.DataFrame, overhead: bool = True) -> Model:
         A row for each run: ``bytes``, ``tasks``, ``workers`` (threads of workers) and ``seconds``. Of equal runs,
         the fastest counts, because whatever disturbs a run makes it slower.
     overhead : bool
-        Whether starting and tasks cost something; without, time is in proportion to the bytes of a worker.
+        Whether starting and each task take time. If not, the time is proportional to the bytes for each thread.
+
+    Returns
+    -------
+    Model
+        Without `overhead`, all of its terms but ``per_byte`` are 0.
 
     Raises
     ------
     Problem
-        If the runs are too few or too much alike to tell the terms apart, or hold something that is not positive.
+        If the runs lack a column, are too few or too much alike to tell the terms apart, or hold something that is no
+        number or not positive.
+
+    Examples
+    --------
+    Two sizes, each in few and in many tasks, on one thread and on two. The times here come from a model, which the fit
+    finds again.
+
+    >>> import itertools
+    >>> import pandas as pd
+    >>> from daskclass import sizing
+    >>> true = sizing.Model(start=2, per_task=0.002, handling=0.001, per_byte=5e-9)
+    >>> runs = pd.DataFrame(
+    ...     [(*run, true.seconds(*run)) for run in itertools.product((20e6, 50e6), (8, 80), (1, 2))],
+    ...     columns=["bytes", "tasks", "workers", "seconds"],
+    ... )
+    >>> model = sizing.fit(runs)
+    >>> round(model.start, 3), round(model.per_task, 6), round(model.per_byte * 1e9, 3)
+    (2.0, 0.002, 5.0)
     """
     if missing := [name for name in RUNS if name not in runs]:
         raise Problem(f"the runs have no column {', '.join(missing)}; they need {', '.join(RUNS)}")
@@ -110,7 +178,7 @@ def fit(runs: pd.DataFrame, overhead: bool = True) -> Model:
 
 @dataclass(frozen=True)
 class Machine:
-    """A type of machine that can be had by the hour.
+    """A type of machine that you can rent by the hour.
 
     Attributes
     ----------
@@ -122,6 +190,14 @@ class Machine:
         What an hour costs, in any currency.
     network : str or int
         Bytes a second that it reads from where the data is.
+
+    Examples
+    --------
+    Four threads and 16 GiB for 20 cents an hour; what isn't said is a network of 1 GB a second.
+
+    >>> from daskclass import sizing
+    >>> sizing.Machine(threads=4, memory="16 GiB", hourly=0.20)
+    Machine(threads=4, memory='16 GiB', hourly=0.2, network='1 GB')
     """
 
     threads: int
@@ -194,7 +270,7 @@ def plan(
     in_memory: float = 4.0,
     scheduler: Scheduler = Scheduler(),
 ) -> Plan:
-    """The fewest schedulers, and for these the fewest machines, that work through so many bytes in time.
+    """The fewest schedulers, and with those the fewest machines, that work through the data in time.
 
     Parameters
     ----------
@@ -210,10 +286,31 @@ def plan(
         Bytes that a worker holds at most for each byte of the partition that it works on.
     scheduler : Scheduler
 
+    Returns
+    -------
+    Plan
+        Also where no number of machines is in time: then its ``in_time`` is False, and ``why`` says what would help.
+
     Raises
     ------
     Problem
-        If something is not above 0, or a partition does not fit into the memory of a thread.
+        If something cannot be read as a number, or as bytes or a time with their unit; if it is not above 0 (a term of
+        the model may be 0); or if a partition does not fit into the memory of a thread.
+
+    Examples
+    --------
+    Three machines work through a terabyte in ten minutes. None do in the two seconds that starting takes.
+
+    >>> from daskclass import sizing
+    >>> model = sizing.Model(start=2, per_task=0.002, handling=0.001, per_byte=5e-9)
+    >>> machine = sizing.Machine(threads=4, memory="16 GiB", hourly=0.20)
+    >>> plan = sizing.plan("1 TB", machine, "10 minutes", model)
+    >>> plan.tasks, plan.machines, round(plan.seconds), round(plan.money, 2)
+    (7451, 3, 434, 0.1)
+    >>> plan.bottleneck
+    'cores'
+    >>> sizing.plan("1 TB", machine, "2 s", model).in_time
+    False
     """
     size, piece = _bytes("the data", nbytes), _bytes("a partition", partition)
     limit = _read("the deadline", deadline, parse_timedelta, '"10 minutes"')

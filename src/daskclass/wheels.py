@@ -13,18 +13,36 @@ def make(folder: str | Path, name: str, version: str, source: str) -> Path:
 
     Parameters
     ----------
-    folder : path
-        Where the wheel is written.
+    folder : str or path
+        An existing folder, where the wheel is written.
     name : str
         Of the package and of its module.
     version : str
     source : str
         Of the module.
 
+    Returns
+    -------
+    pathlib.Path
+
     Raises
     ------
     Problem
         If nothing of this name could be imported.
+    OSError
+        If the wheel cannot be written.
+
+    Examples
+    --------
+    `folder` is an empty folder. A wheel is an archive, with the module and what pip reads about it.
+
+    >>> import zipfile
+    >>> from daskclass import wheels
+    >>> wheel = wheels.make(folder, "greeting", "1.2", "def hello():\\n    return 'hello'\\n")
+    >>> wheel.name
+    'greeting-1.2-py3-none-any.whl'
+    >>> zipfile.ZipFile(wheel).namelist()[0]
+    'greeting.py'
     """
     if not name.isidentifier():
         raise Problem(f"{name!r} cannot be imported; a name such as {'my_package'!r} can")

@@ -49,6 +49,23 @@ class Exercise:
         From a nudge to nearly there.
     is_function : bool
         Whether the answer itself is a function: then `solve` is one, and otherwise `solve` returns one.
+
+    Examples
+    --------
+    A judge never gives the answer away: it says what to try next.
+
+    >>> from daskclass.exercises.exercise import Exercise, TryNext
+    >>> def judge(answer, workers):
+    ...     if answer != workers * 2:
+    ...         raise TryNext("Each worker has two threads.")
+    ...     return f"{answer} tasks run at the same time."
+    >>> def solve(workers):
+    ...     return workers * 2
+    >>> slots = Exercise("slots", judge, solve, hints=("Count the threads.",))
+    >>> slots.check(3, 3)
+    ✘ **Not yet.** `slots` is `3`. Each worker has two threads.
+    >>> slots.check(6, 3)
+    ✔ **Right.** 6 tasks run at the same time.
     """
 
     variable: str
@@ -60,10 +77,30 @@ class Exercise:
     def verdict(self, answer: object, *live: object) -> Verdict:
         """Judge `answer` without showing anything.
 
+        Parameters
+        ----------
+        answer : object
+            What the notebook has in `variable`.
+        *live : object
+            What else the judge wants.
+
+        Returns
+        -------
+        Verdict
+            ``not yet`` also if the judge fails on an answer of a kind that it does not expect.
+
         Raises
         ------
         Problem
             If a cluster that the answer needs is lost: then nothing can be said about the answer.
+
+        Examples
+        --------
+        Lab 00 asks for the sum of three prices in cents, which its plan adds up.
+
+        >>> from daskclass.exercises import lab00
+        >>> [lab00.lazy.verdict(answer).state for answer in (..., 25.5, 2550)]
+        ['not attempted', 'not yet', 'right']
         """
         if not _attempted(answer):
             return Verdict(NOT_ATTEMPTED, f"`{self.variable}` is still `...`; put your answer there.")
@@ -81,7 +118,23 @@ class Exercise:
             return Verdict(NOT_YET, f"It could not be checked ({reason}). Is it of the kind that is asked for?")
 
     def check(self, answer: object, *live: object) -> None:
-        """Say whether `answer` is right, in a line under the cell. Never raises for a wrong answer."""
+        """Say whether `answer` is right, in a line under the cell. Never raises for a wrong answer.
+
+        Parameters
+        ----------
+        answer : object
+            What the notebook has in `variable`.
+        *live : object
+            What else the judge wants.
+
+        Examples
+        --------
+        Before the learner has tried anything, the answer is Python's ``...``.
+
+        >>> from daskclass.exercises import lab00
+        >>> lab00.lazy.check(...)
+        … **Not attempted.** `answer` is still `...`; put your answer there.
+        """
         try:
             verdict = self.verdict(answer, *live)
         except Problem as problem:
@@ -91,7 +144,24 @@ class Exercise:
         _say(f"{mark} **{verdict.state.capitalize()}.** {verdict.message}")
 
     def hint(self, number: int = 1) -> None:
-        """Show hint `number`, from 1."""
+        """Show hint `number`, or how many there are if it has none of that number.
+
+        Parameters
+        ----------
+        number : int
+            From 1.
+
+        Examples
+        --------
+        Each hint says that there is another one.
+
+        >>> from daskclass.exercises.exercise import Exercise
+        >>> total = Exercise("total", judge=str, solve=sum, hints=("One function does it.", "It is `sum`."))
+        >>> total.hint()
+        **Hint 1.** One function does it. (`.hint(2)` says more.)
+        >>> total.hint(2)
+        **Hint 2.** It is `sum`.
+        """
         if number not in range(1, len(self.hints) + 1):
             _say(f"There is no hint {number}: this exercise has {len(self.hints)}.")
             return
@@ -99,7 +169,18 @@ class Exercise:
         _say(f"**Hint {number}.** {self.hints[number - 1]}{more}")
 
     def solution(self) -> None:
-        """Show a solution as it would stand in the cell: the source of the very function that the tests run."""
+        """Show a solution as it would stand in the cell: the source of the very function that the tests run.
+
+        Examples
+        --------
+        Lab 00 asks for the result of a plan.
+
+        >>> from daskclass.exercises import lab00
+        >>> lab00.lazy.solution()
+        ```python
+        answer = plan.compute()
+        ```
+        """
         source = textwrap.dedent(inspect.getsource(self.solve)).strip()
         if self.is_function:
             source = source.replace(f"def {self.solve.__name__}(", f"def {self.variable}(", 1)

@@ -84,7 +84,7 @@ class Run:
 
 
 def run(code: str | Callable[..., object], memory: str | int | None, *, way: str | None = None, **names: Any) -> Run:
-    """Run `code` in a process of its own that may hold `memory`.
+    """Run `code` in a process of its own whose memory is limited.
 
     Parameters
     ----------
@@ -100,12 +100,26 @@ def run(code: str | Callable[..., object], memory: str | int | None, *, way: str
     Returns
     -------
     Run
-        Also when the code failed, was killed or ran out of memory.
+        Also when the code failed, was killed, or ran out of memory. What a function returns is not in it.
 
     Raises
     ------
     UsageProblem
-        If the limit is no size, too small for Python itself, or larger than the machine; or the way is none.
+        If the limit is no size, too small for Python itself, or larger than the machine; if there is no such way, or
+        this machine does not offer it; or if a way is given and no limit.
+    pickle.PicklingError, AttributeError or TypeError
+        If `names` or the function cannot be pickled.
+
+    Examples
+    --------
+    A gigabyte doesn't fit under a limit of 200 MiB, and this process survives the attempt.
+
+    >>> from daskclass import limits
+    >>> tried = limits.run("text = b'x' * size", "200MiB", size=10**9)
+    >>> tried.ended
+    'out of memory'
+    >>> limits.run("text = b'x' * size", "200MiB", size=10**7).ended
+    'finished'
     """
     limit = _limit(memory)
     if limit is None and way is not None:

@@ -153,7 +153,33 @@ def stamp(path: Path) -> dict[str, int]:
 
 
 def look(folder: Path) -> Found:
-    """Say what `folder` holds, by names, sizes and times."""
+    """Say what `folder` holds, by names, sizes and times.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        It need not be there.
+
+    Returns
+    -------
+    Found
+        Also where something cannot be read: then its ``why`` names it.
+
+    Examples
+    --------
+    `folder` is an empty folder. When the data is finished, a file that somebody writes to is noticed.
+
+    >>> from daskclass import sales, sizes
+    >>> sales.look(folder).state
+    'missing'
+    >>> made = sales.make(sizes.parse("1MB"), folder)
+    >>> sales.look(folder).state
+    'finished'
+    >>> with open(made.csv, "a") as file:
+    ...     written = file.write("one order more\\n")
+    >>> sales.look(folder).state
+    'changed'
+    """
     try:
         return _look(folder)
     except OSError as error:

@@ -58,10 +58,31 @@ def open_sales(size: sizes.Size | str | None = None) -> Sales:
     size : sizes.Size or str, optional
         ``class``, ``smoke`` or bytes; by default what ``DASKCLASS_SIZE`` says, else ``class``.
 
+    Returns
+    -------
+    Sales
+        With both formats.
+
     Raises
     ------
+    UsageProblem
+        If there is no such size.
     Problem
-        If the files are there but are not what was made. They are never replaced without being asked to.
+        If the files are there but are not what was made. They are never replaced without being asked to. Also if there
+        is no room for them; see `make`.
+
+    Examples
+    --------
+    The first call makes the data, in ``data`` or where ``DASKCLASS_DATA`` says, and the second finds it.
+
+    >>> from daskclass import sales
+    >>> made = sales.open_sales("1MB")
+    Making the sales data of size 1MB, once.
+    >>> found = sales.open_sales("1MB")
+    >>> found.rows == made.rows
+    True
+    >>> sorted(found.formats)
+    ['csv', 'parquet']
     """
     wanted = sizes.current() if size is None else size if isinstance(size, sizes.Size) else sizes.parse(size)
     found = folders.look(folders.place(wanted))
@@ -82,7 +103,7 @@ def make(
     force: bool = False,
     progress: bool = False,
 ) -> Sales:
-    """Make the sales data, unless the very same is there already.
+    """Make the sales data, unless the same data is there already.
 
     Parameters
     ----------
@@ -93,7 +114,7 @@ def make(
     seed : int
         Same seed and size, same bytes, with any number of threads.
     threads : int, optional
-        1 to 4; by default one a core.
+        1 to 4; by default one for each core.
     formats : iterable of str
         ``csv``, ``parquet`` or both. A format that is there already is kept.
     force : bool
@@ -101,12 +122,35 @@ def make(
     progress : bool
         Show a bar on standard error, or in the notebook.
 
+    Returns
+    -------
+    Sales
+        What is there now.
+
     Raises
     ------
     UsageProblem
         If an argument makes no sense.
     Problem
         If something else is there, another run is at work, or the disk has no room or cannot be written.
+
+    Examples
+    --------
+    `folder` is an empty folder. The rows are the same on every machine, and so are the answers.
+
+    >>> from daskclass import sales, sizes
+    >>> made = sales.make(sizes.parse("1MB"), folder)
+    >>> made.rows, made.answers["Books"]["quantity"]
+    (18959, 7855)
+    >>> sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    ['manifest.json', 'sales.parquet', 'sales_data.csv']
+
+    Data of another seed isn't put in its place unless you say ``force=True``:
+
+    >>> sales.make(sizes.parse("1MB"), folder, seed=1)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    daskclass.errors.Problem: ... holds data of seed 2026, not 1; ...
     """
     wanted = set(formats)
     if not wanted or not wanted <= set(FORMATS):

@@ -12,21 +12,43 @@ _LOOK = 0.02  # seconds between two looks at something that is waited for
 
 
 def until(condition: Callable[[], Any], what: str, *, seconds: float = 60) -> Any:
-    """Wait until `condition()` is true of something that nobody can be told of, and return what it returned.
+    """Wait until `condition()` is true, and return what it returned: for things that announce nothing themselves.
 
     Parameters
     ----------
     condition : callable
-        Looked at fifty times a second.
+        Called fifty times a second.
     what : str
-        What is waited for, in the words of the message if it does not come.
+        What you wait for, in the words of the message if it does not happen.
     seconds : float
         How long to wait.
+
+    Returns
+    -------
+    object
+        The first true value of `condition()`.
 
     Raises
     ------
     Problem
         If it is not true in time.
+
+    Examples
+    --------
+    `folder` is an empty folder. A thread makes a file in it a moment later.
+
+    >>> import threading
+    >>> from daskclass import watch
+    >>> threading.Timer(0.1, (folder / "done").touch).start()
+    >>> watch.until((folder / "done").exists, "the file")
+    True
+
+    It doesn't wait forever:
+
+    >>> watch.until((folder / "more").exists, "the second file", seconds=0.1)
+    Traceback (most recent call last):
+        ...
+    daskclass.errors.Problem: waited 0.1 s, and the second file did not happen; is the cluster still there and idle?
     """
     end = monotonic() + seconds
     while not (found := condition()):

@@ -203,14 +203,30 @@ class Terminal:
 
 
 class Terminals:
-    """Terminals that stand in folders of their own, below one folder that goes away with them.
+    """Terminals in folders of their own, below one folder that is removed with them.
+
+    They end when you close them, when nothing refers to them any longer, and when this process ends, however it ends.
 
     Attributes
     ----------
     folder : Path
-        The folder below which theirs are.
+        The folder that theirs are in.
 
-    They end when closed or let go of, and also when this process ends, however that happens.
+    Examples
+    --------
+    A command shows what was typed, and `Terminal.wait_for` what it said up to the line that matches.
+
+    >>> from daskclass.terminals import Terminals
+    >>> with Terminals() as terminals:
+    ...     hall = terminals.type("hall", "python -m calendar 2026 11")
+    ...     found = hall.wait_for("November ([0-9]+)")
+    ...     status = hall.wait()
+    hall$ python -m calendar 2026 11
+       November 2026
+    >>> found, status
+    ('2026', 0)
+    >>> terminals.folder.exists()
+    False
     """
 
     def __init__(self) -> None:
@@ -225,9 +241,28 @@ class Terminals:
         weakref.finalize(self, _pipe(self._keeper.stdin).close)
 
     def type(self, folder: str, command: str | Sequence[object], **environment: str) -> Terminal:
-        """Type a command into the terminal of `folder`, which is below all of theirs; see `Terminal`.
+        """Type a command into the terminal of the folder `folder`; see `Terminal`.
 
-        A terminal runs one command at a time: what still runs in this one is ended first.
+        A terminal runs one command at a time: a command that still runs in this one is ended first.
+
+        Parameters
+        ----------
+        folder : str
+            Name of the terminal's folder, made if it is not there.
+        command : str or sequence
+        **environment : str
+            Variables that the command gets besides those of this process.
+
+        Returns
+        -------
+        Terminal
+            The command, which runs.
+
+        Raises
+        ------
+        Problem
+            If there is no such command, the folder cannot be made, or a command that still ran in it does not end
+            within half a minute.
         """
         if folder in self._open:
             self._open[folder].close()

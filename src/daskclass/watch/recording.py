@@ -100,14 +100,41 @@ class Recording:
 
 @contextlib.contextmanager
 def record(client: Client) -> Iterator[Recording]:
-    """Record what `client`'s cluster does while the block runs; complete when the block has ended, in whichever way.
+    """Record what `client`'s cluster does while the block runs.
+
+    The recording is complete when the block has ended, also if it ended with an error.
+
+    Parameters
+    ----------
+    client : Client
+
+    Yields
+    ------
+    Recording
+        Its tables have their columns and no rows until the block has ended.
 
     Raises
     ------
     UsageProblem
         If the client is not connected any more.
+    UpstreamChanged
+        If this release of Dask no longer has what is recorded.
     RuntimeError
         From distributed, if the scheduler is gone when the block ends.
+
+    Examples
+    --------
+    `client` is connected to a cluster of two workers; one of them adds up three numbers.
+
+    >>> from daskclass import watch
+    >>> with watch.record(client) as recording:
+    ...     client.submit(sum, [1, 2, 3], pure=False).result()
+    6
+    >>> computed = recording.tasks[recording.tasks.action == "compute"]
+    >>> computed[["prefix", "outcome"]].values.tolist()
+    [['sum', 'memory']]
+    >>> len(recording.limits)
+    2
     """
     if client.status != "running":
         raise UsageProblem(f"this client is {client.status}; run the lab's first cell again for a new one")

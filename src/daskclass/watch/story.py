@@ -14,7 +14,7 @@ from daskclass.watch import dask_internals
 def story(
     client: Client, task: Future[Any] | str, asked: float | None = None, received: float | None = None
 ) -> pd.DataFrame:
-    """The story of a task, told by the scheduler and by the workers that had to do with it, in one order.
+    """What happened to a task, in order, as the scheduler and the workers that had to do with it noted it.
 
     Parameters
     ----------
@@ -28,12 +28,25 @@ def story(
     -------
     DataFrame
         A row for each change of state: ``seconds`` since the first, ``who`` (``client``, ``scheduler``, ``worker
-        east``), ``start`` and ``finish``: the states before and after. The clocks are those of the machines.
+        east``), ``start`` and ``finish``: the states before and after. The times are those of each machine's own clock.
 
     Raises
     ------
     Problem
-        If nobody knows the task any more.
+        If neither the scheduler nor a worker knows the task any more.
+
+    Examples
+    --------
+    `client` is connected to a cluster of two workers. The scheduler hands the task to one of them, which computes it.
+
+    >>> from daskclass.watch.story import story
+    >>> future = client.submit(sum, [1, 2, 3], pure=False)
+    >>> future.result()
+    6
+    >>> steps = story(client, future)
+    >>> [f"{row.who.split()[0]}: {row.finish}" for row in steps.itertuples()]  # doctest: +NORMALIZE_WHITESPACE
+    ['scheduler: waiting', 'scheduler: processing', 'worker: waiting', 'worker: ready', 'worker: executing',
+     'worker: memory', 'scheduler: memory']
     """
     key = task.key if isinstance(task, Future) else task
     names = {address: f"worker {worker['name']}" for address, worker in dask_internals.workers(client).items()}

@@ -38,10 +38,34 @@ class Topology:
 def topology(client: Client) -> Topology:
     """The topology of the cluster that `client` is connected to.
 
+    Parameters
+    ----------
+    client : Client
+        Of a cluster whose processes are on this machine.
+
+    Returns
+    -------
+    Topology
+
     Raises
     ------
     Problem
         If a part of the cluster runs on another machine, whose processes cannot be seen from here.
+
+    Examples
+    --------
+    `client` is connected to a `LocalCluster` of two workers: each has a process of its own, and scheduler and nannies
+    are in the client's.
+
+    >>> from daskclass.watch.topology import topology
+    >>> seen = topology(client)
+    >>> sorted(seen.processes.who)[1:]
+    ['worker 0', 'worker 1']
+    >>> sorted(seen.processes.who)[0].split(" + ")[:2]
+    ['client', 'scheduler']
+    >>> calls = seen.connections[seen.connections.caller == "worker 0"]
+    >>> bool(calls.called.str.contains("scheduler").any())
+    True
     """
     workers = workers_of(client)
     names = {address: str(worker["name"]) for address, worker in workers.items()}

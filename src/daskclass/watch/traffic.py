@@ -27,9 +27,45 @@ class Traffic:
 def through_scheduler(client: Client) -> Iterator[Traffic]:
     """Count what goes through the scheduler of `client` while the block runs.
 
-    Counted are messages over TCP and TLS with everything in them: on connections that others made to the scheduler,
-    and on those that it made itself. A scheduler that shares a process with its client (`LocalCluster`) is counted by
-    itself. Blocks may overlap, and end in any order.
+    This counts all bytes of messages over TCP and TLS, on connections that others made to the scheduler and on those
+    that it made itself. If a scheduler shares a process with its client (`LocalCluster`), only the scheduler's
+    connections count. Blocks may overlap, and end in any order.
+
+    Parameters
+    ----------
+    client : Client
+
+    Yields
+    ------
+    Traffic
+        Zeros until the block has ended.
+
+    Raises
+    ------
+    UpstreamChanged
+        If this release of Dask no longer has what is counted.
+
+    Examples
+    --------
+    `client` is connected to a cluster of two workers. An argument travels inside its task, so it goes through the
+    scheduler.
+
+    >>> import random
+    >>> from daskclass.watch import traffic
+    >>> with traffic.through_scheduler(client) as passed:
+    ...     client.submit(len, random.randbytes(1_000_000)).result()
+    1000000
+    >>> passed.received > 1_000_000
+    True
+    >>> passed.sent > 1_000_000
+    True
+
+    Scattered data goes to a worker directly:
+
+    >>> with traffic.through_scheduler(client) as passed:
+    ...     future = client.scatter(random.randbytes(1_000_000), direct=True)
+    >>> passed.received < 100_000
+    True
     """
     traffic, block = Traffic(), uuid.uuid4().hex
     try:
