@@ -1,12 +1,14 @@
 """Notebooks of version 0.1 go on working, and say the new names."""
 
 import importlib
+import subprocess
 import sys
 
+import dask
 import pytest
 
 import daskclass
-from daskclass import _moved
+from daskclass import _moved, charts, spill_guard
 
 
 @pytest.fixture(autouse=True)
@@ -50,3 +52,24 @@ def test_the_lines_that_labs_had_still_work(line, said):
 def test_what_was_never_there_is_missing():
     with pytest.raises(ModuleNotFoundError, match=r"No module named 'daskclass\.nothing'"):
         importlib.import_module("daskclass.nothing")
+
+
+@pytest.mark.parametrize(("old", "new"), [("cast", "topology"), ("journey", "story")])
+def test_pictures_are_drawn_under_their_old_names(old, new):
+    with pytest.warns(FutureWarning, match=f"charts.{old} is charts.{new} now"):
+        drawn = getattr(charts, old)
+    assert drawn is getattr(charts, new)
+    assert not hasattr(charts, "painting")
+
+
+def test_the_guards_old_setting_counts():
+    with dask.config.set({"daskclass.guard.patience": "3s"}):
+        assert spill_guard._patience() == 3
+        with dask.config.set({"daskclass.spill_guard.patience": "2s"}):
+            assert spill_guard._patience() == 2
+
+
+def test_the_preload_of_workers_loads_no_pandas():
+    source = "import sys, daskclass.spill_guard; print('pandas' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"

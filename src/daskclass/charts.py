@@ -9,8 +9,10 @@ from __future__ import annotations
 import html
 import json
 import re
+import typing
+import warnings
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 from bokeh.embed import file_html, json_item
@@ -133,7 +135,7 @@ def _mib(number: float) -> str:
 
 def _from_zero(plot: figure, top: float) -> None:
     """Have the vertical axis go from 0 to `top`."""
-    axis = cast(DataRange1d, plot.y_range)  # which `figure` makes where it is given no other
+    axis = typing.cast(DataRange1d, plot.y_range)  # which `figure` makes where it is given no other
     axis.start, axis.end = 0, top
 
 
@@ -332,6 +334,15 @@ def workers(recording: Recording) -> Chart:
         plot.add_layout(label)
         text += f"; the last task was done after {done:.1f}"
     return Chart(plot, f"{text}.")
+
+
+def __getattr__(name: str) -> Any:
+    """Notebooks of version 0.1 call `topology` and `story` by their old names, which work until 0.3."""
+    now = {"cast": topology, "journey": story}.get(name)
+    if now is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(f"charts.{name} is charts.{now.__name__} now; the old name works until version 0.3", FutureWarning, 2)
+    return now
 
 
 def topology(seen: Topology) -> Chart:

@@ -44,7 +44,8 @@ def dask_setup(server: Scheduler | Worker) -> None:
 
 
 def _patience() -> float:
-    return float(parse_timedelta(dask.config.get("daskclass.spill_guard.patience", PATIENCE)))
+    before = dask.config.get("daskclass.guard.patience", PATIENCE)  # the name of version 0.1, until 0.3
+    return float(parse_timedelta(dask.config.get("daskclass.spill_guard.patience", before)))
 
 
 class _Watch(logging.Handler):

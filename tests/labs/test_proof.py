@@ -26,9 +26,9 @@ TWICE = "07"  # from this lab on a cell may be run again, as a learner does who 
 # programs run; and 09, which writes files after that point.
 HALF_WAY = {
     "04": "setup start cast connect kill",
-    "08": "setup visit",
+    "08": "setup visit admit report",
     "09": "setup bring results write-gather",
-    "11": "setup run counts",
+    "11": "setup run counts restricted",
     "14": "setup slice model save script run",
 }
 

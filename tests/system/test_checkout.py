@@ -36,6 +36,9 @@ def test_a_package_that_is_installed_from_a_wheel_has_none(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(checkout, "__file__", str(tmp_path / "lib" / "daskclass" / "system" / "checkout.py"))
     assert checkout.installed_from() is None
+    inside = HERE / ".venv" / "lib" / "python3" / "site-packages" / "daskclass" / "system" / "checkout.py"
+    monkeypatch.setattr(checkout, "__file__", str(inside))  # a wheel in an environment inside a checkout is no checkout
+    assert checkout.installed_from() is None
     with pytest.raises(Problem, match="go to the folder that you cloned the class into"):
         checkout.require()
 

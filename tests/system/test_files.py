@@ -1,9 +1,12 @@
 """A file comes to its place complete, or not at all."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
+
+import pytest
 
 from daskclass.system import files
 
@@ -57,3 +60,20 @@ def test_bytes_reach_the_disk_before_the_name_and_then_the_name(tmp_path, monkey
     with files.written(tmp_path / "file") as unfinished:
         unfinished.write_text("text")
     assert happened == ["file", "rename", *(["folder"] if os.name == "posix" else [])]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows opens no folders")
+@pytest.mark.parametrize(("number", "raises"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_a_disk_that_does_not_offer_to_keep_names_has_the_file_anyway(tmp_path, monkeypatch, number, raises):
+    sync = os.fsync
+
+    def fsync(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    expected = pytest.raises(OSError, match="error") if raises else contextlib.nullcontext()
+    with expected, files.written(tmp_path / "file") as unfinished:
+        unfinished.write_text("text")
+    assert (tmp_path / "file").read_text() == "text"

@@ -40,11 +40,11 @@ def test_those_with_a_variable_are_found(start):
 def test_memory_is_held_until_the_end(start):
     process = start("hoard = bytearray(b'x') * 50_000_000; " + WAITING)
     assert 50_000_000 < processes.held(process) < 100_000_000
-    assert process in processes.descendants(os.getpid())
+    assert process in processes.descendants(psutil.Process())
     process.kill()
     process.wait()
     assert processes.held(process) == 0
-    assert processes.descendants(process.pid) == set()
+    assert processes.descendants(process) == set()
     assert processes.described(process) == f"a process (process {process.pid})"
 
 

@@ -1,7 +1,9 @@
 """What we ask of Dask beyond its documented interfaces has the shapes that we expect, or an error that says so."""
 
+import asyncio
 import operator
 import os
+import socket
 import time
 from types import SimpleNamespace
 
@@ -11,7 +13,10 @@ import numpy as np
 import pytest
 from distributed import Client, LocalCluster
 from distributed.comm import tcp
+from distributed.spill import SpillBuffer
+from tornado.iostream import IOStream
 
+from daskclass.errors import Problem
 from daskclass.watch import dask_internals
 from daskclass.watch.dask_internals import Memory, Step, UpstreamChanged
 
@@ -142,15 +147,36 @@ def test_what_a_worker_reports_has_spans_and_what_the_scheduler_ends_by_itself_h
     told = dask_internals.spans({"thread": 7, "startstops": spans})
     assert told == [{"action": "compute", "start": 1.0, "stop": 2.0}]
     assert dask_internals.spans({"exception": b"KilledWorker"}) == []
+    assert dask_internals.spans({"thread": None, "startstops": spans}) == told  # failed before it ran, after a transfer
+
+
+CLIENT = SimpleNamespace(status="running", sync=lambda ask, **_: {}, scheduler=SimpleNamespace(identity=None))
+
+
+class Spilled(SpillBuffer):
+    """A buffer with a result on disk, whose writing is told under no name that we know."""
+
+    def __init__(self) -> None:
+        self.cumulative_metrics, self.slow = {("written", "bytes"): 7.0}, {"key": 1}
+
+    def __del__(self) -> None:
+        """Nothing was opened."""
+
+
+def test_a_client_that_is_closed_is_no_change_upstream():
+    with pytest.raises(Problem, match="this client is closed: connect anew") as raised:
+        dask_internals.workers(SimpleNamespace(status="closed"))
+    assert not isinstance(raised.value, UpstreamChanged)
 
 
 @pytest.mark.parametrize(
     ("ask", "file"),
     [
-        (lambda: dask_internals.workers(SimpleNamespace(sync=lambda ask, **_: {}, scheduler=None)), "scheduler.py"),
+        (lambda: dask_internals.workers(CLIENT), "scheduler.py"),
         (lambda: dask_internals.memory(SimpleNamespace(data=type("Other", (dict,), {})())), "spill.py"),
         (lambda: dask_internals.results_on_disk(SimpleNamespace(data=[])), "spill.py"),
         (lambda: dask_internals.bytes_ever_spilled(SimpleNamespace(data=None)), "spill.py"),
+        (lambda: dask_internals.bytes_ever_spilled(SimpleNamespace(data=Spilled())), "spill.py"),
         (lambda: dask_internals.spill_folder(SimpleNamespace()), "worker_memory.py"),
         (lambda: dask_internals.incoming_transfers(SimpleNamespace()), "worker.py"),
         (lambda: dask_internals.incoming_transfers(SimpleNamespace(transfer_incoming_log=[{}])), "worker.py"),
@@ -169,6 +195,7 @@ def test_what_a_worker_reports_has_spans_and_what_the_scheduler_ends_by_itself_h
         (lambda: dask_internals.level_of_stealing("many", 1.0, 1.0), "stealing.py"),
         (lambda: dask_internals.fail_tasks(SimpleNamespace(), ["key"], ValueError(), "name"), "scheduler.py"),
         (lambda: dask_internals.spans({"thread": 7}), "worker_state_machine.py"),
+        (lambda: dask_internals.spans({"startstops": []}), "worker_state_machine.py"),
     ],
 )
 def test_what_upstream_no_longer_has_is_an_error_that_names_the_release(ask, file):
@@ -186,4 +213,17 @@ def test_counting_without_the_functions_it_wraps_is_an_error_and_wraps_nothing(m
 
 
 def test_a_connection_that_is_closed_is_nobodys():
-    assert dask_internals._concerned(None) == []
+    near, far = socket.socketpair()
+    far.close()
+
+    async def closed() -> IOStream:
+        stream = IOStream(near)
+        stream.close()
+        return stream
+
+    dask_internals.begin_counting(SimpleNamespace(address="tcp://127.0.0.1:1"), "block")
+    try:
+        assert dask_internals._concerned(None) == []
+        assert dask_internals._concerned(asyncio.run(closed())) == []
+    finally:
+        dask_internals.end_counting("block")

@@ -52,6 +52,7 @@ def lab(size: sizes.Size, *, port: int | None = None, browser: bool = True) -> N
     clusters.require_dashboard_link()  # before gigabytes are made
     # As it is now: nannies set OMP_NUM_THREADS=1 and the like in this process, and labs are to have none of it.
     before = os.environ | {"DASKCLASS_SIZE": size.name}
+    os.environ["DASKCLASS_SIZE"] = size.name  # for the workers of the class cluster
     with until_terminated():
         data = sales.open_sales(size)
         print(f"Sales data: {data.rows:,} orders in {data.folder}", flush=True)
@@ -143,6 +144,7 @@ def _command(root: Path, port: int, browser: bool, workspaces: Path) -> list[str
         *(sys.executable, "-m", "jupyterlab"),
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
         "--ServerApp.base_url=/",
         f"--ServerApp.open_browser={browser}",
         f"--ServerApp.root_dir={root}",

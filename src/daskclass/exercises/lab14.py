@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from unittest.mock import Mock, patch
@@ -177,8 +178,7 @@ def _judge_other_models(
     answer: Callable[..., object], client: Client, source: str, folder: Path, models: list[tuple[str | Path, str]]
 ) -> None:
     """A part of another model is done anew, and the file of the old part is not written into."""
-    kept = folder.parent / "backup" / Path(source).name  # as a hard link keeps it
-    kept.parent.mkdir()
+    kept = folder.parent / f"{uuid.uuid4()}.kept"
     os.link(folder / Path(source).name, kept)
     old = kept.read_bytes()
     for home, there in models:

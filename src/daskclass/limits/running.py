@@ -196,7 +196,8 @@ def _run(orders: dict[str, Any], folder: Path, limit: int | None, way: str | Non
             env=environment,
             start_new_session=os.name == "posix",
         )
-    family = {psutil.Process(process.pid)}
+    head = psutil.Process(process.pid)
+    family = {head}
     try:
         if fence is not None:
             fence.admit(process.pid)
@@ -204,10 +205,10 @@ def _run(orders: dict[str, Any], folder: Path, limit: int | None, way: str | Non
             stdin = cast(IO[bytes], process.stdin)  # a pipe, as was asked for
             pickle.dump(orders, stdin)
             stdin.close()
-        seen = _watch(process, family, started, limit if way == "watching" else None)
+        seen = _watch(process, head, family, started, limit if way == "watching" else None)
         kernel_kills = fence.kills() if fence is not None else 0
     finally:
-        _end(process, family, fence, mark)
+        _end(process, head, family, fence, mark)
     text = output.read_bytes().decode(errors="replace")
     ended, how = _verdict(process.returncode, _read(report), text, seen, kernel_kills, limit)
     return Run(
@@ -233,14 +234,18 @@ def _environment() -> dict[str, str]:
 
 
 def _watch(
-    process: subprocess.Popen[bytes], family: set[psutil.Process], started: float, limit: int | None
+    process: subprocess.Popen[bytes],
+    head: psutil.Process,
+    family: set[psutil.Process],
+    started: float,
+    limit: int | None,
 ) -> _Watched:
     """Look at the family until its head has ended; kill them all if together they hold more than `limit`."""
     seen = _Watched()
     look = 0
     while True:
         if look % 10 == 0:  # finding children means going through all processes of the machine
-            family |= processes.descendants(process.pid)
+            family |= processes.descendants(head)
         together = sum(map(processes.held, family))
         if together:
             seen.samples.append((time.perf_counter() - started, together))
@@ -256,9 +261,11 @@ def _watch(
             continue
 
 
-def _end(process: subprocess.Popen[bytes], family: set[psutil.Process], fence: Fence | None, mark: str) -> None:
+def _end(
+    process: subprocess.Popen[bytes], head: psutil.Process, family: set[psutil.Process], fence: Fence | None, mark: str
+) -> None:
     """Make sure that the process, its children and whoever else is inside the fence are gone."""
-    family |= processes.descendants(process.pid)
+    family |= processes.descendants(head)
     if fence is not None:
         family |= {psutil.Process(pid) for pid in fence.processes() if psutil.pid_exists(pid)}
     else:  # also who made itself a session of its own; what started it handed the variable down

@@ -20,7 +20,8 @@ def around(folder: Path) -> Path | None:
 
 def installed_from() -> Path | None:
     """The checkout that this package is installed from, as an editable install; None for a wheel's."""
-    return around(Path(__file__).resolve().parent)
+    root = Path(__file__).resolve().parents[3]
+    return root if (root / FIRST_LAB).is_file() else None
 
 
 def find() -> Path | None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+
+_NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES)
 
 
 def sha256(path: Path) -> str:
@@ -44,8 +47,17 @@ def move(unfinished: Path, path: Path) -> None:
         os.fsync(file.fileno())
     unfinished.replace(path)
     if os.name == "posix":  # Windows opens no folders
-        folder = os.open(path.parent, os.O_RDONLY)
+        _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Have the disk keep the names in a folder; some network disks don't offer that, and the file is there anyway."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            os.fsync(descriptor)
         finally:
-            os.close(folder)
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NOT_OFFERED:
+            raise

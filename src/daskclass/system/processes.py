@@ -28,10 +28,10 @@ def held(process: psutil.Process) -> int:
         return 0
 
 
-def descendants(pid: int) -> set[psutil.Process]:
-    """The children of process `pid`, theirs, and so on; none if it has ended."""
+def descendants(process: psutil.Process) -> set[psutil.Process]:
+    """The children of `process`, theirs, and so on; none if it has ended, also if its number is another one's now."""
     try:
-        return set(psutil.Process(pid).children(recursive=True))
+        return set(process.children(recursive=True))
     except psutil.Error:
         return set()
 
@@ -89,7 +89,7 @@ def kill(processes: Iterable[psutil.Process]) -> None:
 
 
 def kill_session(leader: int) -> None:
-    """Kill what is left of the session that process `leader` began, also if it is orphaned. On Windows: nothing."""
+    """Kill what is left of the process group that `leader` began with its session, orphans too. On Windows: nothing."""
     if os.name == "posix":
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(leader, signal.SIGKILL)

@@ -63,7 +63,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """Ask the command to end, as a person would; then end what is left of it."""
     family: set[psutil.Process] = set()
     if process.poll() is None:
-        family = processes.descendants(process.pid)
+        family = processes.descendants(psutil.Process(process.pid))
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_MERCY)

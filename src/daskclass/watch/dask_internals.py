@@ -1,7 +1,7 @@
-"""What do we ask of Dask beyond its documented interfaces? All of it is here.
+"""What do our instruments ask of Dask beyond its documented interfaces?
 
 Each function names the file of distributed that it leans on. Where a release of Dask has changed that, it raises
-`UpstreamChanged`, which names the release; none of them answers with a default. Functions that take a worker, a nanny
+`UpstreamChanged`, which names the release, rather than answer with a default. Functions that take a worker, a nanny
 or a scheduler run in its process, where `Client.run` and plugins put them.
 """
 
@@ -55,8 +55,12 @@ def workers(client: Client) -> dict[str, dict[str, Any]]:
 
     Leans on ``Scheduler.identity`` (distributed/scheduler.py).
     """
+    if client.status != "running":
+        raise Problem(f"this client is {client.status}: connect anew")
     with leaning_on("distributed/scheduler.py"):
-        identity: dict[str, Any] = client.sync(cast("rpc", client.scheduler).identity, n_workers=-1)
+        ask = cast("rpc", client.scheduler).identity
+    identity: dict[str, Any] = client.sync(ask, n_workers=-1)
+    with leaning_on("distributed/scheduler.py"):
         found: dict[str, dict[str, Any]] = identity["workers"]
         return found
 
@@ -89,7 +93,12 @@ def bytes_ever_spilled(worker: Worker) -> int:
     """Bytes that `worker` has written to its disk so far. Leans on ``cumulative_metrics`` (distributed/spill.py)."""
     with leaning_on("distributed/spill.py"):
         spill = _spill_buffer(worker)
-        return int(spill.cumulative_metrics["disk-write", "bytes"]) if spill is not None else 0
+        if spill is None:
+            return 0
+        written, label = dict(spill.cumulative_metrics), ("disk-write", "bytes")
+        if label not in written and spill.slow:
+            raise KeyError(label)
+        return int(written.get(label, 0))
 
 
 def _spill_buffer(worker: Worker) -> SpillBuffer | None:
@@ -166,6 +175,10 @@ class Steal(NamedTuple):
     answer: str
 
 
+_PLACE_OF_KEY = {"confirm": 0, "already-computing": 0, "already-aborted": 0, "stale-response": 0, "reschedule": 1}
+"""In each kind of answer, where the task's key is."""
+
+
 def steals(client: Client, since: float) -> list[Steal]:
     """Requests of work stealing from `since` on (seconds since 1970), each with the next answer about its task.
 
@@ -182,7 +195,7 @@ def steals(client: Client, since: float) -> list[Steal]:
                     waiting[str(key)] = len(found)
                     found.append(Steal(when, str(key), level, cost, victim, thief, ""))
             else:
-                key = str(rest[1] if what == "reschedule" else rest[0])
+                key = str(rest[_PLACE_OF_KEY[what]])
                 if key in waiting:
                     place = waiting.pop(key)
                     found[place] = found[place]._replace(answer=what)
@@ -224,13 +237,15 @@ class Step(NamedTuple):
 
 def steps(client: Client, key: Key) -> list[Step]:
     """The changes of state in the story of a task, in no order. Leans on what ``Client.story`` (client.py) returns."""
-    found = []
+    told, found = client.story(key), []
     with leaning_on("distributed/client.py"):
-        for where, _key, *entry, when in client.story(key):
+        for where, _key, *entry, when in told:
             if where == "scheduler":
                 found.append(Step(where, entry[0], entry[1], when))
-            elif len(entry) == 5:  # start, what was recommended, finish, what followed from it, the cause; else a note
+            elif len(entry) == 5:  # start, what was recommended, finish, what followed from it, the cause
                 found.append(Step(where, entry[0], entry[2], when))
+            elif len(entry) > 3:  # notes, such as "compute-task", have two or three
+                raise ValueError(f"a worker's story has entries of {len(entry)} fields")
     return found
 
 
@@ -315,7 +330,7 @@ def _wrapped(write: Callable[..., Any], read: Callable[..., Any]) -> tuple[Calla
 
 def _concerned(stream: IOStream | None) -> list[Bytes]:
     """The running blocks whose scheduler has `stream`; asked before it is used, since it may be closed afterwards."""
-    if stream is None:  # the connection is closed, and distributed is about to say so
+    if stream is None or stream.closed():  # distributed is about to say so
         return []
     with _lock:
         running = list(_counts.values())
@@ -328,12 +343,14 @@ def spans(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     Parameters
     ----------
     report : mapping
-        The keywords of a scheduler plugin's ``transition``. Those that the scheduler makes by itself, such as the end
-        of a task whose workers died, come from no thread, and have no such list.
+        The keywords of a scheduler plugin's ``transition``. A worker's report has ``thread`` (None if the task failed
+        before it ran) and ``startstops``. What the scheduler does by itself, such as ending a task whose workers died,
+        has neither.
 
-    Leans on the ``thread`` and ``startstops`` of distributed/worker_state_machine.py.
+    Leans on distributed/worker_state_machine.py.
     """
-    if report.get("thread") is None:
+    if "thread" not in report and "startstops" not in report:
         return []
     with leaning_on("distributed/worker_state_machine.py"):
-        return [{name: span[name] for name in ("action", "start", "stop")} for span in report["startstops"]]
+        _thread, spans = report["thread"], report["startstops"]
+        return [{name: span[name] for name in ("action", "start", "stop")} for span in spans]

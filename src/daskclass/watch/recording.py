@@ -273,6 +273,7 @@ class _NannyTeller(NannyPlugin):
         self.known: dict[str, int] = {}  # by address, because a new process has none for its first second
         self.callback = PeriodicCallback(self.tell, _INTERVAL)
         self.callback.start()
+        self.tell()  # an error here reaches the person who records; of the callback's, only the nanny's log hears
 
     def teardown(self, nanny: Nanny) -> None:
         self.callback.stop()

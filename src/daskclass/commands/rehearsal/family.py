@@ -40,14 +40,14 @@ class Family:
     @contextlib.contextmanager
     def watched(self, pid: int) -> Iterator[None]:
         """Look at the process `pid` and its descendants while the block runs."""
-        done = threading.Event()
-        self._members.add(psutil.Process(pid))
+        head, done = psutil.Process(pid), threading.Event()
+        self._members.add(head)
 
         def look() -> None:
             looks = 0
             while not done.wait(_INTERVAL):
                 if looks % _CENSUS == 0:
-                    self._members |= processes.descendants(pid)
+                    self._members |= processes.descendants(head)
                 self.peak = max(self.peak, sum(map(processes.held, self._members)))
                 looks += 1
 
@@ -58,7 +58,7 @@ class Family:
         finally:
             done.set()
             watcher.join()
-            self._members |= processes.descendants(pid)  # those that came after the last look
+            self._members |= processes.descendants(head)  # those that came after the last look
 
     def end(self) -> list[str]:
         """End who is still there some seconds after the head has ended, and say who it was.

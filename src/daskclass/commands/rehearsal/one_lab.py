@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
 import nbformat
 from nbclient import NotebookClient
@@ -24,9 +24,6 @@ from daskclass.commands.rehearsal.outcome import Claim, Outcome
 from daskclass.errors import Problem
 from daskclass.labs import METADATA, Lab
 from daskclass.system import signals
-
-if TYPE_CHECKING:
-    pass
 
 _START_SECONDS = 120
 _OUTPUT_SECONDS = 60  # how late a cell's last output may come on a busy machine
