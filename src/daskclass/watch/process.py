@@ -130,11 +130,10 @@ def memory_rise() -> Iterator[Rise]:
     --------
     Memory that is filled counts, also if it is free again when the block ends.
 
-    >>> import time
     >>> from daskclass import watch
     >>> with watch.memory_rise() as rise:
     ...     text = b"x" * 200_000_000
-    ...     time.sleep(0.2)
+    ...     seen = watch.until(lambda: rise.bytes > 150_000_000, "a look at all of it")
     ...     del text
     >>> rise.bytes > 150_000_000
     True
