@@ -38,7 +38,7 @@ test: $(READY)
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 	$(BIN)/pytest --doctest-modules src/daskclass
-	$(BIN)/pytest --numprocesses 2 --dist loadscope -m 'not controls and not parts and not labs and not compose and not browser'
+	$(BIN)/pytest --numprocesses 2 --dist worksteal -m 'not controls and not parts and not labs and not compose and not browser'
 	$(BIN)/pytest --nbval-lax $(wildcard labs/00-*.ipynb labs/01-*.ipynb labs/02-*.ipynb)
 
 # Packages whose requirements contradict JupyterLab's.

@@ -50,6 +50,18 @@ HEARING = (
 )
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _quick_workers():
+    """Workers of the tests' own clusters come from one process that has imported Dask already, as in Dask's own tests.
+
+    Without this, half of what such tests ask of a processor is importing. Labs, and commands that run as programs,
+    start their workers as people do.
+    """
+    method = {"distributed.worker.multiprocessing-method": "forkserver"} if sys.platform == "linux" else {}
+    with dask.config.set(method):
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _apart(request, monkeypatch, tmp_path):
     """Each unit test has a data folder of its own and no setting of the person who runs it."""
@@ -115,9 +127,12 @@ def cluster():
     """Two workers; with room, since all that the tests import adds up, and a worker that pauses lets tests wait."""
     from distributed import LocalCluster
 
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, memory_limit="2 GB", dashboard_address="127.0.0.1:0"
-    ) as running:
+    with (
+        dask.config.set({"distributed.worker.profile.enabled": False}),  # it looks a hundred times a second
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, memory_limit="2 GB", dashboard_address="127.0.0.1:0"
+        ) as running,
+    ):
         yield running
 
 
@@ -146,7 +161,8 @@ def by_hand(tmp_path_factory):
             for version, name in enumerate(("west", "east"), start=1):
                 packages = tmp_path_factory.mktemp("packages")
                 (packages / "bonus.py").write_text(f"VERSION = {version}\n")
-                worker = terminals.type(name, f"dask worker {address} --name {name} {own}", PYTHONPATH=str(packages))
+                variables = {"PYTHONPATH": str(packages), "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False"}
+                worker = terminals.type(name, f"dask worker {address} --name {name} {own}", **variables)
                 worker.wait_for("Registered to", 60)
         with Client(address, set_as_default=False) as client:
             yield client

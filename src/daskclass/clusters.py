@@ -18,14 +18,12 @@ from urllib.parse import urlsplit
 
 import dask
 from distributed import Client, LocalCluster
-from distributed.comm import connect as connect_comm
-from distributed.comm import parse_address
 from distributed.security import Security
-from distributed.utils import format_dashboard_link
 from tornado.websocket import WebSocketError
 
 from daskclass import sizes
 from daskclass.errors import Problem
+from daskclass.watch import dask_internals
 from daskclass.watch.dask_internals import workers as workers
 
 if TYPE_CHECKING:
@@ -169,7 +167,7 @@ def require_dashboard_link() -> None:
     """
     template, wrong = dask.config.get("distributed.dashboard.link"), None
     try:
-        format_dashboard_link("127.0.0.1", 8787)
+        dask_internals.dashboard_link("127.0.0.1", 8787)
     except KeyError as missing:
         wrong = f"the variable {missing.args[0]} of its {template!r} is not set"
     except (AttributeError, IndexError, ValueError) as error:
@@ -221,7 +219,7 @@ def reach(address: str) -> Client:
 
 def _require_certificates(address: str) -> None:
     """Certificates go with ``tls`` and ``wss``; without this look, connecting fails and names no setting."""
-    scheme, security = parse_address(address)[0], Security()
+    scheme, security = dask_internals.scheme(address), Security()
     if scheme in ("tls", "wss"):
         try:
             context = security.get_connection_args("client")["ssl_context"]
@@ -249,7 +247,7 @@ def _greet(address: str) -> None:
 
     async def greet() -> None:
         try:
-            (await connect_comm(address, **connection)).abort()
+            await dask_internals.greet(address, **connection)
         except OSError:
             raise
         except Exception as error:  # whatever reading a stranger's bytes as Dask's can raise, a MemoryError included

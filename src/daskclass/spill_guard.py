@@ -16,9 +16,7 @@ from typing import Any
 import dask.config
 from dask.utils import format_bytes, parse_timedelta
 from distributed import Scheduler, Worker
-from distributed.core import Status
 from distributed.diagnostics.plugin import SchedulerPlugin
-from tornado.ioloop import PeriodicCallback
 
 from daskclass.watch import dask_internals
 
@@ -56,9 +54,8 @@ class _Watch(logging.Handler):
         self.worker, self.failed_at = worker, float("-inf")
         self.stuck_since: float | None = None
         self.patience = _patience()
-        logging.getLogger("distributed.spill").addHandler(self)
-        callback = PeriodicCallback(self.look, _INTERVAL * 1000)
-        worker.periodic_callbacks[TOPIC] = callback  # which the worker starts and stops with its own
+        dask_internals.hear_failures_of_spilling(self)
+        dask_internals.look_regularly(worker, TOPIC, self.look, _INTERVAL)
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.exc_info and isinstance(record.exc_info[1], OSError):
@@ -66,7 +63,7 @@ class _Watch(logging.Handler):
 
     def look(self) -> None:
         now = time.monotonic()
-        if self.worker.status != Status.paused or now - self.failed_at > _FRESH:
+        if not dask_internals.is_paused(self.worker) or now - self.failed_at > _FRESH:
             self.stuck_since = None
             return
         self.stuck_since = self.stuck_since or now
@@ -92,12 +89,12 @@ class _FailTasks(SchedulerPlugin):
         if topic != TOPIC or (worker := scheduler.workers.get(msg["worker"])) is None:
             return
         now = self.told_at[worker.address] = time.monotonic()
-        doomed = list(worker.processing)
+        doomed = dask_internals.keys_that_wait(scheduler, worker.address)
         if all(now - self.told_at.get(address, float("-inf")) < 2 * self.patience for address in scheduler.workers):
-            doomed += [*scheduler.queued, *scheduler.unrunnable]
+            doomed += dask_internals.keys_without_worker(scheduler)
         error = SpillVolumeIsFull(
             f"worker {worker.address} is paused: its memory is full and its spill volume at {msg['folder']} cannot be "
             f"written ({format_bytes(msg['free'])} are free). Make room there or give it a larger one; ask for less at "
             "a time; or use more workers"
         )
-        dask_internals.fail_tasks(scheduler, [task.key for task in doomed], error, TOPIC)
+        dask_internals.fail_tasks(scheduler, doomed, error, TOPIC)

@@ -11,8 +11,10 @@ Two of these run side by side: what they assert is false without its cause, with
 whole passes of labs that compare no times; the others have the machine to themselves (`TIMED`).
 """
 
+import re
 import time
 
+import dask
 import pytest
 
 from daskclass import clusters
@@ -21,6 +23,15 @@ from daskclass.commands.rehearsal.one_lab import Kernel
 
 LONG = 2  # seconds: a cell that took longer is not run twice; the controls run most of those again
 TWICE = "07"  # from this lab on a cell may be run again, as a learner does who looks twice, and claims still hold
+
+# A worker that closes between a heartbeat and its answer logs that as an error. The slower the machine, the more often:
+# https://github.com/dask/distributed/issues/7105
+CUT_OFF = re.compile(
+    r"^[^\n]* - distributed\.worker - ERROR - Failed to communicate with scheduler during heartbeat\.\n"
+    r"Traceback (?:(?! - [A-Z]+ - ).)*?\n"  # of this record
+    r"distributed\.comm\.core\.CommClosedError: in <TCP \(closed\) ConnectionPool\.heartbeat_worker [^\n]*$",
+    re.MULTILINE | re.DOTALL,
+)
 
 # Labs without a control that runs alone: what it takes until their clusters are up, their results are held and their
 # programs run; and 09, which writes files after that point.
@@ -38,8 +49,8 @@ def look_at(kernel: Kernel, cell: str, source: str | None = None) -> None:
     ran = kernel.run(cell, source)
     assert ran.claim is None or ran.claim.holds is True, f"false here: {ran.claim.text}"
     assert not [output for output in ran.outputs if output.output_type == "error"]
-    said = [output.text for output in ran.outputs if output.get("name") == "stderr"]
-    assert not [text for text in said if "Traceback" in text]
+    said = "".join(output.text for output in ran.outputs if output.get("name") == "stderr")
+    assert "Traceback" not in CUT_OFF.sub("", said), said
 
 
 def false_without_its_cause(kernel: Kernel, control: dict, cells: list[str]) -> None:
@@ -65,7 +76,7 @@ def test_a_lab_holds_on_a_named_cluster_and_its_claims_are_false_without_their_c
     for variable in ("TMPDIR", "TEMP", "TMP"):  # of the workers, where tasks leave what they leave
         monkeypatch.setenv(variable, str(tmp_path))
     waiting = [control for control in controls if "alone" not in control]
-    with clusters.start() as cluster:
+    with dask.config.set({"distributed.worker.multiprocessing-method": "spawn"}), clusters.start() as cluster:
         workers = {worker.server_id for worker in cluster.scheduler.workers.values()}
         with kernel(lab, "one pass", DASK_SCHEDULER_ADDRESS=cluster.scheduler_address) as opened:
             for number, cell in enumerate(lab.cells):

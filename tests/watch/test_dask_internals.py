@@ -1,6 +1,7 @@
 """What we ask of Dask beyond its documented interfaces has the shapes that we expect, or an error that says so."""
 
 import asyncio
+import logging
 import operator
 import os
 import socket
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 import dask
 import distributed
 import numpy as np
+import psutil
 import pytest
 from distributed import Client, LocalCluster
 from distributed.comm import tcp
@@ -17,6 +19,7 @@ from distributed.spill import SpillBuffer
 from tornado.iostream import IOStream
 
 from daskclass.errors import Problem
+from daskclass.system import waiting
 from daskclass.watch import dask_internals
 from daskclass.watch.dask_internals import Memory, Step, UpstreamChanged
 
@@ -142,12 +145,71 @@ def test_the_level_of_a_steal_is_distributeds():
     assert dask_internals.level_of_stealing(1_000, 0.0002, 100e6) is None
 
 
-def test_what_a_worker_reports_has_spans_and_what_the_scheduler_ends_by_itself_has_none():
+def test_what_a_worker_reports_is_read_and_what_the_scheduler_ends_by_itself_is_none():
     spans = [{"action": "compute", "start": 1.0, "stop": 2.0, "source": "elsewhere"}]
-    told = dask_internals.spans({"thread": 7, "startstops": spans})
-    assert told == [{"action": "compute", "start": 1.0, "stop": 2.0}]
-    assert dask_internals.spans({"exception": b"KilledWorker"}) == []
-    assert dask_internals.spans({"thread": None, "startstops": spans}) == told  # failed before it ran, after a transfer
+    told = {"worker": "tcp://a", "thread": 7, "startstops": spans}
+    read = [{"action": "compute", "start": 1.0, "stop": 2.0}]
+    assert dask_internals.report("memory", told | {"nbytes": 12}) == ("tcp://a", 7, 12, read)
+    assert dask_internals.report("erred", told) == ("tcp://a", 7, 0, read)
+    failed_before_it_ran = dask_internals.report("erred", told | {"thread": None})
+    assert failed_before_it_ran == ("tcp://a", None, 0, read)  # after a transfer
+    assert dask_internals.report("erred", {"exception": b"KilledWorker", "worker": "tcp://a"}) is None
+
+
+def test_a_scheduler_knows_what_waits_for_one_worker_and_what_for_any():
+    with (
+        dask.config.set({"distributed.scheduler.worker-saturation": 1.0}),
+        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        begun, go_on = distributed.Event(client=client), distributed.Event(client=client)
+
+        def wait():
+            begun.set()
+            go_on.wait(60)
+
+        blocked = client.submit(wait, key="blocked")
+        begun.wait(60)
+        later = client.submit(wait, key="later", workers=list(client.nthreads()))  # so it is sent at once
+        queued = client.map(operator.neg, range(3), key="queued", pure=False)
+        elsewhere = client.submit(wait, key="elsewhere", workers=["tcp://127.0.0.9:9"])
+        [address] = client.nthreads()
+        scheduler = cluster.scheduler
+        waiting.until(lambda: len(dask_internals.keys_without_worker(scheduler)) == 4, "that all tasks arrive")
+        assert sorted(dask_internals.keys_that_wait(scheduler, address)) == ["blocked", "later"]
+        expected = {elsewhere.key, *(future.key for future in queued)}
+        assert set(dask_internals.keys_without_worker(scheduler)) == expected
+        go_on.set()
+        client.gather([blocked, later, *queued])
+        elsewhere.release()
+
+
+def test_a_worker_that_pauses_says_so():
+    assert dask_internals.is_paused(SimpleNamespace(status=distributed.core.Status.paused))
+    assert not dask_internals.is_paused(SimpleNamespace(status=distributed.core.Status.running))
+
+
+def test_what_spilling_logs_is_heard():
+    heard = []
+    handler = logging.Handler()
+    handler.emit = heard.append
+    dask_internals.hear_failures_of_spilling(handler)
+    try:
+        distributed.spill.logger.error("Spill to disk failed")
+    finally:
+        distributed.spill.logger.removeHandler(handler)
+    assert [record.getMessage() for record in heard] == ["Spill to disk failed"]
+
+
+def test_kinds_of_tasks_and_times_are_dasks(two):
+    assert dask_internals.prefix("sum-0123456789abcdef0123456789abcdef") == "sum"
+    [moved] = on(two.second, dask_internals.incoming_transfers, two.client)
+    assert moved["stop"] < dask_internals.clock() < moved["stop"] + 3600
+
+
+def test_this_machine_has_cores_and_memory():
+    assert 1 <= dask_internals.cores() <= os.cpu_count()
+    assert 0 < dask_internals.memory_of_machine() <= psutil.virtual_memory().total
 
 
 CLIENT = SimpleNamespace(status="running", sync=lambda ask, **_: {}, scheduler=SimpleNamespace(identity=None))
@@ -194,8 +256,17 @@ def test_a_client_that_is_closed_is_no_change_upstream():
         ),
         (lambda: dask_internals.level_of_stealing("many", 1.0, 1.0), "stealing.py"),
         (lambda: dask_internals.fail_tasks(SimpleNamespace(), ["key"], ValueError(), "name"), "scheduler.py"),
-        (lambda: dask_internals.spans({"thread": 7}), "worker_state_machine.py"),
-        (lambda: dask_internals.spans({"startstops": []}), "worker_state_machine.py"),
+        (lambda: dask_internals.is_paused(SimpleNamespace()), "core.py"),
+        (lambda: dask_internals.look_regularly(SimpleNamespace(), "name", print, 1.0), "core.py"),
+        (lambda: dask_internals.plugin_of(SimpleNamespace(plugins={}), "name"), "scheduler.py"),
+        (lambda: dask_internals.keys_that_wait(SimpleNamespace(workers={}), "tcp://a"), "scheduler.py"),
+        (lambda: dask_internals.keys_without_worker(SimpleNamespace(queued=[])), "scheduler.py"),
+        (lambda: dask_internals.report("memory", {"thread": 7}), "worker_state_machine.py"),
+        (lambda: dask_internals.report("erred", {"startstops": []}), "worker_state_machine.py"),
+        (
+            lambda: dask_internals.report("memory", {"worker": "tcp://a", "thread": 7, "startstops": []}),
+            "worker_state_machine.py",
+        ),
     ],
 )
 def test_what_upstream_no_longer_has_is_an_error_that_names_the_release(ask, file):
@@ -209,7 +280,7 @@ def test_counting_without_the_functions_it_wraps_is_an_error_and_wraps_nothing(m
     with pytest.raises(UpstreamChanged, match=r"comm/tcp\.py"):
         dask_internals.begin_counting(SimpleNamespace(), "block")
     assert tcp.TCP.write is write
-    assert dask_internals.end_counting("block") == (0, 0)
+    assert dask_internals.end_counting("block") is None
 
 
 def test_a_connection_that_is_closed_is_nobodys():

@@ -166,26 +166,27 @@ def _few(items: list[str]) -> str:
 
 
 def check_cores() -> Finding:
-    from dask.system import CPU_COUNT
+    from daskclass.watch import dask_internals
 
-    if CPU_COUNT >= 2:
-        return Finding("cores", OK, f"{CPU_COUNT}")
+    if (cores := dask_internals.cores()) >= 2:
+        return Finding("cores", OK, f"{cores}")
     return Finding("cores", WARNING, "1", "labs work, but nothing will run at the same time: use two cores or more")
 
 
 def check_memory() -> Finding:
     import psutil
     from dask.utils import format_bytes
-    from distributed.system import MEMORY_LIMIT
 
     from daskclass import clusters
+    from daskclass.watch import dask_internals
 
     size = sizes.current()
     elsewhere = clusters.named() is not None and not _inside_lab()
     needed = 2 * 10**9 * 9 // 10 if elsewhere else needs(size).memory
-    available = min(psutil.virtual_memory().available, MEMORY_LIMIT)
-    found = f"{format_bytes(MEMORY_LIMIT)}, {format_bytes(available)} of it free, for size {size.name}"
-    if needed > MEMORY_LIMIT:
+    limit = dask_internals.memory_of_machine()
+    available = min(psutil.virtual_memory().available, limit)
+    found = f"{format_bytes(limit)}, {format_bytes(available)} of it free, for size {size.name}"
+    if needed > limit:
         smaller = "" if size == sizes.SMOKE else " Or set DASKCLASS_SIZE=smoke: the same labs on 200 MB"
         return Finding("memory", FAILED, found, f"{format_bytes(needed)} are needed.{smaller}")
     if available < needed / 2:

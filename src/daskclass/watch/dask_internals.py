@@ -8,6 +8,7 @@ or a scheduler run in its process, where `Client.run` and plugins put them.
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -16,12 +17,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import distributed
+from dask.system import CPU_COUNT
 from dask.typing import Key
 from distributed import Client, Nanny, Scheduler, Worker
-from distributed.comm import tcp
+from distributed.comm import connect, parse_address, tcp
+from distributed.core import Status
+from distributed.diagnostics.plugin import SchedulerPlugin
+from distributed.metrics import time
 from distributed.protocol import pickle
 from distributed.spill import SpillBuffer
 from distributed.stealing import WorkStealing
+from distributed.system import MEMORY_LIMIT
+from distributed.utils import format_dashboard_link, key_split
+from tornado.ioloop import PeriodicCallback
 from tornado.iostream import IOStream
 
 from daskclass.errors import Problem
@@ -110,6 +118,38 @@ def _spill_buffer(worker: Worker) -> SpillBuffer | None:
     raise TypeError(f"results are in a {type(worker.data).__name__}")
 
 
+def restarts_for_memory(client: Client) -> int:
+    """How often a nanny has restarted its worker because of memory, on the cluster of `client`.
+
+    Leans on the events that distributed/worker_memory.py logs.
+    """
+    return len(client.get_events("worker-restart-memory"))
+
+
+def is_paused(worker: Worker) -> bool:
+    """Whether `worker` begins no task because its memory is full. Leans on ``Status`` (distributed/core.py)."""
+    with leaning_on("distributed/core.py"):
+        paused: bool = worker.status == Status.paused
+        return paused
+
+
+def hear_failures_of_spilling(handler: logging.Handler) -> None:
+    """Let `handler` have what this process says when results cannot be written to disk.
+
+    Leans on the logger of distributed/spill.py.
+    """
+    logging.getLogger("distributed.spill").addHandler(handler)
+
+
+def look_regularly(worker: Worker, name: str, look: Callable[[], None], seconds: float) -> None:
+    """Call `look` every so many seconds, from when `worker` starts its own such calls until it stops them.
+
+    Leans on ``Server.periodic_callbacks`` (distributed/core.py).
+    """
+    with leaning_on("distributed/core.py"):
+        worker.periodic_callbacks[name] = PeriodicCallback(look, seconds * 1000)
+
+
 def spill_folder(worker: Worker) -> Path:
     """The folder that `worker` spills to. Leans on a name in distributed/worker_memory.py."""
     with leaning_on("distributed/worker_memory.py"):
@@ -158,6 +198,27 @@ def worker_of(nanny: Nanny) -> tuple[int, str] | None:
             return None
         pid = watched.process.pid
         return None if pid is None else (pid, address)
+
+
+def clock() -> float:
+    """The time now in seconds since 1970, by the clock that tells when a worker began and ended something.
+
+    Leans on ``time`` in distributed/metrics.py.
+    """
+    return time()
+
+
+def prefix(key: Key) -> str:
+    """What Dask calls all tasks of the kind of `key`. Leans on ``key_split`` (distributed/utils.py)."""
+    name: str = key_split(key)
+    return name
+
+
+def plugin_of(scheduler: Scheduler, name: str) -> SchedulerPlugin:
+    """The plugin that was registered under `name`. Leans on ``Scheduler.plugins`` (distributed/scheduler.py)."""
+    with leaning_on("distributed/scheduler.py"):
+        plugin: SchedulerPlugin = scheduler.plugins[name]
+        return plugin
 
 
 class Steal(NamedTuple):
@@ -249,6 +310,24 @@ def steps(client: Client, key: Key) -> list[Step]:
     return found
 
 
+def keys_that_wait(scheduler: Scheduler, worker: str) -> list[Key]:
+    """Tasks that run on the worker at that address, or wait there.
+
+    Leans on ``WorkerState.processing`` (distributed/scheduler.py).
+    """
+    with leaning_on("distributed/scheduler.py"):
+        return [task.key for task in scheduler.workers[worker].processing]
+
+
+def keys_without_worker(scheduler: Scheduler) -> list[Key]:
+    """Tasks that wait until there is a worker for them, or one that has room.
+
+    Leans on ``Scheduler.queued`` and ``Scheduler.unrunnable`` (distributed/scheduler.py).
+    """
+    with leaning_on("distributed/scheduler.py"):
+        return [task.key for task in (*scheduler.queued, *scheduler.unrunnable)]
+
+
 def fail_tasks(scheduler: Scheduler, keys: Iterable[Key], error: Exception, name: str) -> None:
     """Let tasks fail with `error`, as the scheduler itself does after its no-workers-timeout.
 
@@ -299,13 +378,15 @@ def begin_counting(scheduler: Scheduler, block: str) -> None:
         _counts[block] = Bytes(scheduler)
 
 
-def end_counting(block: str) -> tuple[int, int]:
-    """Bytes received and sent in `block`; zeros if it could not even begin."""
+def end_counting(block: str) -> tuple[int, int] | None:
+    """Bytes received and sent in `block`; None if it never began."""
     with _lock:
         count = _counts.pop(block, None)
-        if count is not None and not _counts:
+        if count is None:
+            return None
+        if not _counts:
             tcp.TCP.write, tcp.read_bytes_rw = _originals.pop()  # type: ignore[method-assign]  # puts back
-    return (count.received, count.sent) if count is not None else (0, 0)
+        return count.received, count.sent
 
 
 def _wrapped(write: Callable[..., Any], read: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -337,20 +418,79 @@ def _concerned(stream: IOStream | None) -> list[Bytes]:
     return [count for count in running if count.covers(stream)]
 
 
-def spans(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What a worker did for a task: ``action``, ``start`` and ``stop``.
+class Report(NamedTuple):
+    """What a worker did for a task, and what came of it.
+
+    ``thread`` is the system's number, None if the task failed before it ran; ``bytes`` are those of the result, 0 if
+    there is none; ``spans`` have ``action``, ``start`` and ``stop``.
+    """
+
+    worker: str
+    thread: int | None
+    bytes: int
+    spans: list[dict[str, Any]]
+
+
+def report(outcome: str, told: Mapping[str, Any]) -> Report | None:
+    """Read what a scheduler's plugin is told when a task is done.
 
     Parameters
     ----------
-    report : mapping
-        The keywords of a scheduler plugin's ``transition``. A worker's report has ``thread`` (None if the task failed
-        before it ran) and ``startstops``. What the scheduler does by itself, such as ending a task whose workers died,
-        has neither.
+    outcome : str
+        ``memory`` or ``erred``.
+    told : mapping
+        The keywords of the plugin's ``transition``.
+
+    Returns
+    -------
+    Report, optional
+        None where no worker reported: the scheduler itself ends a task whose workers died.
 
     Leans on distributed/worker_state_machine.py.
     """
-    if "thread" not in report and "startstops" not in report:
-        return []
+    if "thread" not in told and "startstops" not in told:
+        return None
     with leaning_on("distributed/worker_state_machine.py"):
-        _thread, spans = report["thread"], report["startstops"]
-        return [{name: span[name] for name in ("action", "start", "stop")} for span in spans]
+        spans = [{name: span[name] for name in ("action", "start", "stop")} for span in told["startstops"]]
+        size = int(told["nbytes"]) if outcome == "memory" else 0
+        return Report(told["worker"], told["thread"], size, spans)
+
+
+async def greet(address: str, **connection: Any) -> None:
+    """Connect to `address` as Dask does, and let go. Leans on ``connect`` (distributed/comm/core.py)."""
+    (await connect(address, **connection)).abort()
+
+
+def scheme(address: str) -> str:
+    """``tcp`` for an address that names none. Leans on ``parse_address`` (distributed/comm/addressing.py).
+
+    Raises
+    ------
+    ValueError
+        If it is no address.
+    """
+    return parse_address(address)[0]
+
+
+def dashboard_link(host: str, port: int) -> str:
+    """The address of a dashboard, by Dask's setting. Leans on ``format_dashboard_link`` (distributed/utils.py).
+
+    Raises
+    ------
+    KeyError
+        If the setting names a variable that is not set.
+    AttributeError, IndexError, ValueError
+        If the setting is no template.
+    """
+    link: str = format_dashboard_link(host, port)
+    return link
+
+
+def cores() -> int:
+    """How many cores Dask may use on this machine. Leans on ``CPU_COUNT`` (dask/system.py)."""
+    return CPU_COUNT
+
+
+def memory_of_machine() -> int:
+    """Bytes that Dask may use on this machine. Leans on ``MEMORY_LIMIT`` (distributed/system.py)."""
+    return MEMORY_LIMIT

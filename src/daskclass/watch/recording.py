@@ -16,8 +16,6 @@ import psutil
 from dask.typing import Key
 from distributed import Client, Nanny, Scheduler, Worker
 from distributed.diagnostics.plugin import NannyPlugin, SchedulerPlugin, WorkerPlugin
-from distributed.metrics import time
-from distributed.utils import key_split
 from tornado.ioloop import PeriodicCallback
 
 from daskclass.errors import UsageProblem
@@ -139,7 +137,7 @@ def record(client: Client) -> Iterator[Recording]:
     if client.status != "running":
         raise UsageProblem(f"this client is {client.status}; run the lab's first cell again for a new one")
     recording, name = Recording(), f"daskclass-recorder-{os.getpid()}-{next(_numbers)}"
-    restarts_before = len(client.get_events("worker-restart-memory"))
+    restarts_before = dask_internals.restarts_for_memory(client)
     recording.peaks_before = client.run(peak_bytes)
     registered = _register(client, name)
     try:
@@ -181,7 +179,7 @@ def _complete(recording: Recording, client: Client, name: str, found: dict[str, 
     recording.workers = _frame(found["workers"], _WORKERS)
     stolen = [steal._asdict() for steal in dask_internals.steals(client, found["started"])]
     recording.steals = _frame([steal | {"seconds": steal["when"] - found["started"]} for steal in stolen], _STEALS)
-    recording.restarts = len(client.get_events("worker-restart-memory")) - restarts_before
+    recording.restarts = dask_internals.restarts_for_memory(client) - restarts_before
     on_workers = client.run(_of_worker, since=found["started"], on_error="ignore")
     recording.peaks = {address: worker["peak"] for address, worker in on_workers.items()}
     recording.thresholds = next((worker["thresholds"] for worker in on_workers.values()), {})
@@ -199,7 +197,7 @@ class _Recorder(SchedulerPlugin):
         self.threads: dict[str, dict[int | None, int]] = {}
 
     async def start(self, scheduler: Scheduler) -> None:
-        self.started = time()
+        self.started = dask_internals.clock()
         self.limits = {address: worker.memory_limit for address, worker in scheduler.workers.items()}
         self.count(scheduler)
 
@@ -213,26 +211,27 @@ class _Recorder(SchedulerPlugin):
     def count(self, scheduler: Scheduler) -> None:
         there = len(scheduler.workers)
         if not self.workers or self.workers[-1]["workers"] != there:  # two that come at once are both there at once
-            self.workers.append({"seconds": time() - self.started, "workers": there})
+            self.workers.append({"seconds": dask_internals.clock() - self.started, "workers": there})
 
-    def transition(
-        self, key: Key, start: str, finish: str, *args: Any, worker: str | None = None, **report: Any
-    ) -> None:
-        if start != "processing" or finish not in ("memory", "erred") or worker is None:
+    def transition(self, key: Key, start: str, finish: str, *args: Any, **told: Any) -> None:
+        if start != "processing" or finish not in ("memory", "erred"):
             return
-        threads = self.threads.setdefault(worker, {})
-        number = threads.setdefault(report.get("thread"), len(threads))
-        for span in dask_internals.spans(report):
+        report = dask_internals.report(finish, told)
+        if report is None:
+            return
+        threads = self.threads.setdefault(report.worker, {})
+        number = threads.setdefault(report.thread, len(threads))
+        for span in report.spans:
             self.tasks.append(
                 {
                     "key": str(key),
-                    "prefix": key_split(key),
-                    "worker": worker,
+                    "prefix": dask_internals.prefix(key),
+                    "worker": report.worker,
                     "thread": number,
                     "action": span["action"],
                     "start": span["start"] - self.started,
                     "stop": span["stop"] - self.started,
-                    "bytes": report.get("nbytes") or 0,  # a failed task has no result
+                    "bytes": report.bytes,
                     "outcome": finish,
                 }
             )
@@ -300,10 +299,10 @@ def _memory(told: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _collect(dask_scheduler: Scheduler, name: str) -> dict[str, Any]:
-    recorder = cast(_Recorder, dask_scheduler.plugins[name])
+    recorder = cast(_Recorder, dask_internals.plugin_of(dask_scheduler, name))
     return {
         "started": recorder.started,
-        "stopped": time(),
+        "stopped": dask_internals.clock(),
         "tasks": recorder.tasks,
         "workers": recorder.workers,
         "limits": recorder.limits,

@@ -72,7 +72,9 @@ def through_scheduler(client: Client) -> Iterator[Traffic]:
         client.run_on_scheduler(_begin, block=block)
         yield traffic
     finally:
-        traffic.received, traffic.sent = client.run_on_scheduler(dask_internals.end_counting, block=block)
+        counted = client.run_on_scheduler(dask_internals.end_counting, block=block)
+        if counted is not None:  # else the error that is on its way says why
+            traffic.received, traffic.sent = counted
 
 
 def _begin(dask_scheduler: Scheduler, block: str) -> None:
