@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections import namedtuple
 from pathlib import Path
 from types import SimpleNamespace
@@ -498,6 +499,23 @@ def test_a_check_that_breaks_is_a_finding_and_does_not_stop_the_others(monkeypat
     assert fine == check_fine()
     assert not doctor.ready([broken, fine])
     assert doctor.ready([fine, Finding("a", WARNING, "b", "c")])
+
+
+def test_checks_that_wait_for_programs_run_at_the_same_time_and_findings_stay_in_order(monkeypatch):
+    together = threading.Barrier(3, timeout=60)
+
+    def waiting(name):
+        def check():
+            together.wait()
+            return Finding(name, OK, "")
+
+        return check
+
+    slow = tuple(waiting(name) for name in ("b", "c", "e"))
+    quick = tuple(lambda name=name: Finding(name, OK, "") for name in ("a", "d", "f"))
+    monkeypatch.setattr(doctor, "CHECKS", (quick[0], slow[0], slow[1], quick[1], slow[2], quick[2]))
+    monkeypatch.setattr(doctor, "IN_PROCESSES", slow)
+    assert [finding.check for finding in doctor.examine()] == list("abcdef")
 
 
 def test_json_has_the_documented_keys(monkeypatch):

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -75,13 +76,24 @@ def needs(size: sizes.Size) -> Needs:
 
 
 def examine() -> Iterator[Finding]:
-    """Run all checks, each on its own: one that breaks is a finding and does not stop the others."""
-    for check in CHECKS:
-        try:
-            yield check()
-        except Exception as error:
-            name = check.__name__.replace("check_", "").replace("_", " ")
-            yield Finding(name, FAILED, f"the check broke: {type(error).__name__}: {error}", "report this as a bug")
+    """Run all checks, each on its own: one that breaks is a finding and does not stop the others.
+
+    Findings come in the order of `CHECKS`. Those of `IN_PROCESSES` run at the same time.
+    """
+    started: dict[Callable[[], Finding], Future[Finding]] = {}
+    with ThreadPoolExecutor(len(IN_PROCESSES)) as pool:
+        for check in CHECKS:
+            if check in IN_PROCESSES and not started:
+                started = {slow: pool.submit(_finding, slow) for slow in CHECKS if slow in IN_PROCESSES}
+            yield started[check].result() if check in started else _finding(check)
+
+
+def _finding(check: Callable[[], Finding]) -> Finding:
+    try:
+        return check()
+    except Exception as error:
+        name = check.__name__.replace("check_", "").replace("_", " ")
+        return Finding(name, FAILED, f"the check broke: {type(error).__name__}: {error}", "report this as a bug")
 
 
 def ready(findings: list[Finding]) -> bool:
@@ -535,3 +547,6 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     check_class_cluster,
     check_data,
 )
+
+IN_PROCESSES = (check_kernel, check_pip, check_cluster)
+"""The checks that wait for programs which they start: one after another, they'd take most of the doctor's time."""
