@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help lab test test-labs test-notebooks test-beside-labs test-controls test-controls-timed test-controls-steady test-compose test-python test-browser slides soak rehearse pictures bench up down lock clean
+.PHONY: help lab test test-labs test-notebooks test-beside-labs test-controls test-controls-timed test-controls-steady test-compose test-compose-labs test-compose-rest test-python test-browser slides soak rehearse pictures bench up down lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -39,7 +39,7 @@ test: $(READY)
 	$(BIN)/mypy
 	$(BIN)/pytest --doctest-modules src/daskclass
 	$(BIN)/pytest --numprocesses 3 --dist worksteal -m 'not controls and not parts and not labs and not compose and not browser'
-	$(BIN)/pytest --nbval-lax $(wildcard labs/00-*.ipynb labs/01-*.ipynb labs/02-*.ipynb)
+	$(BIN)/pytest --nbval-lax --numprocesses 2 --dist loadfile $(wildcard labs/00-*.ipynb labs/01-*.ipynb labs/02-*.ipynb)
 
 # Packages whose requirements contradict JupyterLab's.
 ELSEWHERE := build/elsewhere
@@ -70,7 +70,7 @@ test-controls-timed: $(READY)
 	$(BIN)/pytest --timeout 900 -m controls tests/labs
 
 test-controls-steady: $(READY)
-	$(BIN)/pytest --timeout 900 -m parts --numprocesses 2 --dist worksteal tests/labs
+	$(BIN)/pytest --timeout 900 -m parts --numprocesses 3 --dist worksteal tests/labs
 
 # Docker is never installed from here, and no setting of its engine is touched.
 .PHONY: engine
@@ -88,8 +88,13 @@ up: engine
 down: engine
 	@COMPOSE_PROJECT_NAME=$$(sh tools/compose_project.sh) docker compose down
 
-test-compose: engine $(READY)
-	$(BIN)/pytest --timeout 1800 -m compose tests/compose
+test-compose: test-compose-labs test-compose-rest
+
+test-compose-labs: engine $(READY)
+	$(BIN)/pytest --timeout 1800 -m 'compose and labs' tests/compose
+
+test-compose-rest: engine $(READY)
+	$(BIN)/pytest --timeout 1800 -m 'compose and not labs' tests/compose
 
 # The image on another Python than its own, and in it the labs that lean on Python's own workings.
 PYTHON_IMAGE := python:3.14-slim

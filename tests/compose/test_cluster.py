@@ -124,6 +124,7 @@ LABS = ("00", "01", "02", "07", "09", "14")
 """00 to 02 work on the cluster of containers; 07, 09 and 14 start clusters of their own in the notebook's 2 GB."""
 
 
+@pytest.mark.labs
 def test_labs_pass_in_the_containers_and_leave_nothing_behind(stack):
     rehearse = ("daskclass", "rehearse", "--labs", ",".join(LABS))
     run = stack.compose("exec", "-T", "notebook", *rehearse, check=False, timeout=900)
