@@ -59,7 +59,7 @@ test-notebooks: $(READY)
 	$(if $(call notebooks,$(TIMED)),$(BIN)/pytest --timeout 900 --nbval-lax $(call notebooks,$(TIMED)))
 	$(if $(call notebooks,$(STEADY)),$(BIN)/pytest --timeout 900 --nbval-lax --numprocesses 2 --dist loadfile $(call notebooks,$(STEADY)))
 
-# What labs tell of and do not run: workers that die at random, a debugger from outside, packages for other machines.
+# What labs describe but don't run: workers that die at random, a debugger from outside, packages for other machines.
 test-beside-labs: $(READY) $(ELSEWHERE)/.ready
 	$(BIN)/pytest --timeout 900 -m labs tests/labs
 	$(ELSEWHERE)/bin/python -m pytest --noconftest tests/elsewhere

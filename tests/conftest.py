@@ -52,10 +52,11 @@ HEARING = (
 
 @pytest.fixture(autouse=True, scope="session")
 def _quick_workers():
-    """Workers of the tests' own clusters come from one process that has imported Dask already, as in Dask's own tests.
+    """Workers of the tests' own clusters are forked from a process that has imported Dask already.
 
-    Without this, half of what such tests ask of a processor is importing. Labs, and commands that run as programs,
-    start their workers as people do.
+    Otherwise such tests spend half of their processor time on importing. Forked workers have the environment of the
+    first one: a variable that a test sets later doesn't reach them. Labs, and commands that run as programs, start
+    their workers as people do.
     """
     method = {"distributed.worker.multiprocessing-method": "forkserver"} if sys.platform == "linux" else {}
     with dask.config.set(method):
@@ -127,12 +128,9 @@ def cluster():
     """Two workers; with room, since all that the tests import adds up, and a worker that pauses lets tests wait."""
     from distributed import LocalCluster
 
-    with (
-        dask.config.set({"distributed.worker.profile.enabled": False}),  # it looks a hundred times a second
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, memory_limit="2 GB", dashboard_address="127.0.0.1:0"
-        ) as running,
-    ):
+    with dask.config.set({"distributed.worker.profile.enabled": False}):  # it looks a hundred times a second
+        started = LocalCluster(n_workers=2, threads_per_worker=1, memory_limit="2 GB", dashboard_address="127.0.0.1:0")
+    with started as running:
         yield running
 
 

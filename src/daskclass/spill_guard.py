@@ -20,6 +20,7 @@ from distributed.diagnostics.plugin import SchedulerPlugin
 
 from daskclass.watch import dask_internals
 
+_log = logging.getLogger(__name__)
 TOPIC = "daskclass-spill-volume-is-full"
 PATIENCE = 10.0
 """Seconds in which somebody else may fetch what a paused worker holds, or free it. The configuration of scheduler and
@@ -88,12 +89,20 @@ class _FailTasks(SchedulerPlugin):
         scheduler = self.scheduler
         if topic != TOPIC or (worker := scheduler.workers.get(msg["worker"])) is None:
             return
-        now = self.told_at[worker.address] = time.monotonic()
-        doomed = dask_internals.keys_that_wait(scheduler, worker.address)
+        self.told_at[worker.address] = time.monotonic()
+        try:
+            self.fail(worker.address, msg)
+        except dask_internals.UpstreamChanged:  # the scheduler notes a plugin's errors where nobody looks
+            _log.exception("worker %s is stuck, and its tasks cannot be told", worker.address)
+
+    def fail(self, stuck: str, msg: dict[str, Any]) -> None:
+        """Fail the tasks that wait for the worker at that address."""
+        scheduler, now = self.scheduler, self.told_at[stuck]
+        doomed = dask_internals.keys_that_wait(scheduler, stuck)
         if all(now - self.told_at.get(address, float("-inf")) < 2 * self.patience for address in scheduler.workers):
             doomed += dask_internals.keys_without_worker(scheduler)
         error = SpillVolumeIsFull(
-            f"worker {worker.address} is paused: its memory is full and its spill volume at {msg['folder']} cannot be "
+            f"worker {stuck} is paused: its memory is full and its spill volume at {msg['folder']} cannot be "
             f"written ({format_bytes(msg['free'])} are free). Make room there or give it a larger one; ask for less at "
             "a time; or use more workers"
         )

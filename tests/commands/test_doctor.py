@@ -10,7 +10,8 @@ from collections import namedtuple
 from pathlib import Path
 from types import SimpleNamespace
 
-import dask
+import dask.system
+import distributed.system
 import jupyter_core.paths
 import psutil
 import pytest
@@ -20,7 +21,6 @@ from daskclass.commands import doctor
 from daskclass.commands.doctor import FAILED, OK, WARNING, Finding
 from daskclass.errors import Problem
 from daskclass.system import ports
-from daskclass.watch import dask_internals
 
 Usage = namedtuple("Usage", "total used free")
 GB = 10**9
@@ -43,7 +43,7 @@ def lock(tmp_path, monkeypatch):
 @pytest.fixture
 def memory(monkeypatch):
     def is_(total, free):
-        monkeypatch.setattr(dask_internals, "MEMORY_LIMIT", int(total))
+        monkeypatch.setattr(distributed.system, "MEMORY_LIMIT", int(total))
         monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=int(free)))
 
     return is_
@@ -145,7 +145,7 @@ def test_without_a_lock_nothing_is_compared(monkeypatch):
 
 @pytest.mark.parametrize(("cores", "state"), [(1, WARNING), (2, OK), (64, OK)])
 def test_cores(monkeypatch, cores, state):
-    monkeypatch.setattr(dask_internals, "CPU_COUNT", cores)
+    monkeypatch.setattr(dask.system, "CPU_COUNT", cores)
     finding = doctor.check_cores()
     assert (finding.state, finding.found) == (state, str(cores))
     assert bool(finding.mend) == (state != OK)

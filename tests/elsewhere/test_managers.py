@@ -1,6 +1,6 @@
 """What lab 06 shows of resource managers that are not here, against the packages themselves.
 
-These packages cannot live beside JupyterLab's of this class; ``make test-labs`` makes an environment for them.
+These packages cannot live beside JupyterLab's of this class; ``make test-beside-labs`` makes an environment for them.
 """
 
 import inspect
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("dask_kubernetes", reason="needs requirements-elsewhere.lock: make test-labs")
+pytest.importorskip("dask_kubernetes", reason="needs requirements-elsewhere.lock: make test-beside-labs")
 
 [LAB] = (Path(__file__).parents[2] / "labs").glob("06-*.ipynb")
 

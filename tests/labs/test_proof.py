@@ -10,7 +10,7 @@ claim is false: half-way, with clusters up and results held. That nothing is lef
 A lab without such a control ends its pass before its last cell, `close`: what that would have closed has to end with
 the kernel, and the cell itself runs wherever the lab runs as people run it.
 
-Controls of their own run two at a time: what they assert is false without its cause, with the machine to itself or not.
+Controls of their own run beside each other: what they assert is false without its cause, however busy the machine is.
 So do whole passes of labs that compare no times; the others have the machine to themselves (`TIMED`).
 """
 
@@ -32,7 +32,7 @@ TWICE = "07"  # from this lab on a cell may be run again, as a learner does who 
 CUT_OFF = re.compile(
     r"^[^\n]* - distributed\.worker - ERROR - Failed to communicate with scheduler during heartbeat\.\n"
     r"Traceback (?:(?! - [A-Z]+ - ).)*?\n"  # of this record
-    r"distributed\.comm\.core\.CommClosedError: in <TCP \(closed\) ConnectionPool\.heartbeat_worker [^\n]*$",
+    r"distributed\.comm\.core\.CommClosedError: in <(?:TCP|TLS) \(closed\) ConnectionPool\.heartbeat_worker [^\n]*$",
     re.MULTILINE | re.DOTALL,
 )
 

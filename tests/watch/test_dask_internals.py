@@ -5,6 +5,7 @@ import logging
 import operator
 import os
 import socket
+import sys
 import time
 from types import SimpleNamespace
 
@@ -185,8 +186,25 @@ def test_a_scheduler_knows_what_waits_for_one_worker_and_what_for_any():
 
 
 def test_a_worker_that_pauses_says_so():
-    assert dask_internals.is_paused(SimpleNamespace(status=distributed.core.Status.paused))
-    assert not dask_internals.is_paused(SimpleNamespace(status=distributed.core.Status.running))
+    with LocalCluster(1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0") as cluster:
+        [worker] = cluster.workers.values()
+        assert not dask_internals.is_paused(worker)
+        worker.status = distributed.core.Status.paused
+        assert dask_internals.is_paused(worker)
+        worker.status = distributed.core.Status.running
+
+
+def test_a_worker_that_has_left_and_a_plugin_that_is_not_there_are_no_change_upstream():
+    scheduler = SimpleNamespace(workers={}, plugins={})
+    assert dask_internals.keys_that_wait(scheduler, "tcp://gone") == []
+    with pytest.raises(KeyError, match="gone"):
+        dask_internals.plugin_of(scheduler, "gone")
+
+
+def test_a_module_that_is_gone_is_a_change_upstream(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed.system", None)
+    with pytest.raises(UpstreamChanged, match=r"has changed distributed/system\.py \(ModuleNotFoundError"):
+        dask_internals.memory_of_machine()
 
 
 def test_what_spilling_logs_is_heard():
@@ -258,8 +276,8 @@ def test_a_client_that_is_closed_is_no_change_upstream():
         (lambda: dask_internals.fail_tasks(SimpleNamespace(), ["key"], ValueError(), "name"), "scheduler.py"),
         (lambda: dask_internals.is_paused(SimpleNamespace()), "core.py"),
         (lambda: dask_internals.look_regularly(SimpleNamespace(), "name", print, 1.0), "core.py"),
-        (lambda: dask_internals.plugin_of(SimpleNamespace(plugins={}), "name"), "scheduler.py"),
-        (lambda: dask_internals.keys_that_wait(SimpleNamespace(workers={}), "tcp://a"), "scheduler.py"),
+        (lambda: dask_internals.plugin_of(SimpleNamespace(), "name"), "scheduler.py"),
+        (lambda: dask_internals.keys_that_wait(SimpleNamespace(workers={"tcp://a": 1}), "tcp://a"), "scheduler.py"),
         (lambda: dask_internals.keys_without_worker(SimpleNamespace(queued=[])), "scheduler.py"),
         (lambda: dask_internals.report("memory", {"thread": 7}), "worker_state_machine.py"),
         (lambda: dask_internals.report("erred", {"startstops": []}), "worker_state_machine.py"),

@@ -19,6 +19,7 @@ from fsspec.implementations import local
 
 from daskclass import charts, clusters, limits, watch
 from daskclass.errors import UsageProblem
+from daskclass.watch import dask_internals
 
 
 @pytest.fixture(scope="module")
@@ -361,3 +362,16 @@ def test_what_was_taken_before_does_not_count():
         raise KeyError(held.sum())
     assert rise.bytes < 60_000_000
     assert "daskclass-memory-rise" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_report_that_dask_has_changed_is_an_error_and_no_empty_table(client, monkeypatch):
+    def changed(outcome, told):
+        raise dask_internals.UpstreamChanged("distributed 9999.1.0 has changed something")
+
+    # the scheduler of `LocalCluster` runs here
+    monkeypatch.setattr(dask_internals, "report", changed)
+    with (
+        pytest.raises(dask_internals.UpstreamChanged, match=r"distributed 9999\.1\.0"),
+        watch.record(client),
+    ):
+        client.submit(abs, -1, pure=False).result()

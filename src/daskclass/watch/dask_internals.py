@@ -1,8 +1,9 @@
 """What do our instruments ask of Dask beyond its documented interfaces?
 
 Each function names the file of distributed that it leans on. Where a release of Dask has changed that, it raises
-`UpstreamChanged`, which names the release, rather than answer with a default. Functions that take a worker, a nanny
-or a scheduler run in its process, where `Client.run` and plugins put them.
+`UpstreamChanged`, which names the release, rather than answer with a default. It can't notice an event that has a new
+name, because nobody has to log one; a test makes each of those events happen. Functions that take a worker, a nanny or
+a scheduler run in its process, where `Client.run` and plugins put them.
 """
 
 from __future__ import annotations
@@ -17,18 +18,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import distributed
-from dask.system import CPU_COUNT
 from dask.typing import Key
 from distributed import Client, Nanny, Scheduler, Worker
-from distributed.comm import connect, parse_address, tcp
-from distributed.core import Status
+from distributed.comm import tcp
 from distributed.diagnostics.plugin import SchedulerPlugin
-from distributed.metrics import time
 from distributed.protocol import pickle
 from distributed.spill import SpillBuffer
 from distributed.stealing import WorkStealing
-from distributed.system import MEMORY_LIMIT
-from distributed.utils import format_dashboard_link, key_split
 from tornado.ioloop import PeriodicCallback
 from tornado.iostream import IOStream
 
@@ -48,7 +44,7 @@ def leaning_on(file: str) -> Iterator[None]:
     """Turn what is missing in `file` of distributed into an `UpstreamChanged`."""
     try:
         yield
-    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+    except (AttributeError, ImportError, KeyError, IndexError, TypeError, ValueError) as error:
         raise UpstreamChanged(
             f"distributed {distributed.__version__} has changed {file} ({type(error).__name__}: {error}), and the "
             "class was written for 2026.8: install the versions of requirements.lock"
@@ -129,20 +125,22 @@ def restarts_for_memory(client: Client) -> int:
 def is_paused(worker: Worker) -> bool:
     """Whether `worker` begins no task because its memory is full. Leans on ``Status`` (distributed/core.py)."""
     with leaning_on("distributed/core.py"):
+        from distributed.core import Status
+
         paused: bool = worker.status == Status.paused
         return paused
 
 
 def hear_failures_of_spilling(handler: logging.Handler) -> None:
-    """Let `handler` have what this process says when results cannot be written to disk.
+    """Send `handler` the log records about spills that failed in this process. Leans on distributed/spill.py."""
+    with leaning_on("distributed/spill.py"):
+        from distributed.spill import logger
 
-    Leans on the logger of distributed/spill.py.
-    """
-    logging.getLogger("distributed.spill").addHandler(handler)
+        logger.addHandler(handler)
 
 
 def look_regularly(worker: Worker, name: str, look: Callable[[], None], seconds: float) -> None:
-    """Call `look` every so many seconds, from when `worker` starts its own such calls until it stops them.
+    """Call `look` every `seconds` seconds, for as long as the worker's own periodic callbacks run.
 
     Leans on ``Server.periodic_callbacks`` (distributed/core.py).
     """
@@ -205,20 +203,32 @@ def clock() -> float:
 
     Leans on ``time`` in distributed/metrics.py.
     """
-    return time()
+    with leaning_on("distributed/metrics.py"):
+        from distributed.metrics import time
+
+        return time()
 
 
 def prefix(key: Key) -> str:
-    """What Dask calls all tasks of the kind of `key`. Leans on ``key_split`` (distributed/utils.py)."""
-    name: str = key_split(key)
-    return name
+    """The name that Dask gives to all tasks of the same kind. Leans on ``key_split`` (distributed/utils.py)."""
+    with leaning_on("distributed/utils.py"):
+        from distributed.utils import key_split
+
+        name: str = key_split(key)
+        return name
 
 
 def plugin_of(scheduler: Scheduler, name: str) -> SchedulerPlugin:
-    """The plugin that was registered under `name`. Leans on ``Scheduler.plugins`` (distributed/scheduler.py)."""
+    """The plugin that was registered under `name`. Leans on ``Scheduler.plugins`` (distributed/scheduler.py).
+
+    Raises
+    ------
+    KeyError
+        If there is none.
+    """
     with leaning_on("distributed/scheduler.py"):
-        plugin: SchedulerPlugin = scheduler.plugins[name]
-        return plugin
+        plugins: dict[str, SchedulerPlugin] = scheduler.plugins
+    return plugins[name]
 
 
 class Steal(NamedTuple):
@@ -311,12 +321,14 @@ def steps(client: Client, key: Key) -> list[Step]:
 
 
 def keys_that_wait(scheduler: Scheduler, worker: str) -> list[Key]:
-    """Tasks that run on the worker at that address, or wait there.
+    """Tasks that run on the worker at that address, or wait there; none if it has left.
 
     Leans on ``WorkerState.processing`` (distributed/scheduler.py).
     """
+    if (state := scheduler.workers.get(worker)) is None:
+        return []
     with leaning_on("distributed/scheduler.py"):
-        return [task.key for task in scheduler.workers[worker].processing]
+        return [task.key for task in state.processing]
 
 
 def keys_without_worker(scheduler: Scheduler) -> list[Key]:
@@ -421,8 +433,8 @@ def _concerned(stream: IOStream | None) -> list[Bytes]:
 class Report(NamedTuple):
     """What a worker did for a task, and what came of it.
 
-    ``thread`` is the system's number, None if the task failed before it ran; ``bytes`` are those of the result, 0 if
-    there is none; ``spans`` have ``action``, ``start`` and ``stop``.
+    ``thread`` is Python's identifier of it, None if the task failed before it ran; ``bytes`` are those of the result, 0
+    if there is none; ``spans`` have ``action``, ``start`` and ``stop``.
     """
 
     worker: str
@@ -457,18 +469,19 @@ def report(outcome: str, told: Mapping[str, Any]) -> Report | None:
 
 
 async def greet(address: str, **connection: Any) -> None:
-    """Connect to `address` as Dask does, and let go. Leans on ``connect`` (distributed/comm/core.py)."""
+    """Connect to `address` as Dask does, and hang up. Leans on ``connect`` (distributed/comm/core.py)."""
+    from distributed.comm import connect
+
     (await connect(address, **connection)).abort()
 
 
 def scheme(address: str) -> str:
-    """``tcp`` for an address that names none. Leans on ``parse_address`` (distributed/comm/addressing.py).
+    """The scheme of `address`; if it names none, Dask's default (``distributed.comm.default-scheme``).
 
-    Raises
-    ------
-    ValueError
-        If it is no address.
+    Leans on ``parse_address`` (distributed/comm/addressing.py).
     """
+    from distributed.comm import parse_address
+
     return parse_address(address)[0]
 
 
@@ -482,15 +495,23 @@ def dashboard_link(host: str, port: int) -> str:
     AttributeError, IndexError, ValueError
         If the setting is no template.
     """
+    from distributed.utils import format_dashboard_link
+
     link: str = format_dashboard_link(host, port)
     return link
 
 
 def cores() -> int:
     """How many cores Dask may use on this machine. Leans on ``CPU_COUNT`` (dask/system.py)."""
-    return CPU_COUNT
+    with leaning_on("dask/system.py"):
+        from dask.system import CPU_COUNT
+
+        return CPU_COUNT
 
 
 def memory_of_machine() -> int:
     """Bytes that Dask may use on this machine. Leans on ``MEMORY_LIMIT`` (distributed/system.py)."""
-    return MEMORY_LIMIT
+    with leaning_on("distributed/system.py"):
+        from distributed.system import MEMORY_LIMIT
+
+        return MEMORY_LIMIT

@@ -195,6 +195,7 @@ class _Recorder(SchedulerPlugin):
         self.workers: list[dict[str, float]] = []
         self.limits: dict[str, int] = {}
         self.threads: dict[str, dict[int | None, int]] = {}
+        self.changed: dask_internals.UpstreamChanged | None = None
 
     async def start(self, scheduler: Scheduler) -> None:
         self.started = dask_internals.clock()
@@ -216,7 +217,11 @@ class _Recorder(SchedulerPlugin):
     def transition(self, key: Key, start: str, finish: str, *args: Any, **told: Any) -> None:
         if start != "processing" or finish not in ("memory", "erred"):
             return
-        report = dask_internals.report(finish, told)
+        try:
+            report = dask_internals.report(finish, told)
+        except dask_internals.UpstreamChanged as error:  # the scheduler logs a plugin's errors, and goes on
+            self.changed = error
+            return
         if report is None:
             return
         threads = self.threads.setdefault(report.worker, {})
@@ -300,6 +305,8 @@ def _memory(told: list[dict[str, Any]]) -> pd.DataFrame:
 
 def _collect(dask_scheduler: Scheduler, name: str) -> dict[str, Any]:
     recorder = cast(_Recorder, dask_internals.plugin_of(dask_scheduler, name))
+    if recorder.changed is not None:
+        raise recorder.changed
     return {
         "started": recorder.started,
         "stopped": dask_internals.clock(),
