@@ -70,7 +70,7 @@ test-controls-timed: $(READY)
 	$(BIN)/pytest --timeout 900 -m controls tests/labs
 
 test-controls-steady: $(READY)
-	$(BIN)/pytest --timeout 900 -m parts --numprocesses 3 --dist worksteal tests/labs
+	$(BIN)/pytest --timeout 900 -m parts --numprocesses 2 --dist worksteal tests/labs
 
 # Docker is never installed from here, and no setting of its engine is touched.
 .PHONY: engine
