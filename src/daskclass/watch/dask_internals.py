@@ -2,8 +2,8 @@
 
 Each function names the file of distributed that it leans on. Where a release of Dask has changed that, it raises
 `UpstreamChanged`, which names the release, rather than answer with a default. It can't notice an event that has a new
-name, because nobody has to log one; a test makes each of those events happen. Functions that take a worker, a nanny or
-a scheduler run in its process, where `Client.run` and plugins put them.
+name, because a quiet cluster logs none; the claims of labs 02 and 11 need restarts and steals, and turn false then.
+Functions that take a worker, a nanny or a scheduler run in its process, where `Client.run` and plugins put them.
 """
 
 from __future__ import annotations
