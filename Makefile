@@ -124,7 +124,7 @@ slides: $(PLAYWRIGHT) $(MARP)
 test-browser: $(PLAYWRIGHT) slides
 	@command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null || \
 		{ echo 'A Chromium is missing: on Debian and Ubuntu: apt install chromium'; exit 1; }
-	$(BIN)/pytest --timeout 900 -m browser tests/browser
+	$(BIN)/pytest --timeout 900 -m browser --numprocesses 2 --dist loadfile tests/browser
 
 soak: $(READY)
 	@$(BIN)/daskclass data

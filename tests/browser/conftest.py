@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -122,20 +123,20 @@ def start(checkout, sales_data, tmp_path):
     }
 
     def run(**more: str) -> Session:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "daskclass", "lab", "--no-browser"],
-            cwd=checkout,
-            env=environment | more,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        log = tmp_path / f"daskclass-lab-{len(running)}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "daskclass", "lab", "--no-browser"],
+                cwd=checkout,
+                env=environment | more,
+                stdout=output,  # a pipe that nobody reads fills up, and then its writers stand still
+                stderr=subprocess.STDOUT,
+            )
         running.append(process)
-        said = ""
-        for line in process.stdout:
-            said += line
-            if line.startswith("JupyterLab:"):
-                break
+        while "\nJupyterLab:" not in (said := log.read_text(encoding="utf-8")) or not said.endswith("\n"):
+            assert process.poll() is None, said
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=0.2)
         found = dict(re.findall(r"^(Dashboard|JupyterLab): +(\S+)$", said, re.M))
         assert set(found) == {"Dashboard", "JupyterLab"}, said
         return Session(found["JupyterLab"], found["Dashboard"], said)
@@ -143,4 +144,4 @@ def start(checkout, sales_data, tmp_path):
     yield run
     for process in running:
         process.terminate()
-        process.communicate(timeout=120)
+        process.wait(timeout=120)

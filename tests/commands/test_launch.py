@@ -263,3 +263,42 @@ def test_a_server_without_a_token_is_not_used(monkeypatch):
     monkeypatch.setattr(launch, "_ask", lambda url, token, method="GET": b"{}")
     with pytest.raises(Problem, match="does not ask for its token"):
         launch._require_token("http://127.0.0.1:9/api/contents")
+
+
+HANGS = """
+import http.server, json, signal, sys
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        content = json.dumps([]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_POST = do_GET
+
+    def log_message(self, *arguments):
+        print(self.command, self.path, file=sys.stderr, flush=True)
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
+
+def test_a_server_that_has_shut_down_and_does_not_exit_is_killed(monkeypatch, tmp_path):
+    """Its threads can keep it alive; a person who pressed Ctrl-C waits for it."""
+    waits = []
+    with (tmp_path / "log").open("wb") as log:
+        server = subprocess.Popen([sys.executable, "-c", HANGS], stdout=subprocess.PIPE, stderr=log)
+    address = f"http://127.0.0.1:{int(server.stdout.readline())}"
+    wait = server.wait
+    monkeypatch.setattr(server, "wait", lambda timeout=None: waits.append(timeout) or wait(timeout and timeout / 50))
+    launch._end(server, address, "token")
+    asked = (tmp_path / "log").read_text().splitlines()
+    server.stdout.close()
+    assert server.returncode == -signal.SIGKILL
+    assert asked == ["GET /api/kernels", "POST /api/shutdown"]
+    assert sum(seconds for seconds in waits if seconds) <= 5

@@ -26,6 +26,7 @@ from daskclass.system.signals import held_back, until_terminated
 DASHBOARD_PORT, JUPYTER_PORT = 8787, 8888
 _SETTINGS = Path(daskclass.__file__).parent / "jupyter"  # the image has a copy of this folder
 _START_SECONDS = 120
+_EXIT_SECONDS = 5.0
 
 
 def lab(size: sizes.Size, *, port: int | None = None, browser: bool = True) -> None:
@@ -192,15 +193,19 @@ def _end(server: subprocess.Popen[bytes], address: str, token: str) -> None:
     """Shut the kernels down, then the server; kill what does not go by itself."""
     if server.poll() is not None:
         return
+    patience = [(15.0, server.terminate), (15.0, server.kill)]
     try:
         for kernel in json.loads(_ask(f"{address}/api/kernels", token)):
             _ask(f"{address}/api/kernels/{kernel['id']}", token, "DELETE")
         _ask(f"{address}/api/shutdown", token, "POST")
+        # It has cleaned up and stopped its event loop. Where that left a request unfinished, its process never ends,
+        # and no signal but SIGKILL is heard: https://github.com/jupyterlab/jupyterlab/issues/10442
+        patience = [(_EXIT_SECONDS, server.kill)]
     except (OSError, ValueError):  # it does not listen yet, or not any more
         server.terminate()
-    for harder in (server.terminate, server.kill):
+    for seconds, harder in patience:
         try:
-            server.wait(timeout=15)
+            server.wait(timeout=seconds)
             return
         except subprocess.TimeoutExpired:
             harder()
