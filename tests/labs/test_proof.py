@@ -3,7 +3,7 @@
 In the whole pass a lab runs where the environment names a cluster, as ``daskclass lab`` does it: every `Client` that is
 not given a cluster then goes there, or fails. Labs 00 to 02 work on it; the others have clusters of their own. Before a
 cell runs as it stands, it runs as each of its controls. Afterwards nothing may be left: no process, no file, and the
-named cluster as it was.
+named cluster as it was; labs that have clusters of their own share one that they leave alone.
 
 What a control would leave behind for the cells after it (`alone`) runs in a kernel of its own, which ends where the
 claim is false: half-way, with clusters up and results held. That nothing is left there either is the other half of it.
@@ -17,14 +17,18 @@ So do whole passes of labs that compare no times; the others have the machine to
 
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import dask
 import pytest
+from distributed import LocalCluster
 
 from daskclass import clusters
 from daskclass.commands.rehearsal import one_lab
 from daskclass.commands.rehearsal.one_lab import Kernel
 
+WORK_ON_IT = ("00", "01", "02")  # on the named cluster
 LONG = 2  # seconds: a cell that took longer is not run twice; the controls run most of those again
 TWICE = "07"  # from this lab on a cell may be run again, as a learner does who looks twice, and claims still hold
 
@@ -67,10 +71,25 @@ def false_without_its_cause(kernel: Kernel, control: dict, cells: list[str]) -> 
     pytest.fail("the claim was not reached")
 
 
+@contextmanager
+def named() -> Iterator[LocalCluster]:
+    """A cluster as `daskclass lab` starts it."""
+    with dask.config.set({"distributed.worker.multiprocessing-method": "spawn"}), clusters.start() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def left_alone() -> Iterator[LocalCluster]:
+    """The named cluster of the labs that have clusters of their own."""
+    with named() as cluster:
+        yield cluster
+
+
 @pytest.mark.whole
 def test_a_lab_holds_on_a_named_cluster_and_its_claims_are_false_without_their_causes(
-    lab, controls, kernel, monkeypatch, tmp_path
+    lab, controls, kernel, request, monkeypatch, tmp_path
 ):
+    shared = None if lab.number in WORK_ON_IT else request.getfixturevalue("left_alone")
     monkeypatch.setenv("DASKCLASS_SIZE", "smoke")
     for variable in ("TMPDIR", "TEMP", "TMP"):  # of the workers, where tasks leave what they leave
         monkeypatch.setenv(variable, str(tmp_path))
@@ -79,7 +98,7 @@ def test_a_lab_holds_on_a_named_cluster_and_its_claims_are_false_without_their_c
     assert cells[-1] == "close"
     if len(waiting) == len(controls) and lab.number not in HALF_WAY:  # nothing else ends this lab half-way
         cells.pop()
-    with dask.config.set({"distributed.worker.multiprocessing-method": "spawn"}), clusters.start() as cluster:
+    with nullcontext(shared) if shared else named() as cluster:
         workers = {worker.server_id for worker in cluster.scheduler.workers.values()}
         with kernel(lab, "one pass", DASK_SCHEDULER_ADDRESS=cluster.scheduler_address) as opened:
             for number, cell in enumerate(cells):
