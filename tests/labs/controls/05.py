@@ -110,7 +110,7 @@ few, many = spent(8), spent(8)
     {
         "claim": "scale down loses scattered data; retiring the worker first keeps it",
         # it takes the name of a function that the cell needs
-        "alone": "setup scale threads threads-run adaptive adaptive-counts model-cluster scale-down-how scale-down",
+        "alone": "setup scale threads model-cluster scale-down",
         "cell": "scale-down",
         # nobody is retired, neither time
         "source": """

@@ -213,7 +213,7 @@ resumed = cents_of([str(folder / name) for name in sorted(finished())])
         "claim": "a worker ended with its nanny, and nobody started another one",
         "cell": "nanny",
         # another worker of that name
-        "alone": "setup journal kill again poison disk start-up scheduler resume nanny",
+        "alone": "setup journal kill start-up scheduler resume nanny",
         # the worker is killed, and its nanny lives
         "source": """
 def is_gone(pid):
