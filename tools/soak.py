@@ -105,7 +105,7 @@ def soak(kills: int, life: float, seconds: float) -> None:
     to_do, end = jobs(sales), time.monotonic() + seconds
     config = {
         # Bad luck is not a task's fault: none is given up because its workers died.
-        "distributed.scheduler.allowed-failures": 10 * kills,
+        "distributed.scheduler.allowed-failures": sys.maxsize,
         # So long after each death a LocalCluster looks whether the worker is there again, and if it happens to have
         # died once more it closes its nanny for good (15 s by default).
         "distributed.deploy.lost-worker-timeout": "1 day",

@@ -43,8 +43,6 @@ LABS = {
                     [sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True
                 )
                 left.stdout.readline()
-            import time
-            time.sleep(1)  # long enough to be looked at
             Path(tempfile.gettempdir(), "left.bin").write_bytes(b"left")
             Path(tempfile.gettempdir(), "empty.lock").touch()
             Path(tempfile.gettempdir(), "held.lock").write_bytes(b"held")

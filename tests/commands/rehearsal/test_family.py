@@ -8,6 +8,7 @@ import sys
 import psutil
 import pytest
 
+from daskclass import watch
 from daskclass.commands.rehearsal import family
 from daskclass.commands.rehearsal.family import MARK, Family
 
@@ -21,10 +22,12 @@ left.stdout.readline()
 print(left.pid, flush=True)
 """
 
-IN_TURN = """
+# Each holds its memory until the test lets it go.
+HOARD = "import os, sys; hoard = b'x' * 100_000_000; print(os.getpid(), flush=True); sys.stdin.readline()"
+IN_TURN = f"""
 import subprocess, sys
 for _ in range(3):
-    subprocess.run([sys.executable, "-c", "import time; hoard = b'x' * 100_000_000; time.sleep(1.5)"], check=True)
+    subprocess.run([sys.executable, "-c", {HOARD!r}], check=True)
 """
 
 
@@ -32,7 +35,12 @@ for _ in range(3):
 def head(one: Family, source: str):
     environment = {**os.environ, MARK: one.mark}
     with subprocess.Popen(
-        [sys.executable, "-c", source], env=environment, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", source],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
     ) as process:
         yield process
 
@@ -53,11 +61,27 @@ def test_an_orphan_that_nobody_looked_at_is_found_by_its_mark(monkeypatch):
 def test_the_peak_is_of_one_moment():
     one = Family()
     with head(one, IN_TURN) as process, one.watched(process.pid):
+        for _ in range(3):
+            hoarder = psutil.Process(int(process.stdout.readline()))
+            watch.until(lambda hoarder=hoarder: hoarder in one._members and one.peak > 100_000_000, "a look at it")
+            process.stdin.write("go\n")
         process.wait()
     assert 100_000_000 < one.peak < 200_000_000
 
 
-def test_who_ends_by_itself_is_not_left_behind():
+def test_what_came_after_the_last_look_is_looked_at_in_the_end(monkeypatch):
+    monkeypatch.setattr(family, "_INTERVAL", 600)
+    one = Family()
+    with head(one, HOARD) as process:
+        with one.watched(process.pid):
+            process.stdout.readline()
+            assert one.peak == 0
+        process.stdin.write("go\n")
+    assert one.peak > 100_000_000
+
+
+def test_who_ends_by_itself_is_not_left_behind(monkeypatch):
+    monkeypatch.setattr(family, "_PATIENCE", 120)  # it returns as soon as the process has ended
     one = Family()
     with head(one, "import time; time.sleep(1)") as process:
         assert one.end() == []

@@ -39,26 +39,29 @@ class Family:
 
     @contextlib.contextmanager
     def watched(self, pid: int) -> Iterator[None]:
-        """Look at the process `pid` and its descendants while the block runs."""
+        """Look at the process `pid` and its descendants while the block runs, and once more when it ends."""
         head, done = psutil.Process(pid), threading.Event()
         self._members.add(head)
 
-        def look() -> None:
+        def look(census: bool) -> None:
+            if census:
+                self._members |= processes.descendants(head)
+            self.peak = max(self.peak, sum(map(processes.held, self._members)))
+
+        def keep_looking() -> None:
             looks = 0
             while not done.wait(_INTERVAL):
-                if looks % _CENSUS == 0:
-                    self._members |= processes.descendants(head)
-                self.peak = max(self.peak, sum(map(processes.held, self._members)))
+                look(census=looks % _CENSUS == 0)
                 looks += 1
 
-        watcher = threading.Thread(target=look, name="memory of a kernel", daemon=True)
+        watcher = threading.Thread(target=keep_looking, name="memory of a kernel", daemon=True)
         watcher.start()
         try:
             yield
         finally:
             done.set()
             watcher.join()
-            self._members |= processes.descendants(head)  # those that came after the last look
+            look(census=True)  # also at those that came after the last look
 
     def end(self) -> list[str]:
         """End who is still there some seconds after the head has ended, and say who it was.
