@@ -1,3 +1,8 @@
+import itertools
+import statistics
+from collections import Counter, defaultdict
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -33,6 +38,19 @@ def only_the_example(orders):
     return dict(MEANS)
 
 
+def hard_coded(orders):
+    return dict(MEANS) if orders else {}
+
+
+def rounded(orders):
+    return {name: round(mean, 1) for name, mean in lab00._solve_mean_price(orders).items()}
+
+
+def categories_it_knows(orders):
+    means = lab00._solve_mean_price(orders)
+    return {name: means[name] for name in ("Toys", "Books") if name in means}
+
+
 def means(answer):
     return lambda orders: dict(answer) if orders else {}
 
@@ -41,20 +59,29 @@ MEAN_PRICE = {
     "no function": (MEANS, "It has to be a function"),
     "dots within": ("...", "It has to be a function"),
     "raises": (raises, "raised `IndexError: tuple index out of range`"),
-    "raises for no orders": (divides_by_zero, "`mean_price([])`, it raised `ZeroDivisionError: division by zero`"),
+    "raises for no orders": (
+        divides_by_zero,
+        "For no orders (`mean_price([])`), it raised `ZeroDivisionError",
+    ),
     "no return": (says_nothing, "Is there a `return`?"),
     "one number": (lambda orders: sum(price for _, price in orders) / max(len(orders), 1), "the one number 18.0"),
     "one number for all orders there are": (lambda orders: 18.0, "the one number 18.0"),
     "pairs": (lambda orders: list(MEANS.items()), "returned a list"),
     "series": (lambda orders: pd.Series(MEANS), "returned a Series"),
-    "other keys": (means({"toys": 15.0, "Books": 22.5}), "The keys are ['Books', 'toys']"),
-    "a key too few": (means({"Toys": 15.0}), "The keys are ['Toys']"),
-    "keys of two types": (means({"Toys": 15.0, 1: 2}), "The keys are ['1', 'Toys']"),
+    "other keys": (
+        means({"toys": 15.0, "Books": 22.5}),
+        "the keys are ['Books', 'toys']. They should be",
+    ),
+    "a key too few": (means({"Toys": 15.0}), "For the five orders, the keys are ['Toys']"),
+    "keys of two types": (means({"Toys": 15.0, 1: 2}), "the keys are ['1', 'Toys']"),
     "sums": (means({"Toys": 45.0, "Books": 45.0}), "These are the sums"),
-    "other numbers": (means({"Toys": 15.0, "Books": 20.0}), "Work out the mean for Toys by hand"),
-    "texts": (means({"Toys": "15", "Books": "22.5"}), "each should be one number"),
-    "arrays": (means({"Toys": np.array([10, 30, 5]), "Books": np.array([20, 25])}), "each should be one number"),
-    "something for nothing": (only_the_example, "For no orders it returned {'Toys': 15.0, 'Books': 22.5}"),
+    "other numbers": (means({"Toys": 15.0, "Books": 20.0}), "Work out the mean of one category by hand"),
+    "texts": (means({"Toys": "15", "Books": "22.5"}), "Each should be one number"),
+    "arrays": (means({"Toys": np.array([10, 30, 5]), "Books": np.array([20, 25])}), "Each should be one number"),
+    "hard-coded": (hard_coded, "the keys are ['Books', 'Toys']. They should be the categories, ['"),
+    "rounded": (rounded, "Work out the mean of one category by hand"),
+    "only two categories": (categories_it_knows, "They should be the categories, ['"),
+    "something for nothing": (only_the_example, "For no orders, it returned {'Toys': 15.0, 'Books': 22.5}"),
 }
 OTHERS = {
     "lazy text": (lab00.lazy, "2550", {}, "The plan stands for a number"),
@@ -87,8 +114,10 @@ def test_a_wrong_mean_price_has_advice_of_its_own(name, capsys):
     verdict = lab00.mean_price.verdict(answer)
     assert verdict.state == "not yet"
     assert advice in verdict.message
-    lab00.mean_price.check(answer)
-    assert capsys.readouterr().out.endswith(f"✘ **Not yet.** {verdict.message}\n")
+    lab00.mean_price.check(answer)  # with orders of its own
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.startswith("✘ **Not yet.** ")
+    assert advice in said
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -135,8 +164,53 @@ def test_slots_are_those_of_the_cluster_at_hand(threads, praise):
     assert ("Counting" in verdict.message) == (len(threads) == sum(threads))
 
 
-def test_other_ways_to_the_mean_are_right():
-    def with_pandas(orders):
-        return pd.DataFrame(orders, columns=["category", "price"]).groupby("category").price.mean().to_dict()
+def with_pandas(orders):
+    return pd.DataFrame(orders, columns=["category", "price"]).groupby("category").price.mean().to_dict()
 
-    assert lab00.mean_price.verdict(with_pandas).state == "right"
+
+def with_numpy(orders):
+    names, prices = np.array([name for name, _ in orders]), np.array([price for _, price in orders])
+    return {str(name): prices[names == name].mean() for name in np.unique(names)}
+
+
+def with_lists(orders):
+    by_category = {}
+    for category, price in orders:
+        by_category.setdefault(category, []).append(price)
+    return {category: statistics.mean(prices) for category, prices in by_category.items()}
+
+
+def sorted_and_grouped(orders):
+    groups = itertools.groupby(sorted(orders), key=lambda order: order[0])
+    return {name: statistics.fmean(price for _, price in group) for name, group in groups}
+
+
+def as_it_runs(orders):
+    mean, count = defaultdict(float), Counter()
+    for category, price in reversed(orders):
+        count[category] += 1
+        mean[category] += (price - mean[category]) / count[category]
+    return mean
+
+
+def in_decimals(orders):
+    orders = [(category, Decimal(str(price))) for category, price in orders]
+    return {name: statistics.mean(price for other, price in orders if other == name) for name, _ in orders}
+
+
+def empties_its_list(orders):
+    sums, counts = Counter(), Counter()
+    while orders:
+        category, price = orders.pop()
+        sums[category] += price
+        counts[category] += 1
+    return {category: sums[category] / counts[category] for category in counts}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [with_pandas, with_numpy, with_lists, sorted_and_grouped, as_it_runs, in_decimals, empties_its_list],
+)
+def test_other_ways_to_the_mean_are_right(answer):
+    verdict = lab00.mean_price.verdict(answer)
+    assert verdict.state == "right", verdict.message

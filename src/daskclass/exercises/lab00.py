@@ -1,9 +1,12 @@
-"""Exercises of lab 00: what one should bring along, and a first look at a cluster."""
+"""Exercises of lab 00: what you should know already, and a first look at a cluster."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from numbers import Number, Real
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from daskclass.exercises.exercise import Exercise, TryNext
@@ -12,37 +15,58 @@ if TYPE_CHECKING:
     from distributed import Client
 
 ORDERS = [("Toys", 10.0), ("Books", 20.0), ("Toys", 30.0), ("Books", 25.0), ("Toys", 5.0)]
+CATEGORIES = ("Books", "Garden", "Music", "Toys")
 
 
 def _judge_mean_price(mean_price: object) -> str:
     if not callable(mean_price):
         raise TryNext("It has to be a function that takes the orders.")
-    got = _called(mean_price, list(ORDERS), "the five orders")
+    _judge_means(mean_price, ORDERS, "the five orders")
+    nothing = _called(mean_price, [], "no orders (`mean_price([])`)")
+    if nothing != {}:
+        raise TryNext(
+            f"For no orders, it returned {nothing!r}. Without orders there are no categories, so return {{}}."
+        )
+    # Orders that nobody can know beforehand: some categories, and prices whose means have many digits.
+    draw = Random()
+    for count in (1, 7, 200):
+        orders = [(draw.choice(CATEGORIES), draw.randint(1, 99_999) / 100) for _ in range(count)]
+        _judge_means(mean_price, orders, f"`{orders}`" if count < 10 else f"{count} orders")
+    return "You add up and count each group, then divide once. A cluster does it by the same plan."
+
+
+def _judge_means(mean_price: Callable[..., object], orders: list[tuple[str, float]], what: str) -> None:
+    expected = _solve_mean_price(orders)
+    got = _called(mean_price, list(orders), what)
     if got is None:
         raise TryNext("`mean_price` returned `None`. Is there a `return`?")
     if isinstance(got, Number):
-        raise TryNext(f"`mean_price` returned the one number {got}; it should be a mean for each category.")
+        raise TryNext(f"`mean_price` returned the one number {got}. It should return a mean for each category.")
     if not isinstance(got, dict):
-        raise TryNext(f"`mean_price` returned a {type(got).__name__}; it should be a dictionary by category.")
-    if set(got) != {"Toys", "Books"}:
-        raise TryNext(f"The keys are {sorted(map(str, got))}; they should be the categories of the orders.")
-    if not all(isinstance(price, Real) for price in got.values()):
-        raise TryNext(f"The values are {list(got.values())}; each should be one number.")
-    if got == {"Toys": 45.0, "Books": 45.0}:
-        raise TryNext("These are the sums. Divide each by how many orders it came from.")
-    if got != {"Toys": 15.0, "Books": 22.5}:
-        raise TryNext(f"For the five orders it returned {got}. Work out the mean for Toys by hand and compare.")
-    nothing = _called(mean_price, [], "no orders, `mean_price([])`,")
-    if nothing != {}:
-        raise TryNext(f"For no orders it returned {nothing!r}; with no category there is nothing to say.")
-    return "Sum and count for each group, then one division: this very plan is what a cluster will do for you."
+        raise TryNext(f"`mean_price` returned a {type(got).__name__}. It should return a dictionary by category.")
+    if set(got) != set(expected):
+        raise TryNext(
+            f"For {what}, the keys are {sorted(map(str, got))}. They should be the categories, {sorted(expected)}."
+        )
+    if not all(isinstance(price, Real | Decimal) for price in got.values()):
+        raise TryNext(f"For {what}, the values are {list(got.values())}. Each should be one number.")
+    sums = {category: sum(price for name, price in orders if name == category) for category in expected}
+    if _close(got, sums) and not _close(sums, expected):
+        raise TryNext("These are the sums. Divide each one by the number of its orders.")
+    if not _close(got, expected):
+        raise TryNext(f"For {what}, it returned {got}. Work out the mean of one category by hand and compare.")
+
+
+def _close(got: dict[str, Any], expected: dict[str, float]) -> bool:
+    """Whether two dictionaries with the same keys have the same numbers, in whatever order somebody added them up."""
+    return all(math.isclose(got[category], expected[category], rel_tol=1e-9) for category in expected)
 
 
 def _called(function: Callable[..., object], orders: Sequence[tuple[str, float]], what: str) -> object:
     try:
         return function(orders)
     except Exception as error:  # the learner's own code
-        raise TryNext(f"For {what} it raised `{type(error).__name__}: {error}`.") from error
+        raise TryNext(f"For {what}, it raised `{type(error).__name__}: {error}`.") from error
 
 
 def _solve_mean_price(orders):
