@@ -16,13 +16,61 @@ seen = look_around()
 """,
     },
     {
-        "claim": "without its certificate a client is refused, with it accepted",
+        "claim": "the scheduler turned away a client that showed no certificate, and let the right one in",
         "cell": "tls-start",
-        # a cluster without TLS lets everybody in
+        # the scheduler asks nobody for a certificate; all else is as it was
         "source": """
-security = Security()
-closed, vault = start_scheduler("vault")
-start_worker("safe", closed)
+security = Security.temporary()
+certificates = {
+    "ca.pem": security.tls_ca_file,
+    "cert.pem": security.tls_scheduler_cert,
+    "key.pem": security.tls_scheduler_key,
+    "asks_nobody.py": '''
+import ssl
+
+from distributed.security import Security
+
+ask = Security.get_listen_args
+
+
+def listen(self, role):
+    arguments = ask(self, role)
+    arguments["ssl_context"].verify_mode = ssl.CERT_NONE
+    return arguments
+
+
+Security.get_listen_args = listen
+''',
+}
+place("vault")
+for name, text in certificates.items():
+    (terminals.folder / "vault" / name).write_text(text)
+
+files = {"ca-file": "ca.pem", "cert": "cert.pem", "key": "key.pem"}
+tls = " ".join(f"--tls-{flag} ../vault/{name}" for flag, name in files.items())
+closed, vault = start_scheduler("vault", f"{tls} --preload ./asks_nobody.py")
+start_worker("safe", closed, tls)
+""",
+    },
+    {
+        "claim": "the scheduler turned away a client that showed no certificate, and let the right one in",
+        "cell": "tls-try",
+        # nobody has the right certificate
+        "source": """
+def attempt(address, **credentials):
+    try:
+        with Client(address, timeout=10, set_as_default=False, **credentials) as guest:
+            return guest.submit(pow, 2, 5).result(timeout=30)
+    except (OSError, RuntimeError, TypeError) as error:
+        answer = f"refused: {type(error).__name__}: {str(error)[-60:]}"
+    gc.collect()
+    return answer
+
+
+attempts = {
+    "shows nothing": "refused",
+    "its certificate": attempt(closed, security=Security.temporary()),
+}
 """,
     },
     {
