@@ -1,3 +1,4 @@
+import inspect
 import itertools
 import statistics
 from collections import Counter, defaultdict
@@ -108,6 +109,24 @@ def unfinished(client, plan):
     ]
 
 
+# As functions of a notebook do, these travel with all that is in them.
+for _function in [value for value in globals().values() if inspect.isfunction(value)]:
+    if _function.__module__ == __name__:
+        _function.__module__ = "__main__"
+
+
+def never_ends(orders):
+    while orders:
+        pass
+
+
+def test_a_loop_without_end_ends_in_a_verdict():
+    never_ends.__module__ = "__main__"
+    verdict = lab00.mean_price.verdict(never_ends)
+    assert verdict.state == "not yet"
+    assert "It did not come to an end within 15 seconds" in verdict.message
+
+
 @pytest.mark.parametrize("name", MEAN_PRICE)
 def test_a_wrong_mean_price_has_advice_of_its_own(name, capsys):
     answer, advice = MEAN_PRICE[name]
@@ -205,6 +224,10 @@ def empties_its_list(orders):
         sums[category] += price
         counts[category] += 1
     return {category: sums[category] / counts[category] for category in counts}
+
+
+for _function in (with_pandas, with_numpy, with_lists, sorted_and_grouped, as_it_runs, in_decimals, empties_its_list):
+    _function.__module__ = "__main__"  # as above
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,19 @@ import contextlib
 import inspect
 import os
 import shutil
+import socket
 import tempfile
+import threading
+import time
 import uuid
 from pathlib import Path
 
 import pytest
 
 from daskclass.exercises import lab12
+
+if os.name != "nt":
+    import fcntl
 
 
 def removes_the_half(inputs, folder):
@@ -131,6 +137,28 @@ def one_name_moved(pieces, path):
     Path(f"{path}.tmp").replace(path)
 
 
+def a_name_for_each_process(pieces, path):
+    straight(pieces, f"{path}.{os.getpid()}.tmp")
+    Path(f"{path}.{os.getpid()}.tmp").replace(path)
+
+
+def for_ever(pieces, path):
+    while True:
+        time.sleep(1)
+
+
+def locks_and_keeps(pieces, path):
+    """Takes a lock that it never gives back."""
+    lock = Path(f"{path}.lock")
+    while True:
+        try:
+            lock.touch(exist_ok=False)
+            break
+        except FileExistsError:
+            time.sleep(0.01)
+    lab12._solve_write_safely(pieces, path)
+
+
 def cleans_up_on_errors(pieces, path):
     try:
         straight(pieces, path)
@@ -153,9 +181,16 @@ WRITE = {
     "copied": (copied, "into the file of that name itself"),
     "carried": (carried, "in another folder"),
     "first removed": (first_removed, "A kill in between leaves none"),
-    "only here": (only_here, "In a process of its own it failed: RuntimeError: not at home"),
-    "one name": (one_name_for_all, "and mixed it"),
-    "one name, moved": (one_name_moved, "it raised FileNotFoundError"),
+    "only here": (only_here, "It raised RuntimeError: not at home"),
+    "one name": (one_name_for_all, "each in its own process, and the file was neither one's"),
+    "one name, moved": (one_name_moved, "each in its own process, and one of them raised"),
+    "a name for each process": (a_name_for_each_process, "each in its own thread, and"),
+}
+# Those that would hang or end the process that calls them.
+NEVER_BACK = {
+    "for ever": (for_ever, "It did not come to an end within 15 seconds"),
+    "leaves": (lambda pieces, path: os._exit(3), "It ended its own process (exit status 3)"),
+    "locks itself out": (locks_and_keeps, "It did not come to an end within 15 seconds"),
 }
 
 
@@ -173,9 +208,9 @@ def test_what_is_not_to_do_has_advice_of_its_own(name):
     assert advice in verdict.message
 
 
-@pytest.mark.parametrize("name", WRITE)
+@pytest.mark.parametrize("name", [*WRITE, *NEVER_BACK])
 def test_an_unsafe_way_has_advice_of_its_own(name):
-    answer, advice = WRITE[name]
+    answer, advice = (WRITE | NEVER_BACK)[name]
     verdict = lab12.write_safely.verdict(answer)
     assert verdict.state == "not yet"
     assert advice in verdict.message
@@ -203,3 +238,57 @@ def test_paths_may_be_paths():
         return tuple(Path(path) for path in lab12._solve_to_do(inputs, folder))
 
     assert lab12.to_do.verdict(to_do).state == "right"
+
+
+def with_a_temporary_file(pieces, path):
+    with tempfile.NamedTemporaryFile(dir=Path(path).parent, delete=False) as file:
+        file.writelines(pieces)
+    os.replace(file.name, path)  # noqa: PTH105
+
+
+def by_process_and_thread(pieces, path):
+    """With a host, a process and a thread in the name, and everything on the disk before it gets its own name."""
+    unfinished = Path(f"{path}.{socket.gethostname()}.{os.getpid()}.{threading.get_ident()}.tmp")
+    with unfinished.open("wb") as file:
+        for piece in pieces:
+            file.write(piece)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+    folder = os.open(Path(path).parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
+
+
+def under_a_lock(pieces, path):
+    """One name for all, and only one at a time."""
+    with Path(f"{path}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        unfinished = Path(f"{path}.tmp")
+        with unfinished.open("wb") as file:
+            for piece in pieces:
+                file.write(piece)
+        unfinished.replace(path)
+
+
+def cleans_up(pieces, path):
+    """Leaves no unfinished file behind, whatever happens."""
+    unfinished = Path(path).with_name(f".{uuid.uuid4().hex}")
+    try:
+        unfinished.write_bytes(b"".join(pieces))
+        os.rename(unfinished, path)  # noqa: PTH104
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+RIGHT = [with_a_temporary_file, by_process_and_thread, under_a_lock, cleans_up]
+for _function in RIGHT:
+    _function.__module__ = "__main__"  # as above
+
+
+@pytest.mark.skipif(os.name == "nt", reason="some of these lock, sync and rename as POSIX has it")
+@pytest.mark.parametrize("answer", RIGHT)
+def test_other_safe_ways_are_right(answer):
+    verdict = lab12.write_safely.verdict(answer)
+    assert verdict.state == "right", verdict.message

@@ -14,14 +14,12 @@ from IPython.display import display
 
 from daskclass.claims import MARKS
 from daskclass.errors import Problem
+from daskclass.exercises import apart
+from daskclass.exercises.apart import TryNext as TryNext
 
 NOT_ATTEMPTED: Final = "not attempted"
 NOT_YET: Final = "not yet"
 RIGHT: Final = "right"
-
-
-class TryNext(Exception):
-    """Raised by a judge: the answer is not right yet; the message says what to try next, never the answer."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,9 @@ class Exercise:
         From a nudge to nearly there.
     is_function : bool
         Whether the answer itself is a function: then `solve` is one, and otherwise `solve` returns one.
+    apart : bool
+        Whether the judge calls the answer here, and not on a cluster: then it does so in a process of its own, because
+        the answer may never return.
 
     Examples
     --------
@@ -73,6 +74,7 @@ class Exercise:
     solve: Callable[..., Any]
     hints: tuple[str, ...]
     is_function: bool = False
+    apart: bool = False
 
     def verdict(self, answer: object, *live: object) -> Verdict:
         """Judge `answer` without showing anything.
@@ -106,7 +108,11 @@ class Exercise:
             return Verdict(NOT_ATTEMPTED, f"`{self.variable}` is still `...`; put your answer there.")
         _require_clusters(live)
         try:
+            if self.apart and callable(answer):
+                return Verdict(RIGHT, apart.run(self.judge, answer, *live))
             return Verdict(RIGHT, self.judge(answer, *live))
+        except apart.NoVerdict as reason:
+            return Verdict(NOT_YET, str(reason))
         except TryNext as advice:
             _require_clusters(live)  # judges take what an answer raises for the answer's fault
             shown = _shown(answer)

@@ -84,6 +84,7 @@ mean_price = Exercise(
     judge=_judge_mean_price,
     solve=_solve_mean_price,
     is_function=True,
+    apart=True,
     hints=(
         "Two dictionaries, one for the sums and one for the counts, and one loop over the orders.",
         "`for category, price in orders:` add `price` to the category's sum and 1 to its count; divide at the end.",

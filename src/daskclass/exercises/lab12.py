@@ -6,7 +6,9 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import cloudpickle
@@ -71,13 +73,13 @@ to_do = Exercise(
         "`(Path(folder) / Path(path).name).exists()`",
     ),
     is_function=True,
+    apart=True,
 )
 
 _PIECES = (b"the first piece, ", b"the second, ", b"and the last")
-_OTHER = b"from newer data, and longer. " * 5
 
 
-class _PowerFailure(BaseException):
+class _Killed(BaseException):
     """What stands in for a kill: nothing that catches exceptions catches it."""
 
 
@@ -95,10 +97,10 @@ def _judge_write_safely(answer: object) -> str:
             path = Path(folder) / "part.bin"
             if before is not None:
                 path.write_bytes(before)
-            for accident in (OSError("the disk is full"), _PowerFailure()):
+            for accident in (OSError("the disk is full"), _Killed()):
                 try:
                     answer(_interrupted(accident), str(path))
-                except (OSError, _PowerFailure):
+                except (OSError, _Killed):
                     pass
                 except Exception as error:
                     raise TryNext(f"It raised {type(error).__name__}: {error}") from error
@@ -120,17 +122,73 @@ def _judge_write_safely(answer: object) -> str:
                 raise TryNext("Written a second time with other pieces, the file should have those.")
     for deed in _deeds(answer):
         raise TryNext(_AT_ANY_MOMENT[deed])
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "part.bin"
-        try:
-            answer(_writes_meanwhile(answer, str(path)), str(path))
-        except OSError as error:
-            raise TryNext(f"Two tasks wrote the same part at once, and it raised {type(error).__name__}.") from error
-        if path.read_bytes() not in (whole, _OTHER):
+    for of in ("process", "thread"):
+        _judge_two_at_once(answer, of)
+    return "Interrupted twice, it left whole files only. Two at once didn't mix, in processes or in threads."
+
+
+def _judge_two_at_once(answer: Callable[..., object], of: str) -> None:
+    """Two tasks write the same part, each in its own process or thread; one ends while the other still writes.
+
+    Each waits a second at most for the other to get that far: an answer that takes a lock lets nobody in meanwhile.
+    """
+    write = _write_in_process if of == "process" else _write
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
+        path = Path(folder).resolve() / "parts" / "part.bin"
+        path.parent.mkdir()
+        tasks = [pool.submit(write, answer, number, str(path), folder) for number in (0, 1)]
+        wait(tasks[:1])
+        after_the_first = _is_whole(path)
+        Path(folder, "look").touch()
+        errors = [error for task in tasks if (error := task.exception()) is not None]
+        if errors:
             raise TryNext(
-                "Two tasks wrote the same part at once, and mixed it. Give each unfinished file its own name."
+                f"Two tasks wrote the same part at once, each in its own {of}, and one of them raised {errors[0]!r}."
             )
-    return "Interrupted twice, and what was there was whole each time; two at once did not mix."
+        if not after_the_first or not _is_whole(path):
+            raise TryNext(
+                f"Two tasks wrote the same part at once, each in its own {of}, and the file was neither one's. Give "
+                "each unfinished file a name of its own."
+            )
+
+
+_CONTENTS = (b"one " * 90 + b"from the first task", b"another " * 20 + b"from the second task")
+
+
+def _is_whole(path: Path) -> bool:
+    return path.exists() and path.read_bytes() in _CONTENTS
+
+
+def _write(answer: Callable[..., object], number: int, path: str, folder: str) -> None:
+    """Write content `number` in two pieces. Marks in `folder` let the other task get on between them."""
+    content, began, look = _CONTENTS[number], Path(folder, "began"), Path(folder, "look")
+
+    def pieces() -> Iterator[bytes]:
+        yield content[:7]
+        if number == 1:
+            began.touch()
+        mark, end = (began, look)[number], time.monotonic() + 1
+        while not mark.exists() and time.monotonic() < end:
+            time.sleep(0.005)
+        yield content[7:]
+
+    answer(pieces(), path)
+
+
+_IN_PROCESS = """
+import sys
+import cloudpickle
+
+write, task = cloudpickle.loads(sys.stdin.buffer.read())
+write(*task)
+"""
+
+
+def _write_in_process(*task: object) -> None:
+    work = cloudpickle.dumps((_write, task))
+    done = subprocess.run([sys.executable, "-c", _IN_PROCESS], input=work, capture_output=True, check=False)
+    if done.returncode:
+        raise RuntimeError("".join(done.stderr.decode(errors="replace").strip().splitlines()[-1:]))
 
 
 # What would leave half a file, or none, if a kill came in that moment, wherever that is.
@@ -184,13 +242,6 @@ def _deeds(answer: Callable[..., object]) -> list[str]:
     return deeds
 
 
-def _writes_meanwhile(answer: Callable[..., object], path: str) -> Iterator[bytes]:
-    """The pieces; and in the middle, somebody else writes the same part, from newer data."""
-    yield _PIECES[0]
-    answer(iter([_OTHER]), path)
-    yield from _PIECES[1:]
-
-
 def _solve_write_safely(pieces, path):
     import uuid
     from pathlib import Path
@@ -211,4 +262,5 @@ write_safely = Exercise(
         "`Path.replace` puts a file in the place of another in one step; `uuid.uuid4()` is a name nobody else has.",
     ),
     is_function=True,
+    apart=True,
 )

@@ -1,0 +1,111 @@
+"""A judge looks at an answer in a process of its own, and comes back whatever the answer does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from daskclass.exercises import apart
+
+
+def judge(answer):
+    """As a judge of ours: it calls the answer, and finds 7 right."""
+    if answer() != 7:
+        raise apart.TryNext("Count again.")
+    return "Seven it is."
+
+
+judge.__module__ = "__main__"  # workers of the judge cannot import the tests
+
+
+def test_praise_and_advice_come_back():
+    assert apart.run(judge, lambda: 7) == "Seven it is."
+    with pytest.raises(apart.TryNext, match=r"^Count again\.$"):
+        apart.run(judge, lambda: 8)
+
+
+def test_it_runs_elsewhere_and_in_a_folder_that_goes_away(tmp_path):
+    note = tmp_path / "note"
+
+    def answer():
+        Path("left").write_text("here")
+        note.write_text(f"{os.getpid()} {Path.cwd()}")
+        return 7
+
+    apart.run(judge, answer)
+    pid, _space, folder = note.read_text().partition(" ")
+    assert int(pid) != os.getpid()
+    assert not Path(folder).exists()
+
+
+def test_what_is_printed_is_shown(capsys):
+    def answer():
+        print("half-way")
+        print("and wrong", file=sys.stderr)
+        return 7
+
+    apart.run(judge, answer)
+    assert capsys.readouterr().out == "half-way\nand wrong\n"
+
+
+def test_an_error_that_is_not_the_judges_is_told():
+    with pytest.raises(apart.NoVerdict, match=r"could not be checked \(ZeroDivisionError: division by zero\)"):
+        apart.run(judge, lambda: 1 // 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (lambda: sys.exit(3), r"ended its own process \(exit status 3\)"),
+        (lambda: os._exit(4), r"ended its own process \(exit status 4\)"),
+        (lambda: os.kill(os.getpid(), 9), r"ended its own process \(exit status -9\)"),
+        (threading.Lock().acquire, r"could not be sent to another process \(TypeError"),
+    ],
+)
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_an_answer_that_does_not_come_back_is_told(answer, why):
+    with pytest.raises(apart.NoVerdict, match=why):
+        apart.run(judge, answer)
+
+
+def test_an_answer_without_an_end_is_ended_with_all_that_it_started(tmp_path):
+    note = tmp_path / "note"
+
+    def answer():
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        note.write_text(str(child.pid))
+        while True:
+            time.sleep(1)
+
+    with pytest.raises(apart.NoVerdict, match="did not come to an end within 3 seconds"):
+        apart.run(judge, answer, seconds=3)
+    assert is_gone(int(note.read_text()))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kills a session")
+def test_what_an_answer_leaves_running_is_ended(tmp_path):
+    note = tmp_path / "note"
+
+    def answer():
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        note.write_text(str(child.pid))
+        return 7
+
+    assert apart.run(judge, answer) == "Seven it is."
+    assert is_gone(int(note.read_text()))
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).wait(10) is None or True
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.TimeoutExpired:
+        return False
