@@ -19,8 +19,13 @@ def cases(client, url):
     def on(worker, function, *arguments):
         return client.submit(function, *arguments, workers=[worker], pure=False)
 
-    def in_cents(worker, value):
-        return client.submit(lambda: value, key=f"to_cents-{worker}-{value}", workers=[worker])
+    def in_cents(worker, value, **options):
+        key = f"to_cents-{worker}-{value}-{'-'.join(options)}"
+        return client.submit(lambda: value, key=key, workers=[worker], **options)
+
+    def by_chance():
+        """On west, because its input is there."""
+        return client.submit(abs, client.scatter(999, workers=["west"]), key="to_cents-by-chance")
 
     return {
         "path, number": (lab03.path, 40, "a string that a task can open"),
@@ -37,6 +42,12 @@ def cases(client, url):
         "cents, other call": (lab03.in_cents, on("west", int, 999), "the call of `rounding.to_cents` itself"),
         "cents, other value": (lab03.in_cents, in_cents("west", 99), "It is 99 and should be 999"),
         "cents, elsewhere": (lab03.in_cents, in_cents("east", 999), "It is right, and it is on east"),
+        "cents, also elsewhere": (
+            lab03.in_cents,
+            in_cents("west", 999, allow_other_workers=True),
+            "lets it run elsewhere",
+        ),
+        "cents, by chance": (lab03.in_cents, by_chance(), "it ran on west by chance"),
         "versions, number": (lab03.versions, 1, "a dictionary from address to number"),
         "versions, names": (lab03.versions, {"east": 2, "west": 1}, "Its keys are names"),
         "versions, one": (lab03.versions, {"tcp://127.0.0.1:1": 1}, "the 2 addresses of the workers"),

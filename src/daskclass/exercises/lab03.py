@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
-from distributed import Client, Future
+from dask.typing import Key
+from distributed import Client, Future, Scheduler
 
 from daskclass import clusters
 from daskclass.exercises.exercise import Exercise, TryNext
@@ -93,9 +94,24 @@ def _judge_in_cents(answer: object, client: Client) -> str:
             f"It is right, and it is on {', '.join(sorted(map(str, ran)))}. `submit` takes the worker's name. "
             f"{REMEMBERED}"
         )
+    allowed, others = client.run_on_scheduler(_allowed, key=answer.key)
+    if {names.get(address, address) for address in allowed} != {"west"}:
+        raise TryNext(
+            "It is right, and it ran on west by chance: the scheduler was free to choose. `submit` takes the worker's name."
+        )
+    if others:
+        raise TryNext(
+            "It is right, and it ran on west, but `allow_other_workers` lets it run elsewhere, too. Leave that away."
+        )
     return (
         "999, on west. `workers=` takes names and addresses; use it sparingly, because it ties the scheduler's hands."
     )
+
+
+def _allowed(dask_scheduler: Scheduler, key: Key) -> tuple[list[str], bool]:
+    """On which workers a task may run, and whether it may run elsewhere when they are gone. Runs in the scheduler."""
+    task = dask_scheduler.tasks[key]
+    return sorted(task.worker_restrictions or ()), task.loose_restrictions
 
 
 def _solve_in_cents(client):
