@@ -116,6 +116,11 @@ def loses_the_price(path, folder):
     return str(named(path, folder))
 
 
+def under_its_name_at_once(path, folder):
+    dear(path).to_parquet(named(path, folder))
+    return str(named(path, folder))
+
+
 def writes_all(path, folder):
     pd.read_parquet(path).to_parquet(named(path, folder))
     return str(named(path, folder))
@@ -148,6 +153,7 @@ DEAR = {
     "with a lock": (with_a_lock(), "cannot be sent to a worker"),
     "all": (writes_all, "All orders were written"),
     "above": (above_900, "exactly 900.00 are missing"),
+    "half": (under_its_name_at_once, "half a part was left under its final name"),
     "cheap": (cheap, "cost 900.00 or more"),
 }
 

@@ -97,12 +97,10 @@ def _judge_in_cents(answer: object, client: Client) -> str:
     allowed, others = client.run_on_scheduler(_allowed, key=answer.key)
     if {names.get(address, address) for address in allowed} != {"west"}:
         raise TryNext(
-            "It is right, and it ran on west by chance: the scheduler was free to choose. `submit` takes the worker's name."
+            "It is right, but it ran on west by chance. `submit` takes the name of a worker that has to run it."
         )
     if others:
-        raise TryNext(
-            "It is right, and it ran on west, but `allow_other_workers` lets it run elsewhere, too. Leave that away."
-        )
+        raise TryNext("It is right, but `allow_other_workers` also lets it run elsewhere. Leave that out.")
     return (
         "999, on west. `workers=` takes names and addresses; use it sparingly, because it ties the scheduler's hands."
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +14,7 @@ import numpy as np
 import pandas as pd
 from distributed import Client, Future, Worker, get_worker, wait
 
+from daskclass.exercises import apart
 from daskclass.exercises.exercise import Exercise, TryNext
 from daskclass.sales import Sales
 from daskclass.watch import dask_internals, traffic
@@ -117,7 +121,26 @@ def _judge_dear_part(answer: object, client: Client, sales: Sales) -> str:
         rows = 0
         for written, source in zip(paths, inputs, strict=True):
             rows += _right_rows(written, source)
+    if os.name == "posix" and Path(paths[0]).name in apart.run(_left_by_a_full_disk, answer, inputs[0]).split("/"):
+        raise TryNext(
+            "When the disk filled up in the middle, half a part was left under its final name. Write to another name first, "
+            "and rename the file when it is complete."
+        )
     return f"{len(inputs)} parts with {rows:,} dear orders, and what came to the notebook were {len(inputs)} paths."
+
+
+def _left_by_a_full_disk(answer: Callable[[str, str], object], path: str) -> str:
+    """Which files the answer leaves if none may become larger than a kilobyte: their names, between slashes."""
+    import resource
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that it is an error, as on a full disk, and does not kill
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with tempfile.TemporaryDirectory() as folder:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, before[1]))
+        with contextlib.suppress(Exception):  # the answer's own, of whatever kind
+            answer(path, folder)
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        return "/".join(found.name for found in Path(folder).iterdir())
 
 
 def _right_rows(written: str, source: str) -> int:
@@ -145,13 +168,14 @@ def _right_rows(written: str, source: str) -> int:
 
 
 def _solve_dear_part(path, folder):
+    import uuid
     from pathlib import Path
 
     import pandas as pd
 
     orders = pd.read_parquet(path)
     part = Path(folder) / Path(path).name
-    unfinished = part.with_suffix(".tmp")
+    unfinished = part.with_suffix(f".{uuid.uuid4()}.tmp")
     orders[orders.price >= 900].to_parquet(unfinished)
     unfinished.replace(part)
     return str(part)
