@@ -123,8 +123,8 @@ def _judge_dear_part(answer: object, client: Client, sales: Sales) -> str:
             rows += _right_rows(written, source)
     if os.name == "posix" and Path(paths[0]).name in apart.run(_left_by_a_full_disk, answer, inputs[0]).split("/"):
         raise TryNext(
-            "When the disk filled up in the middle, half a part was left under its final name. Write to another name first, "
-            "and rename the file when it is complete."
+            "When the disk filled up in the middle, half a part was left under its final name. Write to another name "
+            "first, and rename the file when it is complete."
         )
     return f"{len(inputs)} parts with {rows:,} dear orders, and what came to the notebook were {len(inputs)} paths."
 
