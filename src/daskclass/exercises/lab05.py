@@ -12,7 +12,8 @@ from daskclass.errors import Problem
 from daskclass.exercises.exercise import Exercise, TryNext
 from daskclass.sizing import Machine, Model, Plan
 
-CORES, MEMORY, TASK, SPILLS_FROM = 8, 32_000_000_000, 3_000_000_000, 0.6
+CORES, MEMORY, PROCESS = 8, 32_000_000_000, 3_100_000_000
+SPILLS_FROM = 0.7  # `distributed.worker.memory.spill`, which looks at the process; *target* counts stored results only
 ARGUMENTS = ("n_workers", "threads_per_worker", "memory_limit")
 
 
@@ -34,23 +35,23 @@ def _judge_shape(answer: object) -> str:
         raise TryNext('`memory_limit` should be bytes as Dask reads them, such as "1 GB".') from None
     if threads > 1:
         raise TryNext("Parsing in Python holds the GIL: how many threads of one process can do that at once?")
-    if limit * SPILLS_FROM < TASK:
-        raise TryNext(f"It spills from {limit * SPILLS_FROM / 1e9:.2f} GB on, and a task needs 3 GB.")
+    if limit * SPILLS_FROM < PROCESS:
+        raise TryNext(f"It spills from {limit * SPILLS_FROM / 1e9:.2f} GB on, and the process reaches 3.1 GB.")
     if workers * limit > MEMORY:
         raise TryNext(
-            f"Together they may take {workers * limit / 1e9:.1f} GB (a GiB is 1.07 GB), the machine has 32 GB."
+            f"Together they may take {workers * limit / 1e9:.1f} GB (a GiB is 1.07 GB), but the machine has 32 GB."
         )
-    most = int(MEMORY * SPILLS_FROM // TASK)
+    most = int(MEMORY * SPILLS_FROM // PROCESS)
     if workers < most:
-        raise TryNext("It works, and there is room for more workers: how little memory is enough for one?")
+        raise TryNext("It works, but there is room for more workers. How little memory is enough for one?")
     return (
-        f"{most} processes with a thread each. Two of the {CORES} cores stay idle, or serve the system and the "
-        "scheduler: memory is the limit here. Smaller partitions would free them."
+        f"{most} processes with one thread each. Memory is the limit here, so one of the {CORES} cores is left for the "
+        "system and the scheduler. With smaller partitions, a worker could use it."
     )
 
 
 def _solve_shape():
-    return {"n_workers": 6, "threads_per_worker": 1, "memory_limit": "5 GB"}
+    return {"n_workers": 7, "threads_per_worker": 1, "memory_limit": "4.5 GB"}
 
 
 shape = Exercise(
@@ -58,9 +59,9 @@ shape = Exercise(
     judge=_judge_shape,
     solve=_solve_shape,
     hints=(
-        "Three questions, in this order: may threads of one process parse at once? How large a limit does a worker "
-        "need, so that 60 % of it hold what its task holds? How many such limits fit into 32 GB?",
-        "One thread a worker. 3 GB should be at most 60 % of the limit: 5 GB. Divide.",
+        "Three questions, in this order. Can threads of one process parse at the same time? How large must a worker's "
+        "limit be, so that 3.1 GB is at most 70 % of it? How many such limits fit into 32 GB?",
+        "One thread per worker. 3.1 GB / 0.7 is 4.43 GB. Divide.",
     ),
 )
 
