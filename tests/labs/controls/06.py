@@ -122,6 +122,10 @@ client.run_on_scheduler(install)
         "cell": "tags-send",
         # bob says that he is ada
         "source": """
+tasks = []
+billed = pd.DataFrame(client.run_on_scheduler(usage), columns=["owner", "seconds"])
+whole = -client.run_on_scheduler(all_seconds)
+
 with span("ada"):
     tasks += client.map(work, [5] * 8, owner="ada", key="ada", pure=False)
     tasks += client.map(work, [15] * 4, owner="bob", key="bob", pure=False)
@@ -150,16 +154,62 @@ counts = {row["owner"]: row["tasks"] for row in client.run_on_scheduler(usage)}
 """,
     },
     {
-        "claim": "an uploaded directory is on the path of workers that start after it, only",
+        "claim": "workers that run already import an uploaded package, but not loose modules",
         "cell": "upload",
-        # nobody uploads it
+        # the folder of modules is not uploaded
         "source": """
+package = terminals.folder / "taxes"
+package.mkdir(exist_ok=True)
+(package / "__init__.py").write_text("VAT = 0.19\\n")
+
+
 def rate():
     import rates
 
     return rates.VAT
 
 
+def tax():
+    import taxes
+
+    return taxes.VAT
+
+
+client.register_plugin(UploadDirectory(str(package)))
+at_once = on_each(tax)
+start_worker("north", address, **packages)
+first = on_each(rate)
+""",
+    },
+    {
+        "claim": "workers that run already import an uploaded package, but not loose modules",
+        "alone": "setup three open-start look greeting install west upload upload-restart",
+        "cell": "upload",
+        # what is in the package lies in a folder that has another name
+        "source": """
+mine = terminals.folder / "mine"
+mine.mkdir(exist_ok=True)
+(mine / "rates.py").write_text("VAT = 0.07\\n")
+package = terminals.folder / "elsewhere"
+package.mkdir(exist_ok=True)
+(package / "taxes.py").write_text("VAT = 0.19\\n")
+
+
+def rate():
+    import rates
+
+    return rates.VAT
+
+
+def tax():
+    import taxes
+
+    return taxes.VAT
+
+
+client.register_plugin(UploadDirectory(str(mine), update_path=True))
+client.register_plugin(UploadDirectory(str(package)))
+at_once = on_each(tax)
 start_worker("north", address, **packages)
 first = on_each(rate)
 """,
