@@ -109,6 +109,21 @@ with watch.record(client) as beside:
 """,
     },
     {
+        "claim": "tasks that share one small input were spread over the workers",
+        "cell": "shared",
+        # each has one of its own
+        "source": """
+def work_with(number, shared):
+    return work(number)
+
+
+own = [client.submit(int, n, workers=[first], pure=False) for n in range(12)]
+wait(own)
+with watch.record(client) as sharing:
+    shared_on = Counter(client.gather(client.map(work_with, range(12), own, pure=False)))
+""",
+    },
+    {
         "claim": "urgent tasks overtook all that had not been handed to a worker",
         "cell": "priority",
         # nobody says that they are urgent
