@@ -71,7 +71,7 @@ class Ward:
         -------
         DataFrame
             ``tasks``; ``busy`` (share of the threads' time in which they computed); ``median_ms`` (of the tasks'
-            durations), ``longest`` (the longest duration in medians), ``half`` (the share of the tasks, longest first,
+            durations), ``longest`` (the longest duration, in medians of its own worker), ``half`` (the share of the tasks, longest first,
             that took half of all the time), ``slowest`` (the median of the worker that is
             slowest, in medians of the fastest), ``sent`` (bytes a task that the scheduler sent), ``spilled`` (bytes
             that were on disk at most, over those at the beginning).
@@ -228,7 +228,8 @@ def _signs(patient: Patient) -> dict[str, float]:
     recording = patient.recording
     computed = recording.tasks[recording.tasks.action == "compute"]
     seconds = computed.stop - computed.start
-    medians = seconds.groupby(computed.worker).median()
+    by_worker = seconds.groupby(computed.worker)
+    medians = by_worker.median()
     on_disk = recording.memory.groupby("worker").spilled
     longest_first = seconds.sort_values(ascending=False).cumsum()
     threads = len(recording.limits)
@@ -236,7 +237,7 @@ def _signs(patient: Patient) -> dict[str, float]:
         "tasks": len(computed),
         "busy": float(seconds.sum() / (recording.seconds * threads)),
         "median_ms": float(seconds.median() * 1000),
-        "longest": float(seconds.max() / seconds.median()),
+        "longest": float((seconds / by_worker.transform("median")).max()),
         "half": float((longest_first < seconds.sum() / 2).sum() + 1) / len(computed),
         "slowest": float(medians.max() / medians.min()),
         "sent": float(patient.traffic.sent / len(computed)),

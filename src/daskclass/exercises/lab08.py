@@ -9,9 +9,9 @@ from daskclass.exercises.exercise import Exercise, TryNext
 from daskclass.sick_clusters import HEALTHY, SICKNESSES, Ward
 
 PAGES = {
-    "lost": ("events", "info"),
+    "lost": ("events", "info", "workers"),
     "slow line": ("profile",),
-    "busy scheduler": ("system",),
+    "busy scheduler": ("system", "profile-server"),
     "failed": ("exceptions",),
 }
 _ADVICE = {
@@ -77,8 +77,8 @@ def _solve_diagnosis(ward):
     found = {signs.median_ms.idxmin(): "tiny tasks", signs.sent.idxmax(): "object shipped"}
     found[signs.spilled.idxmax()] = "memory tight"
     rest = signs.drop(index=list(found))
-    found[rest.half.idxmin()] = "skew"  # few tasks have half of the work
-    rest = rest.drop(index=rest.half.idxmin())
+    found[rest.longest.idxmax()] = "skew"  # longer than the others on the same worker
+    rest = rest.drop(index=rest.longest.idxmax())
     found[rest.slowest.idxmax()] = "slow worker"
     found[rest.slowest.idxmin()] = "healthy"
     return found

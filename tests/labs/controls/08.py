@@ -1,27 +1,45 @@
 """What makes each claim of lab 08 false."""
 
+from daskclass.sick_clusters import SICKNESSES
+
 CONTROLS = [
     {
         "claim": "every page that only looks answered, and every plot alone",
         "cell": "visit",
-        # a worker is asked for them, which LocalCluster starts without pages
+        # a scheduler that was started without them
         "source": """
 only_looking = [path for path in applications if path != "/hardware"]
-worker = next(iter(client.scheduler_info()["workers"].values()))
-address = f"http://{worker['host']}:{worker['services']['dashboard']}"
-answers = {path: clusters.visit(address + path, seconds=60) for path in [*only_looking, "/info"]}
+with LocalCluster(**options, scheduler_kwargs={"dashboard": False}) as shown, Client(shown) as guest:
+    port = guest.run_on_scheduler(lambda dask_scheduler: dask_scheduler.http_server.port)
+    address = f"http://127.0.0.1:{port}"
+    answers = {path: clusters.visit(address + path, seconds=60) for path in [*only_looking, "/info"]}
 """,
     },
+    *(
+        {
+            "claim": "every two of the six clusters differed clearly in a number",
+            "cell": "signs",
+            # this one has nothing
+            "source": f"""
+from dataclasses import replace
+
+letters = {{name: letter for letter, name in ward.names.items()}}
+well = {{letters["{sickness}"]: ward.patients[letters["healthy"]]}}
+signs = replace(ward, patients=ward.patients | well).signs()
+""",
+        }
+        for sickness in SICKNESSES
+    ),
     {
-        "claim": "each sickness showed in a number of its own, and not in the healthy cluster's",
-        "cell": "admit",
-        # nobody is sick
+        "claim": "every two of the six clusters differed clearly in a number",
+        "cell": "signs",
+        # two have the same
         "source": """
 from dataclasses import replace
 
-ward = admit(client, sales)
-well = {name: letter for letter, name in ward.names.items()}["healthy"]
-ward = replace(ward, patients=dict.fromkeys(ward.patients, ward.patients[well]))
+letters = {name: letter for letter, name in ward.names.items()}
+alike = {letters["slow worker"]: ward.patients[letters["skew"]]}
+signs = replace(ward, patients=ward.patients | alike).signs()
 """,
     },
     {
@@ -87,28 +105,45 @@ seen = {name: samples(tree, name) for name in ("both", "dear", "cheap")}
 """,
     },
     {
-        "claim": "metrics and counts said what the scheduler held, to the task",
+        "claim": "/metrics counted results, and counts.json their copies",
         "cell": "metrics",
-        # nobody holds them any more when the numbers are read
+        # there are no copies
         "source": """
 address = clusters.dashboard(client)
+held, twice = None, None
 held = client.map(draw, range(7), key="held", pure=False)
+twice = client.scatter("on one worker", hash=False)
 wait(held)
-known = client.run_on_scheduler(
-    lambda dask_scheduler: [
-        task.prefix.name
-        for task in dask_scheduler.tasks.values()
-        if task.state == "memory"
-    ]
-)
-client.cancel(held)
-while any(key.startswith("held") for key in client.who_has()):
-    time.sleep(0.02)
 
 text = clusters.visit(f"{address}/metrics")[1]
 lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
 in_memory = float(lines['dask_scheduler_tasks{state="memory"}'])
 counted = json.loads(clusters.visit(f"{address}/json/counts.json")[1])["memory"]
+known = client.run_on_scheduler(
+    lambda dask_scheduler: [len(task.who_has) for task in dask_scheduler.tasks.values() if task.state == "memory"]
+)
+""",
+    },
+    {
+        "claim": "/metrics counted results, and counts.json their copies",
+        "cell": "metrics",
+        # two more were made after it was asked
+        "source": """
+address = clusters.dashboard(client)
+held, twice = None, None
+held = client.map(draw, range(7), key="held", pure=False)
+twice = client.scatter("on both workers", broadcast=True, hash=False)
+wait(held)
+
+text = clusters.visit(f"{address}/metrics")[1]
+lines = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
+in_memory = float(lines['dask_scheduler_tasks{state="memory"}'])
+more = client.scatter(["one", "two"], hash=False)
+counted = json.loads(clusters.visit(f"{address}/json/counts.json")[1])["memory"]
+known = client.run_on_scheduler(
+    lambda dask_scheduler: [len(task.who_has) for task in dask_scheduler.tasks.values() if task.state == "memory"]
+)
+del more
 """,
     },
 ]
