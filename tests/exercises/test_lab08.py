@@ -18,7 +18,7 @@ CASES = {
     "page, one missing": (lab08.page, {"lost": "/events"}, "Missing: slow line, busy scheduler, failed"),
     "page, one more": (lab08.page, PAGE | {"found": "/info"}, "found: there is no such one"),
     "page, a number": (lab08.page, PAGE | {"lost": 5}, "should be text"),
-    "page, lost": (lab08.page, PAGE | {"lost": "/workers"}, "For *lost*, look in the table for a page about what"),
+    "page, lost": (lab08.page, PAGE | {"lost": "/graph"}, "For *lost*, look in the table for a page about what"),
     "page, line": (lab08.page, PAGE | {"slow line": "/profile-server"}, "your code, not the scheduler's"),
     "page, busy": (lab08.page, PAGE | {"busy scheduler": "/status"}, "about the scheduler itself"),
     "page, failed": (lab08.page, PAGE | {"failed": "/info"}, "that keeps tracebacks"),
