@@ -46,6 +46,50 @@ def replicated():
 """,
     },
     {
+        "claim": "an object in every call moved four times the bytes of a scattered one, or more",
+        "cell": "bring",
+        # in the graph is a task of its own
+        "source": """
+prices = pd.concat(
+    [pd.read_parquet(part, columns=["price"]) for part in sales.parts[:10]]
+).price.to_numpy()[:2_500_000]
+
+
+def rank(number, prices):
+    return float(np.quantile(prices, number / 8))
+
+
+def in_every_call():
+    return [client.submit(rank, n, prices, pure=False) for n in range(8)]
+
+
+def in_the_graph():
+    table = dask.delayed(prices)
+    return client.compute([dask.delayed(rank)(n, table) for n in range(8)])
+
+
+def delayed_once():
+    table = dask.delayed(prices)
+    return client.compute([dask.delayed(rank)(n, table) for n in range(8)])
+
+
+def scattered():
+    table = client.scatter(prices, hash=False)
+    return [client.submit(rank, n, table, pure=False) for n in range(8)]
+
+
+def broadcast():
+    table = client.scatter(prices, hash=False, broadcast=True)
+    return [client.submit(rank, n, table, pure=False) for n in range(8)]
+
+
+def replicated():
+    table = client.scatter(prices, hash=False)
+    client.replicate(table)
+    return [client.submit(rank, n, table, pure=False) for n in range(8)]
+""",
+    },
+    {
         "claim": "right after a broadcast the object was on every worker, plainly scattered on one",
         "cell": "who",
         # it is not broadcast
