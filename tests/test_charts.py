@@ -205,6 +205,14 @@ def test_the_target_is_crossed_by_results():
     assert charts.thresholds(recording).summary.endswith("Crossed: target, spill, pause.")
 
 
+def test_what_went_to_disk_between_two_looks_crossed_a_line():
+    recording = alone()
+    recording.memory["process"] = 100 << 20
+    assert charts.thresholds(recording).summary.endswith("so a line was crossed between two looks.")
+    recording.memory["spilled"] = 0
+    assert charts.thresholds(recording).summary.endswith("No line was crossed.")
+
+
 def test_without_a_look_nothing_was_recorded():
     summary = charts.thresholds(alone(memory=alone().memory.iloc[:0])).summary
     assert summary == "Nothing was recorded. No line was crossed."

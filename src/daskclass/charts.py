@@ -248,7 +248,12 @@ def thresholds(recording: Recording) -> Chart:
             f"The process held at most {_mib(largest.process)} of {_mib(limit)}, {_mib(largest.managed)} of it "
             f"results; on disk were at most {_mib(frame.spilled.max())}. "
         )
-    text += f"Crossed: {', '.join(crossed)}." if crossed else "No line was crossed."
+    if crossed:
+        text += f"Crossed: {', '.join(crossed)}."
+    elif recording.thresholds and len(frame) and frame.spilled.max() > frame.spilled.iloc[0]:
+        text += "Results went to disk, so a line was crossed between two looks."
+    else:
+        text += "No line was crossed."
     return Chart(plot, text)
 
 

@@ -191,7 +191,52 @@ most = {
 }
 """,
         # the recording of the leak is gone
-        "alone": "setup start fill fill-numbers pause off unmanaged",
+        "alone": "setup start fill fill-numbers pause-how pause off unmanaged",
+    },
+    {
+        "claim": "Dask counted an object, not what it holds, until the object said how large it is",
+        "cell": "weigh",
+        # the second one doesn't say it
+        "source": """
+class Box:
+    def __init__(self, seed):
+        self.array = numbers(seed)
+
+
+class WeighedBox(Box):
+    pass
+
+
+counted = {}
+for kind in (Box, WeighedBox):
+    boxes = client.map(kind, range(6), pure=False)
+    wait(boxes)
+    sizes = client.nbytes(summary=False)
+    counted[kind.__name__] = sum(sizes[box.key] for box in boxes)
+    del boxes
+""",
+    },
+    {
+        "claim": "Dask counted an object, not what it holds, until the object said how large it is",
+        "cell": "weigh",
+        # the first one is of a type that Dask knows
+        "source": """
+class WeighedBox:
+    def __init__(self, seed):
+        self.array = numbers(seed)
+
+    def __sizeof__(self):
+        return self.array.nbytes
+
+
+counted = {}
+for name, kind in {"Box": numbers, "WeighedBox": WeighedBox}.items():
+    boxes = client.map(kind, range(6), pure=False)
+    wait(boxes)
+    sizes = client.nbytes(summary=False)
+    counted[name] = sum(sizes[box.key] for box in boxes)
+    del boxes
+""",
     },
     {
         "claim": "with only the last threshold left the nanny killed the worker, and tasks failed",
