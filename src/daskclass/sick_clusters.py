@@ -71,8 +71,8 @@ class Ward:
         -------
         DataFrame
             ``tasks``; ``busy`` (share of the threads' time in which they computed); ``median_ms`` (of the tasks'
-            durations), ``longest`` (the longest duration, in medians of its own worker), ``half`` (the share of the tasks, longest first,
-            that took half of all the time), ``slowest`` (the median of the worker that is
+            durations), ``longest`` (the longest duration, in medians of its own worker), ``half`` (the share of the
+            tasks, longest first, that took half of all the time), ``slowest`` (the median of the worker that is
             slowest, in medians of the fastest), ``sent`` (bytes a task that the scheduler sent), ``spilled`` (bytes
             that were on disk at most, over those at the beginning).
         """

@@ -101,4 +101,60 @@ for number, part in enumerate(shuffled.parts):
 sales = shuffled
 """,
     },
+    {
+        "claim": "a guessed type failed at a late value, and the error named the type that fits",
+        "cell": "messy-late",
+        # nothing is missing
+        "source": """
+numbers.loc[ROWS - 10, "quantity"] = "2"
+numbers.to_csv(late, index=False)
+guessed = attempt(late, blocksize="100 kB")
+given = attempt(late, blocksize="100 kB", dtype={"quantity": "float64"})
+numbers.loc[ROWS - 10, "quantity"] = ""
+numbers.to_csv(late, index=False)
+""",
+    },
+    {
+        "claim": "a guessed type failed at a late value, and the error named the type that fits",
+        "cell": "messy-late",
+        # the type that the error names is not given
+        "source": """
+guessed = attempt(late, blocksize="100 kB")
+given = attempt(late, blocksize="100 kB", dtype={"quantity": "int64"})
+""",
+    },
+    {
+        "claim": "blocks cut quoted line breaks apart; in one piece the file was read right",
+        "cell": "messy-notes",
+        # no line breaks
+        "source": """
+plain = notes.with_name("plain.csv")
+pd.DataFrame({"note": "ring, twice"}, index=range(ROWS)).to_csv(plain, index=False)
+in_blocks = attempt(plain, blocksize="100 kB")
+in_one_piece = attempt(plain, blocksize=None)
+""",
+    },
+    {
+        "claim": "blocks cut quoted line breaks apart; in one piece the file was read right",
+        "cell": "messy-notes",
+        # quotes mean nothing
+        "source": """
+import csv
+
+in_blocks = attempt(notes, blocksize="100 kB")
+in_one_piece = attempt(notes, blocksize=None, quoting=csv.QUOTE_NONE)
+""",
+    },
+    {
+        "claim": "a compressed file was one partition, whatever the blocksize",
+        "cell": "messy-packed",
+        # it is called so, and not compressed
+        "source": """
+packed.write_bytes(late.read_bytes())
+pieces = {
+    path.name: dd.read_csv(path, blocksize="100 kB", compression=None).npartitions for path in (late, packed)
+}
+packed.write_bytes(gzip.compress(late.read_bytes()))
+""",
+    },
 ]

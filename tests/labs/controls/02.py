@@ -117,6 +117,19 @@ steps = list(plan.expr.walk())
 """,
     },
     {
+        "claim": "compute ran several tasks for each partition, which optimize fused into one",
+        "cell": "fuse",
+        # optimized, and not fused
+        "source": """
+recordings = {}
+for name, asked in {"compute": question, "optimize, compute": question.optimize(fuse=False)}.items():
+    with watch.record(client) as recordings[name]:
+        asked.compute()
+
+ran = {name: int((seen.tasks.action == "compute").sum()) for name, seen in recordings.items()}
+""",
+    },
+    {
         "claim": "Parquet moves a fraction of the bytes",
         "cell": "parquet",
         # all columns of it

@@ -1,5 +1,27 @@
 """What makes each claim of lab 03 false."""
 
+SCRIPT = """
+LINES = \"\"\"
+from dask.distributed import Client, LocalCluster
+
+
+def main():
+    options = {"n_workers": 1, "threads_per_worker": 1}
+    with LocalCluster(**options, dashboard_address="127.0.0.1:0") as cluster:
+        with Client(cluster) as client:
+            print("the answer is", client.submit(pow, 2, 10).result())
+
+
+\"\"\"
+
+
+def run_script(room, last_lines):
+    (terminals.folder / room).mkdir(exist_ok=True)
+    (terminals.folder / room / "first.py").write_text(LINES + last_lines)
+    script = terminals.type(room, "python first.py")
+    return script.wait(seconds=120), script.output.strip()
+"""
+
 CONTROLS = [
     {
         "claim": "the cluster made by hand gives the exact answer",
@@ -82,6 +104,56 @@ with ThreadPoolExecutor() as pool:
         "cell": "ship-module",
         # it is not shipped
         "source": "shipped = ask_both(prices.discounted, 1000)",
+    },
+    {
+        "claim": "a script started a cluster only behind the `__main__` guard",
+        "cell": "script",
+        # the guard is in both
+        "source": SCRIPT
+        + """
+plain = guarded = run_script("attic", 'if __name__ == "__main__":\\n    main()\\n')
+said = plain[1].splitlines()
+""",
+    },
+    {
+        "claim": "a script started a cluster only behind the `__main__` guard",
+        "cell": "script",
+        # the guard is in neither
+        "source": SCRIPT
+        + """
+plain = guarded = run_script("attic", "main()\\n")
+said = plain[1].splitlines()
+""",
+    },
+    {
+        "claim": "functions of a module that is registered to go by value travelled with their code",
+        "cell": "by-value",
+        # it is not registered
+        "source": """
+(office / "offers.py").write_text("def halved(cents):\\n    return cents // 2\\n")
+
+import offers
+
+by_value = ask_both(offers.halved, 1000)
+as_usual = client.submit(offers.halved, 1000, pure=False).exception()
+""",
+    },
+    {
+        "claim": "functions of a module that is registered to go by value travelled with their code",
+        "cell": "by-value",
+        # it goes by value both times
+        "source": """
+import cloudpickle
+
+(office / "offers.py").write_text("def halved(cents):\\n    return cents // 2\\n")
+
+import offers
+
+cloudpickle.register_pickle_by_value(offers)
+by_value = ask_both(offers.halved, 1000)
+as_usual = RuntimeError(client.submit(offers.halved, 1000, pure=False).exception())
+cloudpickle.unregister_pickle_by_value(offers)
+""",
     },
     {
         "claim": "read_csv makes a path absolute in the client, and fails where that is not there",
