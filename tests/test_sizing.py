@@ -187,7 +187,7 @@ def test_what_no_number_of_machines_does_is_said():
         ({"nbytes": 0}, "the data should be above 0"),
         ({"deadline": "soon"}, "the deadline should be something such as"),
         ({"deadline": -1}, "the deadline should be something such as"),
-        ({"partition": "2 GB"}, "partitions of 614.40 MiB would fit"),
+        ({"partition": "2 GB"}, "partitions of 716.80 MiB would fit"),
         ({"partition": None}, "a partition should be"),
         ({"in_memory": 0}, "in_memory should be above 0"),
         ({"in_memory": None}, "in_memory should be something such as"),

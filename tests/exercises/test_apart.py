@@ -56,7 +56,7 @@ def test_what_is_printed_is_shown(capsys):
 
 
 def test_an_error_that_is_not_the_judges_is_told():
-    with pytest.raises(apart.NoVerdict, match=r"could not be checked \(ZeroDivisionError: division by zero\)"):
+    with pytest.raises(apart.NoVerdict, match=r"could not be checked \(ZeroDivisionError: .*by zero\)"):
         apart.run(judge, lambda: 1 // 0)
 
 

@@ -73,7 +73,7 @@ def test_each_lab_has_its_part_of_the_guide(guide, numbered):
 
 def test_each_answer_points_at_a_claim_of_that_lab(guide, numbered):
     claims = {number: [claim.text for claim in lab.claims] for number, lab in numbered.items()}
-    questions = guide.partition("## Questions that a room asks")[2].strip().split("\n\n")[1:]
+    questions = guide.partition("## Questions that people ask")[2].strip().split("\n\n")[1:]
     assert len(questions) > 15
     for question in questions:
         assert re.match(r"\*\*.+[?.]\*\*\n", question), question
