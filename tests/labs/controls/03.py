@@ -126,22 +126,9 @@ said = plain[1].splitlines()
 """,
     },
     {
-        "claim": "functions of a module that is registered to go by value travelled with their code",
+        "claim": "a module registered by value travelled inside a function of the notebook, only",
         "cell": "by-value",
         # it is not registered
-        "source": """
-(office / "offers.py").write_text("def halved(cents):\\n    return cents // 2\\n")
-
-import offers
-
-by_value = ask_both(offers.halved, 1000)
-as_usual = client.submit(offers.halved, 1000, pure=False).exception()
-""",
-    },
-    {
-        "claim": "functions of a module that is registered to go by value travelled with their code",
-        "cell": "by-value",
-        # it goes by value both times
         "source": """
 import cloudpickle
 
@@ -149,10 +136,37 @@ import cloudpickle
 
 import offers
 
+
+def in_a_function(cents):
+    return offers.halved(cents)
+
+
+inside = ask_both(in_a_function, 1000)
+itself = client.submit(offers.halved, 1000, pure=False).exception()
+print(f"inside a function of the notebook: {inside}, itself: {itself.__cause__!r}")
+""",
+    },
+    {
+        "claim": "a module registered by value travelled inside a function of the notebook, only",
+        "cell": "by-value",
+        # what is called "itself" is inside a function, too
+        "source": """
+import cloudpickle
+
+(office / "offers.py").write_text("def halved(cents):\\n    return cents // 2\\n")
+
+import offers
+
+
+def in_a_function(cents):
+    return offers.halved(cents)
+
+
 cloudpickle.register_pickle_by_value(offers)
-by_value = ask_both(offers.halved, 1000)
-as_usual = RuntimeError(client.submit(offers.halved, 1000, pure=False).exception())
+inside = ask_both(in_a_function, 1000)
+itself = RuntimeError(client.submit(in_a_function, 1000, pure=False).exception())
 cloudpickle.unregister_pickle_by_value(offers)
+print(f"inside a function of the notebook: {inside}, itself: {itself.__cause__!r}")
 """,
     },
     {
