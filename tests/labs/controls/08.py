@@ -132,6 +132,7 @@ known = client.run_on_scheduler(
 address = clusters.dashboard(client)
 held, twice = None, None
 held = client.map(draw, range(7), key="held", pure=False)
+client.amm.stop()
 twice = client.scatter("on both workers", broadcast=True, hash=False)
 wait(held)
 
