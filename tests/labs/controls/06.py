@@ -16,7 +16,7 @@ seen = look_around()
 """,
     },
     {
-        "claim": "the scheduler turned away a client without a certificate, and let the right one in",
+        "claim": "the scheduler turned away a client without a certificate and let the right one in",
         "cell": "tls-start",
         # the scheduler asks nobody for a certificate; all else is as it was
         "source": """
@@ -53,7 +53,7 @@ start_worker("safe", closed, tls)
 """,
     },
     {
-        "claim": "the scheduler turned away a client without a certificate, and let the right one in",
+        "claim": "the scheduler turned away a client without a certificate and let the right one in",
         "cell": "tls-try",
         # nobody has the right certificate
         "source": """
