@@ -143,7 +143,12 @@ def test_without_the_extension_the_lab_works_and_says_where_to_look(start, page,
     assert watched.elsewhere == []
 
 
-def test_a_dashboard_port_that_is_taken_is_said_and_the_panes_follow(start, page):
+def test_panes_follow_to_a_port_that_is_not_the_usual_one_and_by_a_click_to_the_cluster_of_a_lab(start, page, checkout):
+    """As labs say from 03 on: the Dask symbol, then the magnifying glass."""
+    [path] = (checkout / "labs").glob("11-*.ipynb")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if cell.id in ("title", "setup")]
+    nbformat.write(notebook, path)
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", 8787))
@@ -152,3 +157,13 @@ def test_a_dashboard_port_that_is_taken_is_said_and_the_panes_follow(start, page
         assert re.search(r"^Port 8787 is taken, so the dashboard is on \d+\.$", session.said, re.M)
         page.goto(session.address)
         assert session.dashboard.removesuffix("/status") in pane(page, "individual-task-stream").url
+
+        open_lab(page, "11-work-stealing")
+        page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) h1", has_text="Work stealing").wait_for(timeout=60_000)
+        assert run_all(page, Lab(path)) == []
+        [link] = [output.text.strip() for output in Lab(path).notebook.cells[-1].outputs]
+        own = link.removesuffix("/status")
+        assert own not in pane(page, "individual-task-stream").url
+        page.locator(".jp-SideBar [title*='Dask']").click()
+        page.locator(".dask-URLInput button").click()
+        until(page, lambda: own in pane(page, "individual-task-stream").url, "the lab's cluster in the panes")

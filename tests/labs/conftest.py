@@ -31,7 +31,7 @@ def controls_of(lab: labs.Lab) -> list[dict]:
 
 # Labs whose claims compare seconds or cores, or need something to happen while something else still runs. They run one
 # at a time. The claims of the others count, and measure bytes; these labs run two at a time (`make test-controls`).
-TIMED = {"05", "06", "07", "08", "11", "12", "14"}
+TIMED = {"05", "11", "14"}
 
 
 def pytest_generate_tests(metafunc):

@@ -63,6 +63,20 @@ def test_what_running_leaves_is_put_right(copied, run_formatter):
     assert path.read_bytes() == LAB.read_bytes()
 
 
+@pytest.mark.parametrize(("lines", "metadata"), [(30, {}), (31, {"jupyter": {"source_hidden": True}})])
+def test_a_long_setup_is_collapsed_and_no_other(copied, run_formatter, lines, metadata):
+    path, change = copied
+
+    def set_up(notebook, cells):
+        cells["size"].update(id="setup", source="\n".join(f"line = {number}" for number in range(lines)))
+        cells["where"].metadata = {"jupyter": {"source_hidden": True}}
+
+    change(set_up)
+    assert run_formatter("--fix", path) == (0, "")
+    cells = {cell.id: cell for cell in nbformat.read(path, as_version=4).cells}
+    assert (cells["setup"].metadata, cells["where"].metadata) == (metadata, {})
+
+
 @pytest.mark.parametrize(
     ("how", "fault"),
     [
@@ -72,6 +86,7 @@ def test_what_running_leaves_is_put_right(copied, run_formatter):
         (lambda nb, cells: cells["where"].update(source="if 1:\n    claim('x', here)"), "stands alone"),
         (lambda nb, cells: cells["where"].update(source=cells[CLAIM].source), "twice"),
         (lambda nb, cells: cells["where"].update(id="0a1b2c3d"), "says nothing"),
+        (lambda nb, cells: cells["where"].update(source="here = 1\n" * 31), "31 lines, and 30 fit on a screen"),
         (lambda nb, cells: nb.metadata["daskclass"].update(path="optional"), "core, prework, admin"),
         (lambda nb, cells: nb.metadata["daskclass"].update(teaching=2.5), "whole numbers"),
         (lambda nb, cells: nb.metadata.pop("daskclass"), "needs teaching"),

@@ -220,7 +220,8 @@ with Client(cluster, set_as_default=False) as colleague:
         "claim": "a published result outlived the client that made it, the other did not",
         "cell": "publish",
         # the other one stays
-        "alone": "setup delayed pure where locality priority find output agree claim-agree forget publish published",
+        "alone": "setup delayed pure where locality priority find output agree claim-agree files-left forget publish "
+        "published",
         # both are published
         "source": """
 with Client(cluster, set_as_default=False) as colleague:

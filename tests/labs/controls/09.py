@@ -108,7 +108,7 @@ workers = set(client.nthreads())
         "claim": "with its worker scattered data were lost, and a task's were computed again",
         "cell": "lose",
         # the cluster has one worker less after it
-        "alone": "setup bring who lose",
+        "alone": "setup in-the-calls bring who lose",
         # the worker is retired, and not killed
         "source": """
 def compute(size):

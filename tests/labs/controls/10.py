@@ -191,7 +191,7 @@ most = {
 }
 """,
         # the recording of the leak is gone
-        "alone": "setup start fill fill-numbers pause-how pause off unmanaged",
+        "alone": "setup start fill fill-numbers leak pause-how pause off unmanaged",
     },
     {
         "claim": "Dask counted an object, not what it holds, until the object said how large it is",

@@ -1,23 +1,6 @@
 """What makes each claim of lab 12 false."""
 
 _KILL = """
-def read(number, path, journal):
-    journal.note("read", number)
-    return pd.read_parquet(path, columns=["price", "quantity"])
-
-
-def add_up(number, orders, journal):
-    journal.note("sum", number)
-    time.sleep(0.1)
-    return int(((orders.price * 100).round().astype("int64") * orders.quantity).sum())
-
-
-def cents_of(paths):
-    table = pyarrow.dataset.dataset(paths).to_table(columns=["price", "quantity"])
-    cents = (table["price"].to_numpy() * 100).round().astype("int64")
-    return int((cents * table["quantity"].to_numpy()).sum())
-
-
 client.wait_for_workers(2, timeout=60)
 exact = cents_of(inputs)
 journal = Journal(terminals.folder)
@@ -119,10 +102,6 @@ bystanders = Counter(times for key, times in marked.items() if key != "poison")
         "cell": "disk",
         # the worker goes away together with its files, and the scheduler knows
         "source": """
-def add_prices(orders):
-    return int((orders.price * 100).round().astype("int64").sum())
-
-
 early = {"distributed.worker.memory.target": 0.03}
 place = terminals.folder / f"disk-{uuid.uuid4()}"
 with (
@@ -138,7 +117,7 @@ with (
     ]
     wait(tables)
     before = guest.gather(guest.map(add_prices, tables, pure=False))
-    files = list(place.glob("dask-scratch-space/worker-*/storage/*"))
+    deleted = len(list(place.glob("dask-scratch-space/worker-*/storage/*")))
     guest.restart_workers(list(guest.nthreads()))
     sums = guest.map(add_prices, tables, pure=False)
     wait(sums)
@@ -213,7 +192,7 @@ resumed = cents_of([str(folder / name) for name in sorted(finished())])
         "claim": "a worker ended with its nanny, and nobody started another one",
         "cell": "nanny",
         # another worker of that name
-        "alone": "setup journal kill start-up scheduler resume nanny",
+        "alone": "setup journal sums kill start-up scheduler resume nanny",
         # the worker is killed, and its nanny lives
         "source": """
 def is_gone(pid):

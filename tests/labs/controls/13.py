@@ -58,7 +58,7 @@ def text_of(function, number):
 number = int(re.search(r"line (\\d+), in patient", frames[-1])[1])
 """,
         # the logs of the workers go with them
-        "alone": "setup files hang",
+        "alone": "setup spreadsheet files patient hang",
     },
     {
         "claim": "the profile named the line in which most of the time went",
@@ -108,7 +108,7 @@ calls = list(heaviest(tree))
         "claim": "the log of the worker on which the task failed names its key and its error",
         "cell": "logs",
         # the worker's log is gone
-        "alone": "setup files hang logs",
+        "alone": "setup spreadsheet files patient hang logs",
         # the worker was restarted in the meantime
         "source": """
 client.restart_workers([failed_on])
