@@ -41,7 +41,15 @@ def test_each_picture_is_a_cell_of_its_lab_that_draws():
     for path in (ROOT / "labs").glob("[0-9]*.ipynb"):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         shown |= {f"{path.stem}-{cell['id']}" for cell in cells if "charts." in "".join(cell["source"])}
-    assert set(pictures.wanted().values()) <= shown
+    assert {one.cell for one in pictures.wanted().values()} <= shown
+
+
+def test_a_slide_may_show_a_part_of_many():
+    part = pictures.wanted()["slides/pictures/08-streams.3-4.png"]
+    assert part.cell == "08-the-dashboard-streams"
+    assert part.of(list("ABCDEF")) == ["C", "D"]
+    with pytest.raises(SystemExit, match="shows 3 figures, and a slide asks for number 4"):
+        part.of(list("ABC"))
 
 
 def test_figures_of_one_cell_stay_together(tmp_path):

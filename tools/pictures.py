@@ -2,7 +2,8 @@
 
     python tools/pictures.py [--report build/rehearsal/report.html] [--out .]
 
-Each is what a cell of a lab showed, out of the report: the recordings of one rehearsal, drawn by the class's charts.
+Each is what a cell of a lab showed, out of the report: the recordings of one rehearsal, drawn by the class's charts. If
+a cell shows many, a slide names those that fit: `08-streams.1-2.png` has the first two, one above the other.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import json
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from bokeh.resources import Resources
@@ -27,6 +29,7 @@ WIDTH = {"docs": 900, "slides": 560}
 WIDER = {"slides/pictures/04-cast-picture.png": 640, "slides/pictures/04-connect-picture.png": 640}
 BESIDE = 360  # of each, if a cell has several; three at most stand beside each other
 LOWER = 180  # height of each, if there is more than one row of them
+STACK = (720, 420)  # width and height of some that are stacked to fill a slide
 LETTERS = 15  # of axes, legends, titles and labels, in pixels
 SECONDS = 60
 
@@ -56,13 +59,32 @@ PAGE = """<!DOCTYPE html><meta charset="utf-8">
 </script>"""
 
 
-def wanted() -> dict[str, str]:
-    """Which pictures the README and the slides show: the cell's id in the report, by the path in the checkout."""
+@dataclass(frozen=True)
+class Shown:
+    """A cell by its id in the report, and which of its figures: all of them, or the `first` to the `last`, from 1."""
+
+    cell: str
+    first: int = 0
+    last: int = 0
+
+    def of(self, figures: list[str]) -> list[str]:
+        """Those figures."""
+        if self.last > len(figures):
+            raise SystemExit(f"{self.cell} shows {len(figures)} figures, and a slide asks for number {self.last}")
+        return figures[self.first - 1 : self.last] if self.first else figures
+
+
+def wanted() -> dict[str, Shown]:
+    """Which pictures the README and the slides show, by the path in the checkout."""
     labs = {path.stem[:2]: path.stem for path in (ROOT / "labs").glob("[0-9][0-9]-*.ipynb")}
-    shown = dict(README)
+    shown = {picture: Shown(cell) for picture, cell in README.items()}
     for deck in sorted((ROOT / "slides").glob("[0-9][0-9]-*.md")):
-        for number, cell in re.findall(r"\]\(pictures/(\d\d)-([\w-]+)\.png\)", deck.read_text(encoding="utf-8")):
-            shown[f"slides/pictures/{number}-{cell}.png"] = f"{labs.get(number, number)}-{cell}"
+        text = deck.read_text(encoding="utf-8")
+        for name, number, cell, first, last in re.findall(
+            r"\]\(pictures/((\d\d)-([\w-]+)(?:\.(\d)-(\d))?\.png)\)", text
+        ):
+            part = (int(first), int(last)) if first else ()
+            shown[f"slides/pictures/{name}"] = Shown(f"{labs.get(number, number)}-{cell}", *part)
     return shown
 
 
@@ -77,9 +99,10 @@ def figures(report: Path) -> dict[str, list[str]]:
     return drawn
 
 
-def draw(shown: list[str], picture: Path, chromium: str, width: int) -> None:
-    """Write figures of one cell to `picture`, twice as fine as a screen of old; one is `width` wide."""
-    columns = min(len(shown), 3)
+def draw(shown: list[str], picture: Path, chromium: str, width: int, stacked: bool = False) -> None:
+    """Write figures of one cell to `picture`, twice as fine as an old screen. A single one is `width` wide."""
+    columns = 1 if stacked else min(len(shown), 3)
+    lower = STACK[1] // len(shown) if stacked else LOWER if len(shown) > columns else 0
     page = PAGE.format(
         bokeh=Resources(mode="inline", components=["bokeh"]).render(),
         figures=", ".join(figure.replace("</", "<\\/") for figure in shown),
@@ -87,7 +110,7 @@ def draw(shown: list[str], picture: Path, chromium: str, width: int) -> None:
         columns=" ".join(["1fr"] * columns),
         width=width if columns == 1 else columns * BESIDE,
         letters=LETTERS,
-        lower=LOWER if len(shown) > columns else 0,
+        lower=lower,
     )
     with browser.running(chromium) as running:
         opened = running.new_page(viewport={"width": 3 * BESIDE, "height": 400}, device_scale_factor=2)
@@ -110,11 +133,12 @@ def main() -> int:
         print(f"{asked.report} is not there: `make rehearse` writes it", file=sys.stderr)
         return 1
     found, shown = figures(asked.report), wanted()
-    if missing := sorted(set(shown.values()) - set(found)):
+    if missing := sorted({one.cell for one in shown.values()} - set(found)):
         print(f"{asked.report} lacks what these cells show: {', '.join(missing)}; rehearse all labs", file=sys.stderr)
         return 1
-    for path, cell in shown.items():
-        draw(found[cell], asked.out / path, chromium, WIDER.get(path, WIDTH[path.partition("/")[0]]))
+    for path, one in shown.items():
+        width = STACK[0] if one.first else WIDER.get(path, WIDTH[path.partition("/")[0]])
+        draw(one.of(found[one.cell]), asked.out / path, chromium, width, stacked=bool(one.first))
         print(asked.out / path, flush=True)
     return 0
 

@@ -39,6 +39,13 @@ def test_several_figures_of_a_cell_stand_beside_each_other(installed, tmp_path):
     assert high == pytest.approx(2 * 2 * pictures.LOWER, rel=0.1)  # two rows, twice as fine
 
 
+def test_figures_of_a_slide_are_stacked(installed, tmp_path):
+    pictures.draw([plot(line=True)] * 2, tmp_path / "two.png", installed, pictures.STACK[0], stacked=True)
+    width, height = size_of(tmp_path / "two.png")
+    assert width == pytest.approx(2 * pictures.STACK[0], rel=0.05)  # twice as fine
+    assert height == pytest.approx(2 * pictures.STACK[1], rel=0.1)
+
+
 def test_what_sticks_out_of_a_slide_is_measured(chromium, tmp_path):
     style = "section { position: relative; width: 400px; height: 200px; overflow: hidden }"
     page = tmp_path / "page.html"

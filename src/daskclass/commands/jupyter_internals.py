@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from jupyter_core.utils import run_sync
-from jupyterlab_server.workspaces_handler import WorkspacesManager
-from nbclient import NotebookClient
 
 from daskclass.errors import Problem
 
 if TYPE_CHECKING:
     from jupyter_client.manager import AsyncKernelManager
+    from nbclient import NotebookClient
 
 
 class UpstreamChanged(Problem):
@@ -65,5 +64,8 @@ def save_workspace(folder: Path, name: str, layout: dict[str, Any]) -> Path:
 
     Leans on jupyterlab_server/workspaces_handler.py, which names the file.
     """
+    # It brings all of Jupyter's server, two seconds of processor time that no rehearsal needs.
+    from jupyterlab_server.workspaces_handler import WorkspacesManager
+
     with leaning_on("jupyterlab_server", "jupyterlab_server/workspaces_handler.py"):
         return Path(WorkspacesManager(str(folder)).save(name, json.dumps(layout)))

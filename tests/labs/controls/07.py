@@ -187,14 +187,6 @@ at_once = {"as they like": most_at_once(free), "by licence": most_at_once(limite
         "cell": "forget",
         # somebody still holds them
         "source": """
-def touch(folder, number):
-    (Path(folder) / str(number)).touch()
-
-
-def known(dask_scheduler, kind):
-    return [key for key in dask_scheduler.tasks if str(key).startswith(kind)]
-
-
 def let_go(kind):
     folder = tempfile.mkdtemp(dir=parts)
     tasks = client.map(touch, [folder] * 8, range(8), key=kind, pure=False)

@@ -3,7 +3,7 @@
 CONTROLS = [
     {
         "claim": "an object in every call moved four times the bytes of a scattered one, or more",
-        "cell": "bring",
+        "cell": "in-the-calls",
         # in every call is what stands for it
         "source": """
 prices = pd.concat(
@@ -27,27 +27,11 @@ def in_the_graph():
 def delayed_once():
     table = dask.delayed(prices)
     return client.compute([dask.delayed(rank)(n, table) for n in range(8)])
-
-
-def scattered():
-    table = client.scatter(prices, hash=False)
-    return [client.submit(rank, n, table, pure=False) for n in range(8)]
-
-
-def broadcast():
-    table = client.scatter(prices, hash=False, broadcast=True)
-    return [client.submit(rank, n, table, pure=False) for n in range(8)]
-
-
-def replicated():
-    table = client.scatter(prices, hash=False)
-    client.replicate(table)
-    return [client.submit(rank, n, table, pure=False) for n in range(8)]
 """,
     },
     {
         "claim": "an object in every call moved four times the bytes of a scattered one, or more",
-        "cell": "bring",
+        "cell": "in-the-calls",
         # in the graph is a task of its own
         "source": """
 prices = pd.concat(
@@ -71,22 +55,6 @@ def in_the_graph():
 def delayed_once():
     table = dask.delayed(prices)
     return client.compute([dask.delayed(rank)(n, table) for n in range(8)])
-
-
-def scattered():
-    table = client.scatter(prices, hash=False)
-    return [client.submit(rank, n, table, pure=False) for n in range(8)]
-
-
-def broadcast():
-    table = client.scatter(prices, hash=False, broadcast=True)
-    return [client.submit(rank, n, table, pure=False) for n in range(8)]
-
-
-def replicated():
-    table = client.scatter(prices, hash=False)
-    client.replicate(table)
-    return [client.submit(rank, n, table, pure=False) for n in range(8)]
 """,
     },
     {
@@ -152,16 +120,6 @@ gathering = limits.run(write_all, None, address=address)
         "cell": "results",
         # who writes also takes a look
         "source": """
-folder = Path(tempfile.mkdtemp(dir=terminals.folder))
-inputs = sales.parts[:20]
-
-
-def with_revenue(path):
-    orders = pd.read_parquet(path).drop(columns=["store", "category"])
-    cents = (orders.price * 100).round().astype("int64")
-    return orders.assign(revenue=cents * orders.quantity)
-
-
 def gather_all(address):
     with Client(address) as client:
         whole = pd.concat(client.gather(client.map(with_revenue, inputs, pure=False)))
@@ -178,7 +136,7 @@ def only_connect(address):
     },
     {
         "claim": "the parts on disk add up to the whole, to the cent",
-        "cell": "results",
+        "cell": "revenue-of",
         # each part is written twice
         "source": """
 folder = Path(tempfile.mkdtemp(dir=terminals.folder))
@@ -196,23 +154,6 @@ def write_part(path):
         part = folder / f"{uuid.uuid4()}.parquet"
         with_revenue(path).to_parquet(part)
     return str(part)
-
-
-def write_all(address):
-    with Client(address) as client:
-        paths = client.gather(client.map(write_part, inputs, pure=False))
-        print(f"{len(paths)} parts were written")
-
-
-def gather_all(address):
-    with Client(address) as client:
-        whole = pd.concat(client.gather(client.map(with_revenue, inputs, pure=False)))
-        print(f"{len(whole):,} orders, {whole.memory_usage().sum():,} bytes")
-
-
-def only_connect(address):
-    with Client(address) as client:
-        print(f"a client of {len(client.nthreads())} workers")
 """,
     },
     {
@@ -220,20 +161,6 @@ def only_connect(address):
         "cell": "stores",
         # the third place is on the disk, too
         "source": r"""
-part = Path(sales.parts[0])
-office = terminals.type(
-    "office", f"python -m http.server 0 --bind 127.0.0.1 --directory '{part.parent}'"
-)
-url = office.wait_for(r"\((http://[^/]+)/\)")
-
-
-def cents(path):
-    with fsspec.open(path) as file:
-        whole = io.BytesIO(file.read())
-    price = pd.read_parquet(whole, columns=["price"]).price
-    return int((price * 100).round().sum())
-
-
 def attempt(path):
     try:
         return client.submit(cents, path, pure=False).result()
@@ -263,7 +190,7 @@ copies.append(len(client.who_has(everywhere)[everywhere.key]))
     },
     {
         "claim": "a plugin opened the table once a worker, and again where a worker came anew",
-        "cell": "local",
+        "cell": "openings",
         # the plugin only remembers where the table is
         "source": """
 table_folder = Path(tempfile.mkdtemp(dir=terminals.folder))
@@ -295,20 +222,6 @@ def opened_before(number):
 
 def openings():
     return len(list(table_folder.glob("opened-*")))
-
-
-by_each = client.gather(client.map(opened_by_each, range(20), path=table_path))
-count = {"each task": openings()}
-
-client.register_plugin(Table(table_path), name="table")
-before = client.gather(client.map(opened_before, range(20)))
-count["a plugin"] = openings() - count["each task"]
-
-victim, *_others = client.nthreads()
-client.restart_workers([victim])
-client.wait_for_workers(2, timeout=60)
-client.gather(client.map(opened_before, range(20), pure=False))
-count["after a restart"] = openings() - sum(count.values())
 """,
     },
     {

@@ -83,28 +83,6 @@ on_second = {"strict": len(ran_on(strict, second)), "loose": len(ran_on(loose, s
         "cell": "levels",
         # all of them have few bytes and take as long
         "source": """
-def block(size):
-    return bytes(size)
-
-
-def use_for(data, seconds):
-    time.sleep(seconds)
-    return len(data)
-
-
-def stand_in_the_way(name):
-    Event(name).wait(timeout=60)
-
-
-def levels(dask_scheduler, prefix):
-    stealing = dask_scheduler.extensions["stealing"]
-    return [
-        stealing.steal_time_ratio(task)
-        for task in dask_scheduler.tasks.values()
-        if task.prefix.name == prefix and task.state == "processing"
-    ]
-
-
 kinds = ["long, few bytes", "short, few bytes", "short, 20 MB", "no work, 60 MB"]
 seen = {}
 for number, kind in enumerate(kinds):

@@ -63,22 +63,6 @@ with watch.record(client) as drill:
         "cell": "poison",
         # one more death is forgiven
         "source": """
-def crash(journal):
-    journal.note("crash", 0)
-    time.sleep(0.3)
-    psutil.Process().kill()
-
-
-def innocent(number):
-    time.sleep(0.1)
-    return number
-
-
-def marks(dask_scheduler):
-    tasks = dask_scheduler.tasks.values()
-    return {str(task.key): task.suspicious for task in tasks}
-
-
 poisoned = Journal(terminals.folder)
 with (
     dask.config.set({"distributed.scheduler.allowed-failures": 4}),
@@ -218,26 +202,6 @@ with Client(address, set_as_default=False) as guest:
         "cell": "damage",
         # nobody writes into the files
         "source": """
-def noise(seed):
-    return np.random.default_rng(seed).random(2**21)
-
-
-def sealed(seed):
-    data = noise(seed)
-    return data, zlib.crc32(data)
-
-
-def opened(pair):
-    data, checksum = pair
-    if zlib.crc32(data) != checksum:
-        raise OSError("these are not the bytes that were put away")
-    return float(data.sum())
-
-
-def total_of(data):
-    return float(data.sum())
-
-
 def untouched(make, use):
     place = terminals.folder / f"untouched-{uuid.uuid4()}"
     with (
@@ -263,7 +227,7 @@ refused = sum(isinstance(one, OSError) for one in checked)
     },
     {
         "claim": "with tables on disk a lost worker cost its sums, and no source was read again",
-        "cell": "checkpoint",
+        "cell": "store",
         # nobody looks whether a table is there
         "source": """
 def store(number, path, folder, journal):
@@ -275,22 +239,6 @@ def store(number, path, folder, journal):
 
 def add_up_stored(number, part, journal):
     return add_up(number, pd.read_parquet(part), journal)
-
-
-between = tempfile.mkdtemp(dir=terminals.folder)
-kept = Journal(terminals.folder)
-stored = [client.submit(store, n, inputs[n], between, kept, pure=False) for n in numbers]
-wait(stored)
-sums = [client.submit(add_up_stored, n, stored[n], kept, pure=False) for n in numbers]
-watch.until(lambda: kept.count("sum") > len(inputs) // 3, "a third of the sums")
-victim = sorted(client.nthreads())[0]
-dead = faults.kill(client, victim)
-total = sum(client.gather(sums))
-client.wait_for_workers(2, timeout=60)
-
-entries = kept.entries()
-twice = Counter(entries.what[entries.duplicated(["what", "number"])])
-found = kept.count("found")
 """,
     },
 ]

@@ -62,7 +62,7 @@ number = int(re.search(r"line (\\d+), in patient", frames[-1])[1])
     },
     {
         "claim": "the profile named the line in which most of the time went",
-        "cell": "slow",
+        "cell": "dearest",
         # the look-up is quick, and the time goes elsewhere
         "source": """
 good = [path for path in paths if path != paths[5]]
@@ -85,23 +85,6 @@ def summary(path):
     for _ in range(60):
         turn(200_000)
     return sum(prices), dearest_first(prices)[:3]
-
-
-began = time.time()
-client.gather(client.map(summary, good, key="summary", pure=False))
-time.sleep(1.5)
-tree = client.profile(key="summary", start=began)
-
-
-def heaviest(node):
-    while node["children"]:
-        node = max(node["children"].values(), key=lambda child: child["count"])
-        where = node["description"]
-        yield where["name"], where["line_number"], node["count"]
-
-
-calls = list(heaviest(tree))
-(caller, _line, count), (innermost, number, _zero) = calls[-2:]
 """,
     },
     {
@@ -124,25 +107,6 @@ about = {
         "cell": "gone",
         # somebody holds it
         "source": """
-def rows_of(path):
-    return Path(path).read_text().splitlines()[1:]
-
-
-def revenue_of(rows):
-    total = 0
-    for row in rows:
-        _order_id, price, quantity = row.split(",")
-        total += round(float(price) * 100) * int(quantity)
-    return total
-
-
-def attempt(call, *arguments, **options):
-    try:
-        return call(*arguments, **options)
-    except Exception as error:
-        return error
-
-
 rows = client.submit(rows_of, paths[5], pure=False)
 total = client.submit(revenue_of, rows, pure=False)
 wait(total)
