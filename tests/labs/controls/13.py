@@ -24,7 +24,7 @@ except ValueError as error:
     },
     {
         "claim": "call_stack named the line at which a task hung",
-        "cell": "hang",
+        "cell": "patient",
         # it is another line at which it hangs
         "source": """
 def patient(number):
@@ -41,21 +41,6 @@ def others():
 [elsewhere] = others()
 hung = client.submit(patient, 1, workers=[elsewhere], pure=False)
 watch.until(lambda: hung.key in client.processing()[elsewhere], "the task's arrival")
-
-
-def stack_of(future):
-    stacks = client.call_stack(future)
-    return [text for tasks in stacks.values() for text in tasks.get(future.key, ())]
-
-
-frames = watch.until(lambda: stack_of(hung), "the beginning of the task")
-
-
-def text_of(function, number):
-    return linecache.getline(function.__code__.co_filename, number).strip()
-
-
-number = int(re.search(r"line (\\d+), in patient", frames[-1])[1])
 """,
         # the logs of the workers go with them
         "alone": "setup spreadsheet files patient hang",
