@@ -33,7 +33,7 @@ down = clusters.until(client, workers=1)
 """,
     },
     {
-        "claim": "two threads are two cores to NumPy, and about one to a loop in Python",
+        "claim": "two threads were nearer to two cores for NumPy, and nearer to one for a Python loop",
         "cell": "threads",
         # the loop is one of NumPy's, which lets go of the lock
         "source": """
