@@ -58,6 +58,30 @@ def cores_busy(client, work):
 """,
     },
     {
+        "claim": "two threads were nearer to two cores for NumPy, and nearer to one for a Python loop",
+        "cell": "threads",
+        # NumPy's part is a loop in Python, too
+        "source": """
+client.close()
+cluster.close()
+
+
+def loops(client):
+    client.gather(client.map(lambda count: sum(number % 7 for number in range(count)), [1_000_000] * 8, pure=False))
+
+
+def sorts(client):
+    loops(client)
+
+
+def cores_busy(client, work):
+    before, start = client.run(watch.core_seconds), time.perf_counter()
+    work(client)
+    seconds, after = time.perf_counter() - start, client.run(watch.core_seconds)
+    return sum(after[worker] - before[worker] for worker in after) / seconds
+""",
+    },
+    {
         "claim": "adaptive scaling grows under load and shrinks when it is gone",
         "cell": "adaptive",
         # it may not grow
