@@ -33,7 +33,7 @@ down = clusters.until(client, workers=1)
 """,
     },
     {
-        "claim": "two threads were nearer to two cores for NumPy, and nearer to one for a Python loop",
+        "claim": "two threads were nearer to two cores for NumPy, nearer to one for a Python loop",
         "cell": "threads",
         # the loop is one of NumPy's, which lets go of the lock
         "source": """
@@ -58,7 +58,7 @@ def cores_busy(client, work):
 """,
     },
     {
-        "claim": "two threads were nearer to two cores for NumPy, and nearer to one for a Python loop",
+        "claim": "two threads were nearer to two cores for NumPy, nearer to one for a Python loop",
         "cell": "threads",
         # NumPy's part is a loop in Python, too
         "source": """
