@@ -64,16 +64,12 @@ with watch.record(client) as building, watch.file_reads() as reads:
         # workers that it killed come back in their own time
         "alone": "size ask-dask compute claim-exact",
         "cell": "compute",
-        # something in the worker that Dask does not manage
+        # the whole file is one block
         "source": """
-def hoard(size):
-    return len(bytearray(b"x") * size)
-
-
 with watch.record(client) as recording:
     result = answer.compute()
-    limit = min(worker["memory_limit"] for worker in client.scheduler_info()["workers"].values())
-    client.submit(hoard, int(limit * 1.5)).exception()
+    whole = dd.read_csv(sales.csv, blocksize=sales.bytes)
+    client.compute(whole.map_partitions(len).sum(), sync=False).exception()
 """,
     },
     {

@@ -2,7 +2,7 @@
 
 CONTROLS = [
     {
-        "claim": "equal calls ran once, and with pure=False each time",
+        "claim": "equal calls ran once, with pure=False each time; delayed ones were never equal",
         "cell": "pure",
         # they are not the same function: each has a number of its own in it
         "source": """
@@ -16,6 +16,32 @@ with watch.record(client) as as_usual:
 
 with watch.record(client) as told_otherwise:
     client.gather([client.submit(squares(1), 7, pure=False) for _ in range(5)])
+
+delayed_keys = set(range(5))
+
+
+def runs(recording):
+    return int((recording.tasks.action == "compute").sum())
+""",
+    },
+    {
+        "claim": "equal calls ran once, with pure=False each time; delayed ones were never equal",
+        "cell": "pure",
+        # the delayed function says that it is pure
+        "source": """
+def square(number):
+    return number * number
+
+
+with watch.record(client) as as_usual:
+    equal = [client.submit(square, 7) for _ in range(5)]
+    client.gather(equal)
+
+with watch.record(client) as told_otherwise:
+    client.gather([client.submit(square, 7, pure=False) for _ in range(5)])
+
+wrapped = dask.delayed(square, pure=True)
+delayed_keys = {wrapped(7).key for _ in range(5)}
 
 
 def runs(recording):

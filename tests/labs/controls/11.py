@@ -94,7 +94,7 @@ for number, kind in enumerate(kinds):
     found = watch.until(
         lambda name=use["key"]: client.run_on_scheduler(levels, prefix=name), "their arrival"
     )
-    seen[kind] = {"cost by work": found[-1][0], "level": found[-1][1]}
+    seen[kind] = {"fetching by work": found[-1][0], "level": found[-1][1]}
     Event(use["key"]).set()
     client.gather([gate, *waiting])
     del sources, waiting, gate
