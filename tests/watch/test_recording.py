@@ -375,3 +375,26 @@ def test_a_report_that_dask_has_changed_is_an_error_and_no_empty_table(client, m
         watch.record(client),
     ):
         client.submit(abs, -1, pure=False).result()
+
+
+def test_a_worker_that_joins_as_the_block_ends_keeps_no_plugin():
+    """It is among the workers before it has the plugins, and asked to remove one, it fails."""
+
+    async def not_yet(dask_worker):
+        [name] = [name for name in dask_worker.plugins if name.startswith("daskclass-recorder")]
+        plugin, heartbeat = dask_worker.plugins.pop(name), dask_worker.periodic_callbacks["heartbeat"]
+        plugin.teardown(dask_worker)
+        heartbeat.stop()
+
+        async def join():
+            await dask_worker.plugin_add(plugin=plugin, name=name)
+            heartbeat.start()
+
+        dask_worker.loop.call_later(0.5, join)
+
+    with clusters.start() as cluster, Client(cluster) as client:
+        with watch.record(client) as recording:
+            client.run(not_yet, workers=[min(client.nthreads())])
+        assert recording.seconds < 0.5
+        left = client.run(lambda dask_worker: [name for name in dask_worker.plugins if "recorder" in name])
+    assert list(left.values()) == [[], []]

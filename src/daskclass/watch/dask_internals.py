@@ -148,6 +148,15 @@ def look_regularly(worker: Worker, name: str, look: Callable[[], None], seconds:
         worker.periodic_callbacks[name] = PeriodicCallback(look, seconds * 1000)
 
 
+def has_joined(worker: Worker) -> bool:
+    """Whether a worker has done all that joining a cluster includes; its plugins are set up near the end of it.
+
+    Leans on the callback ``heartbeat``, which starts after that (distributed/worker.py).
+    """
+    with leaning_on("distributed/worker.py"):
+        return bool(worker.periodic_callbacks["heartbeat"].is_running())
+
+
 def spill_folder(worker: Worker) -> Path:
     """The folder that `worker` spills to. Leans on a name in distributed/worker_memory.py."""
     with leaning_on("distributed/worker_memory.py"):

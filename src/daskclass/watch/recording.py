@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import os
@@ -156,7 +157,7 @@ def _register(client: Client, name: str) -> contextlib.ExitStack:
     with contextlib.ExitStack() as registered:
         for plugin, remove in (
             (_Recorder(), client.unregister_scheduler_plugin),
-            (_Teller(name), client.unregister_worker_plugin),
+            (_Teller(name), partial(_unregister_from_workers, client)),
             (_NannyTeller(name), partial(client.unregister_worker_plugin, nanny=True)),
         ):
             registered.callback(_unregister, remove, name)  # first: it may be half registered when it fails
@@ -167,6 +168,21 @@ def _register(client: Client, name: str) -> contextlib.ExitStack:
 def _unregister(remove: Callable[[str], Any], name: str) -> None:
     with contextlib.suppress(ValueError):  # distributed's answer if it was never registered
         remove(name)
+
+
+def _unregister_from_workers(client: Client, name: str) -> None:
+    """Remove the plugin also from a worker that is joining and gets it in a moment, which makes Dask fail."""
+    try:
+        client.unregister_worker_plugin(name)
+    except KeyError:
+        client.run(_take_away, name=name, on_error="ignore")  # a worker that dies meanwhile takes it along
+
+
+async def _take_away(dask_worker: Worker, name: str) -> None:
+    while not dask_internals.has_joined(dask_worker):
+        await asyncio.sleep(0.01)
+    if name in dask_worker.plugins:
+        await dask_worker.plugin_remove(name=name)
 
 
 def _complete(recording: Recording, client: Client, name: str, found: dict[str, Any], restarts_before: int) -> None:
