@@ -107,7 +107,7 @@ def test_hints_lead_on_and_a_hint_too_many_is_said(exercise, capsys):
         assert (f".hint({number + 1})" in shown) == (number < len(exercise.hints))
     for number in (0, -1, len(exercise.hints) + 1):
         exercise.hint(number)
-        assert f"no hint {number}: this exercise has {len(exercise.hints)}" in capsys.readouterr().out
+        assert f"no hint {number}. This exercise has {len(exercise.hints)}" in capsys.readouterr().out
 
 
 def test_an_exercise_is_asked_for_under_a_name(exercise):
@@ -123,7 +123,7 @@ def test_an_exercise_is_asked_for_under_a_name(exercise):
         ("a\n b", r"✘ **Not yet.** `seven` is `'a\n b'`. Count again."),
         (list(range(99)), f"✘ **Not yet.** `seven` is `{str(list(range(99)))[:77]}…`. Count again."),
         (len, "✘ **Not yet.** Count again."),
-        (..., "… **Not attempted.** `seven` is still `...`; put your answer there."),
+        (..., "… **Not attempted.** `seven` is still `...`. Put your answer there."),
     ],
 )
 def test_a_verdict_is_one_line(answer, line, capsys):

@@ -16,24 +16,24 @@ CASES = {
     "needed, bool": (lab02.needed, True, "a number of bytes"),
     "needed, digits": (lab02.needed, 10**400, "a number of bytes"),
     "needed, NaN": (lab02.needed, math.nan, "a number of bytes"),
-    "needed, larger times sixteen": (lab02.needed, 650_000_000 * 16, "That multiplies pandas itself, too"),
-    "needed, smaller times thirty-two": (lab02.needed, 350_000_000 * 32, "That multiplies pandas itself, too"),
+    "needed, larger times sixteen": (lab02.needed, 650_000_000 * 16, "That also multiplies pandas itself"),
+    "needed, smaller times thirty-two": (lab02.needed, 350_000_000 * 32, "That also multiplies pandas itself"),
     "needed, MiB": (lab02.needed, NEEDED / 2**20, "These are MiB"),
-    "needed, rows alone": (lab02.needed, 300_000_000 * 32, "That is what the rows cost"),
-    "needed, other": (lab02.needed, 3e9, "How often do those go into all?"),
+    "needed, rows alone": (lab02.needed, 300_000_000 * 32, "That's the cost of the rows"),
+    "needed, other": (lab02.needed, 3e9, "How many times do those extra rows fit"),
     "busy, number": (lab02.busy, 6, "a dictionary from worker to seconds"),
     "busy, other keys": (lab02.busy, {"a": 4.0}, "Its keys should be the 2 addresses"),
     "busy, texts": (lab02.busy, {"a": "4", "b": "2"}, "Its values should be seconds"),
     "busy, digits": (lab02.busy, {"a": 10**400, "b": 2}, "Its values should be seconds"),
     "busy, the class": (lab02.busy, pd.DataFrame, "a dictionary from worker to seconds"),
     "busy, counts": (lab02.busy, {"a": 2, "b": 1}, "These are counts of tasks"),
-    "busy, everything": (lab02.busy, {"a": 4.0, "b": 3.0}, "That is everything they did, also fetching"),
-    "busy, other": (lab02.busy, {"a": 1.0, "b": 9.0}, "For each row, `stop - start`"),
+    "busy, everything": (lab02.busy, {"a": 4.0, "b": 3.0}, "That's everything they did, including transfers"),
+    "busy, other": (lab02.busy, {"a": 1.0, "b": 9.0}, "A row took `stop - start` seconds"),
     "largest, text": (lab02.largest, "600MB", "a number of bytes"),
     "largest, all of it": (lab02.largest, RIGHT * 2, "That takes all of the worker's memory"),
-    "largest, memory": (lab02.largest, 2e9, "That is the memory"),
+    "largest, memory": (lab02.largest, 2e9, "That's the memory"),
     "largest, MB": (lab02.largest, RIGHT / 1e6, "These are MB"),
-    "largest, other": (lab02.largest, 1e7, "takes `factor` times as many in memory"),
+    "largest, other": (lab02.largest, 1e7, "a block takes `factor` times its bytes"),
 }
 
 
@@ -57,13 +57,13 @@ def test_a_wrong_answer_has_advice_of_its_own(name, judged, live_sales):
 
 def test_largest_needs_the_first_exercise(judged, live_sales):
     verdict = judged(lab02.largest, 600e6, needed=..., **live_sales)
-    assert (verdict.state, "do that one before" in verdict.message) == ("not yet", True)
+    assert (verdict.state, "Do that one first" in verdict.message) == ("not yet", True)
 
 
 @pytest.mark.parametrize("needed", [NEEDED / 1e6, 0, -1.0, NEEDED * 100], ids=["MB", "nothing", "less", "too much"])
 def test_largest_needs_the_first_exercise_to_be_right(judged, live_sales, needed):
     verdict = judged(lab02.largest, 4e9 / 2 / (needed / SALES.bytes) if needed else 1.0, needed=needed, **live_sales)
-    assert (verdict.state, "is not right yet" in verdict.message) == ("not yet", True)
+    assert (verdict.state, "isn't right yet" in verdict.message) == ("not yet", True)
 
 
 def test_every_advice_is_reached(unreached, live_sales):

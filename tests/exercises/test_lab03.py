@@ -1,10 +1,22 @@
 """Exercises of lab 03: every wrong answer that was thought of has advice of its own."""
 
 import operator
+import socket
+import time
+from pathlib import Path
 
+import dask
+import pandas as pd
 import pytest
 
 from daskclass.exercises import lab03
+
+
+def to_cents(text):
+    return text
+
+
+to_cents.__module__ = "__main__"  # workers can't import the tests
 
 
 @pytest.fixture
@@ -20,12 +32,19 @@ def cases(client, url):
         return client.submit(function, *arguments, workers=[worker], pure=False)
 
     def in_cents(worker, value, **options):
-        key = f"to_cents-{worker}-{value}-{'-'.join(options)}"
-        return client.submit(lambda: value, key=key, workers=[worker], **options)
+        return client.submit(to_cents, value, workers=[worker], pure=False, **options)
 
     def by_chance():
         """On west, because its input is there."""
-        return client.submit(abs, client.scatter(999, workers=["west"]), key="to_cents-by-chance")
+        return client.submit(to_cents, client.scatter(999, workers=["west"]), key="by-chance")
+
+    def named_so():
+        return client.submit(lambda: 999, key="to_cents-mine", workers=["west"])
+
+    def canceled():
+        future = on("west", int, 999)
+        future.cancel()
+        return future
 
     return {
         "path, number": (lab03.path, 40, "a string that a task can open"),
@@ -33,15 +52,25 @@ def cases(client, url):
         "path, absolute": (lab03.path, "/office/stores.csv", "This absolute path names a file on a disk"),
         "path, file": (lab03.path, "file:///office/stores.csv", "This absolute path names a file on a disk"),
         "path, drive": (lab03.path, r"C:\office\stores.csv", "path names a file on a disk"),
-        "path, bucket": (lab03.path, "s3://bucket/stores.csv", "A worker could not open it: "),
-        "path, memory": (lab03.path, "memory://stores.csv", "a disk of one process"),
-        "path, not there": (lab03.path, f"{url}/store.csv", "A worker could not open it: "),
+        "path, bucket": (lab03.path, "s3://bucket/stores.csv", "A worker couldn't open it: "),
+        "path, local": (lab03.path, "local:///office/stores.csv", "This absolute path names a file on a disk"),
+        "path, cached": (lab03.path, f"simplecache::{__file__}", "This absolute path names a file on a disk"),
+        "path, Path of a URL": (lab03.path, Path(f"{url}/stores.csv"), "A worker couldn't open it: "),
+        "path, memory": (lab03.path, "memory://stores.csv", "a disk within one process"),
+        "path, not there": (lab03.path, f"{url}/store.csv", "A worker couldn't open it: "),
         "path, other file": (lab03.path, f"{url}/other.csv", "found 41 lines, not 40"),
-        "cents, value": (lab03.in_cents, 999, "That is a value and no future"),
-        "cents, failed": (lab03.in_cents, on("west", operator.truediv, 1, 0), "It failed: ZeroDivisionError"),
-        "cents, other call": (lab03.in_cents, on("west", int, 999), "the call of `rounding.to_cents` itself"),
-        "cents, other value": (lab03.in_cents, in_cents("west", 99), "It is 99 and should be 999"),
-        "cents, elsewhere": (lab03.in_cents, in_cents("east", 999), "It is right, and it is on east"),
+        "cents, value": (lab03.in_cents, 999, "That's a value, not a future"),
+        "cents, failed": (lab03.in_cents, on("west", operator.truediv, 1, 0), "It failed with ZeroDivisionError"),
+        "cents, other call": (lab03.in_cents, on("west", int, 999), "a call of `rounding.to_cents`"),
+        "cents, only the key": (lab03.in_cents, named_so(), "a call of `rounding.to_cents`"),
+        "cents, sent": (
+            lab03.in_cents,
+            client.scatter({"to_cents-1": 999}, workers=["west"])["to_cents-1"],
+            "a call of `rounding.to_cents`",
+        ),
+        "cents, canceled": (lab03.in_cents, canceled(), "That future was canceled"),
+        "cents, other value": (lab03.in_cents, in_cents("west", 99), "It's 99 and should be 999"),
+        "cents, elsewhere": (lab03.in_cents, in_cents("east", 999), "right, but it's on east"),
         "cents, also elsewhere": (
             lab03.in_cents,
             in_cents("west", 999, allow_other_workers=True),
@@ -65,7 +94,7 @@ def test_a_wrong_answer_has_advice_of_its_own(cases, judged):
 def test_a_future_that_stays_pending_is_said(client, judged, monkeypatch):
     monkeypatch.setattr(lab03, "_PATIENCE", 0.5)
     future = client.submit(int, 999, workers=["north"], pure=False)
-    assert "It is still pending" in judged(lab03.in_cents, future).message
+    assert "It's still pending" in judged(lab03.in_cents, future).message
     future.cancel()
 
 
@@ -73,4 +102,68 @@ def test_every_advice_is_reached(cases, client, unreached, monkeypatch):
     monkeypatch.setattr(lab03, "_PATIENCE", 0.5)
     rows = [(exercise, answer, {}) for exercise, answer, _advice in cases.values()]
     rows.append((lab03.in_cents, client.submit(int, 999, workers=["north"], pure=False), {}))
-    assert unreached(lab03, rows) == []
+    [left] = unreached(lab03, rows)
+    monkeypatch.setattr(lab03, "_PATIENCE", -4.5)
+    busy = client.submit(time.sleep, 2, workers=["west"], pure=False)
+    assert left not in unreached(lab03, [(lab03.path, "http://127.0.0.1:1/stores.csv", {})])
+    busy.result(timeout=10)
+
+
+@pytest.fixture
+def silent():
+    """A URL of a server that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/stores.csv"
+
+
+def test_a_server_that_never_answers_blocks_no_worker(client, judged, silent, monkeypatch):
+    monkeypatch.setattr(lab03, "_PATIENCE", 0.5)
+    assert "no answer within 0.5 seconds" in judged(lab03.path, silent).message
+    for worker in client.nthreads():
+        assert client.submit(int, 7, workers=[worker], pure=False).result(timeout=10) == 7
+
+
+def test_workers_that_are_busy_are_said(client, judged, url, monkeypatch):
+    monkeypatch.setattr(lab03, "_PATIENCE", -4.5)
+    busy = client.submit(time.sleep, 2, workers=["west"], pure=False)
+    assert "the workers are busy" in judged(lab03.path, f"{url}/stores.csv").message
+    busy.result(timeout=10)
+
+
+def test_a_path_may_be_a_chain_of_file_systems(client, judged, url):
+    assert judged(lab03.path, f"simplecache::{url}/stores.csv").state == "right"
+
+
+def wrapped():
+    import rounding
+
+    return rounding.to_cents("9.99")
+
+
+wrapped.__module__ = "__main__"  # as above
+
+
+def test_any_call_of_the_function_is_right(client, judged, rounding):
+    client.upload_file("rounding.py")
+    west = {"workers": ["west"]}
+    address = next(worker for worker in client.nthreads() if client.run(ask_name, workers=[worker])[worker] == "west")
+    for answer in (
+        client.submit(rounding.to_cents, "9.99", workers=address, pure=False),
+        client.submit(rounding.to_cents, text="9.99", key="mine", **west),
+        client.map(rounding.to_cents, ["9.99"], pure=False, **west)[0],
+        client.compute(dask.delayed(rounding.to_cents, pure=False)("9.99"), **west),
+        client.submit(wrapped, pure=False, **west),
+    ):
+        verdict = judged(lab03.in_cents, answer)
+        assert verdict.state == "right", verdict.message
+
+
+def ask_name(dask_worker):
+    return dask_worker.name
+
+
+ask_name.__module__ = "__main__"  # as above
+
+
+def test_versions_may_be_a_series(client, judged):
+    assert judged(lab03.versions, pd.Series(lab03._solve_versions(client))).state == "right"

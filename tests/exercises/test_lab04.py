@@ -9,20 +9,20 @@ RIGHT = {("client", "scheduler"), ("worker", "scheduler"), ("scheduler", "nanny"
 CASES = {
     "doors, text": (lab04.doors, "client scheduler", "a set of pairs"),
     "doors, number": (lab04.doors, 5, "a set of pairs"),
-    "doors, names": (lab04.doors, {"client", "scheduler"}, "should be a pair"),
-    "doors, which worker": (lab04.doors, {("worker east", "scheduler")}, "worker east: these are not among"),
-    "doors, turned": (lab04.doors, {pair[::-1] for pair in RIGHT}, "Turn them round"),
+    "doors, names": (lab04.doors, {"client", "scheduler"}, "Each element should be a pair"),
+    "doors, which worker": (lab04.doors, {("worker east", "scheduler")}, "worker east: not among"),
+    "doors, turned": (lab04.doors, {pair[::-1] for pair in RIGHT}, "Swap them"),
     "doors, one missing": (
         lab04.doors,
         RIGHT - {("scheduler", "nanny")},
-        "1 missing: look once more at who calls nanny",
+        "1 missing. Look again at who calls nanny",
     ),
     "doors, one more": (lab04.doors, RIGHT | {("nanny", "worker")}, "1 too many, such as ('nanny', 'worker')"),
     "attempts, text": (lab04.attempts, "three", "a whole number"),
     "attempts, bool": (lab04.attempts, True, "a whole number"),
-    "attempts, failures": (lab04.attempts, 2, "So often it failed"),
-    "attempts, lines": (lab04.attempts, 6, "a task also *leaves* that state"),
-    "attempts, other": (lab04.attempts, 9, "the lines of the worker"),
+    "attempts, failures": (lab04.attempts, 2, "That's how many times it failed"),
+    "attempts, lines": (lab04.attempts, 6, "A task also *leaves* that state"),
+    "attempts, other": (lab04.attempts, 9, "the worker's lines"),
 }
 
 

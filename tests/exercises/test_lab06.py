@@ -19,19 +19,19 @@ MENDED = {
     "no key": (lambda vault: Security(tls_ca_file="a", tls_client_cert="b"), "It has no tls_client_key."),
     "no folder": (
         lambda vault: Security(tls_ca_file="ca.pem", tls_client_cert="cert.pem", tls_client_key="key.pem"),
-        "`tls_ca_file` is no file",
+        "`tls_ca_file` isn't a file",
     ),
     "paths": (
         lambda vault: Security(**{name: Path(path) for name, path in files(vault).items()}),
         "should be the path as text",
     ),
-    "no path": (lambda vault: Security(**files(vault) | {"tls_ca_file": "x" * 5000}), "`tls_ca_file` is no file"),
+    "no path": (lambda vault: Security(**files(vault) | {"tls_ca_file": "x" * 5000}), "`tls_ca_file` isn't a file"),
     "swapped": (
         lambda vault: Security(**files(vault, tls_client_cert="key.pem", tls_client_key="cert.pem")),
         "Still refused",
     ),
     "another authority": (lambda vault: Security(**files(vault, tls_ca_file="other.pem")), "Still refused"),
-    "falls back": (lambda vault: Security(**files(vault), require_encryption=False), "would also speak plain TCP"),
+    "falls back": (lambda vault: Security(**files(vault), require_encryption=False), "would also use plain TCP"),
 }
 SUSPECT = {
     "name": ("bob", "should be a pair"),
@@ -39,7 +39,7 @@ SUSPECT = {
     "lists": ((["bob"], "memory_limit"), "Both should be names"),
     "no setting": (("bob", "memory"), "The second should be one of"),
     "healthy": (("eve", "nthreads"), "Eve's workers would run tasks"),
-    "status": (("bob", "status"), "Which setting made it so?"),
+    "status": (("bob", "status"), "Which setting caused it?"),
     "other setting": (("bob", "nthreads"), "When does a worker pause?"),
 }
 

@@ -13,19 +13,19 @@ CASES = {
     "median, none": (lab07.median, None, "a number of cents"),
     "median, bool": (lab07.median, True, "a number of cents"),
     "median, not a number": (lab07.median, float("nan"), "a number of cents"),
-    "median, dollars": (lab07.median, 0.03, "That is in dollars"),
+    "median, dollars": (lab07.median, 0.03, "That's in dollars"),
     "median, mode": (lab07.median, 7, "(the mode)"),
-    "median, mean": (lab07.median, 4.6, "That is the mean"),
-    "median, of counts": (lab07.median, 1.0, "That is the middle of the counts"),
+    "median, mean": (lab07.median, 4.6, "That's the mean"),
+    "median, of counts": (lab07.median, 1.0, "That's the middle of the counts"),
     "median, one more": (lab07.median, 4, "Off by one cent"),
-    "median, other": (lab07.median, 9, "`orders_at.cumsum()` says"),
-    "place, ellipsis of a kind": (lab07.place, "second", "`first` or `second`"),
+    "median, other": (lab07.median, 9, "`orders_at.cumsum()` counts"),
+    "place, third": (lab07.place, "third", "`first` or `second`"),
     "place, number": (lab07.place, 2, "`first` or `second`"),
     "needle, one text": (lab07.needle, "hay-1", "It should be a pair: "),
     "needle, number": (lab07.needle, 5, "It should be a pair: "),
     "needle, three": (lab07.needle, ("a", "b", "c"), "a pair of two texts"),
     "needle, numbers": (lab07.needle, ("a", 5), "a pair of two texts"),
-    "needle, no key": (lab07.needle, ("straw", "tcp://127.0.0.1:1"), "No such key. There are 40"),
+    "needle, no key": (lab07.needle, ("straw", "tcp://127.0.0.1:1"), "No such key. 40 keys"),
 }
 
 
@@ -43,10 +43,10 @@ def told_apart(haystack):
     key, address = lab07._solve_needle(haystack)
     other = next(name for name in haystack.who_has() if name.startswith("hay") and name != key)
     return [
-        (lab07.place, first, "ran on the other"),
-        (lab07.needle, (other, address), "is not the largest"),
+        (lab07.place, first, "ran on the other worker"),
+        (lab07.needle, (other, address), "isn't the largest"),
         (lab07.needle, (key, first if address == second else second), "The key is right"),
-        (lab07.needle, (address, key), "Turn it round"),
+        (lab07.needle, (address, key), "Swap them"),
     ]
 
 
@@ -69,7 +69,7 @@ def alone():
 
 def test_a_place_needs_two_workers(judged, alone):
     (only,) = alone.nthreads()
-    assert "has 1 workers, and the question needs 2" in judged(lab07.place, only, client=alone).message
+    assert "has 1 worker, and the question needs 2" in judged(lab07.place, only, client=alone).message
 
 
 def until_let_go() -> None:
@@ -90,7 +90,7 @@ def busy():
 def test_a_place_where_nothing_runs_is_said(judged, busy, monkeypatch):
     monkeypatch.setattr(lab07, "_SECONDS", 0.2)
     second = max(busy.nthreads())
-    assert "did not run in 0.2 seconds" in judged(lab07.place, second, client=busy).message
+    assert "didn't run within 0.2 seconds" in judged(lab07.place, second, client=busy).message
 
 
 def test_every_advice_is_reached(unreached, haystack, alone, busy, monkeypatch):
@@ -104,7 +104,7 @@ def test_every_advice_is_reached(unreached, haystack, alone, busy, monkeypatch):
 
 
 def test_a_haystack_that_is_gone_is_said(judged, client):
-    assert "There is no hay" in judged(lab07.needle, ("hay-1", "tcp://127.0.0.1:1"), client=client).message
+    assert "There's no hay" in judged(lab07.needle, ("hay-1", "tcp://127.0.0.1:1"), client=client).message
 
 
 def test_the_middle_may_be_numpys_and_a_float(judged):

@@ -188,9 +188,9 @@ WRITE = {
 }
 # Those that would hang or end the process that calls them.
 NEVER_BACK = {
-    "for ever": (for_ever, "It did not come to an end within 15 seconds"),
-    "leaves": (lambda pieces, path: os._exit(3), "It ended its own process (exit status 3)"),
-    "locks itself out": (locks_and_keeps, "It did not come to an end within 15 seconds"),
+    "for ever": (for_ever, "It was still running after 15 seconds"),
+    "leaves": (lambda pieces, path: os._exit(3), "Its process ended without a result (exit status 3)"),
+    "locks itself out": (locks_and_keeps, "It was still running after 15 seconds"),
 }
 
 

@@ -1,13 +1,16 @@
-"""How does a judge call an answer that may never return? In a process of its own, with a time limit."""
+"""How does a judge call an answer that may never return? In a separate process, with a time limit."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import cloudpickle
 import psutil
@@ -15,50 +18,53 @@ import psutil
 from daskclass.system import processes
 
 SECONDS = 15.0
+SHOWN = 10_000  # characters of an answer's output
+_PRINTED = 32_000_000  # bytes that an answer may write to a file, on systems that can limit it
 _MAIN = "from daskclass.exercises import apart; apart.main()"
 
 
 class TryNext(Exception):
-    """Raised by a judge: the answer is wrong, and the text says what to try next."""
+    """A judge raises it for a wrong answer. Its text tells the learner what to try next."""
 
 
 class NoVerdict(Exception):
-    """The process of the judge did not come back with a verdict; the text says why."""
+    """The judge's process returned no verdict. The text says why."""
 
 
-def run(judge: Callable[..., str], *arguments: object, seconds: float = SECONDS) -> str:
+def run(judge: Callable[..., str], *arguments: object, seconds: float | None = None) -> str:
     """Let `judge` look at an answer in another process, and return its praise.
 
-    What the answer prints is printed here. Processes that it leaves behind are killed. It runs in a folder of its own,
-    which is deleted afterwards.
+    The first part of the answer's output is printed here. Processes that the answer leaves behind are killed. The
+    judge's process runs in a temporary folder.
 
     Parameters
     ----------
     judge : callable
-        Takes `arguments`. It has to be a module's function.
+        Takes `arguments`. It has to be a module-level function.
     *arguments : object
-        The answer, and what else the judge wants. They travel to the other process with cloudpickle.
-    seconds : float
-        How long it may take.
+        The answer, and anything else the judge needs. cloudpickle sends them to the other process.
+    seconds : float, optional
+        The time limit; `SECONDS` by default.
 
     Raises
     ------
     TryNext
-        What the judge said.
+        With the judge's advice.
     NoVerdict
-        If the answer cannot be sent, takes too long or ends its process, or the judge itself failed on it.
+        If the answer can't be sent, takes too long or ends its process, or if the judge itself failed on it.
     """
+    seconds = SECONDS if seconds is None else seconds
     try:
         work = cloudpickle.dumps((judge, arguments))
-    except Exception as error:  # whatever a learner's variables raise when they are pickled
+    except Exception as error:  # a learner's variables can raise anything when they are pickled
         raise NoVerdict(
-            f"It could not be sent to another process ({type(error).__name__}: {error}). Use only what it is given."
+            f"We couldn't send it to another process ({reason(error)}). Use only the arguments that it gets."
         ) from error
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         orders, said, verdict = (Path(folder, name) for name in ("orders", "said", "verdict"))
         orders.write_bytes(work)
         (place := Path(folder, "place")).mkdir()
-        with orders.open("rb") as stdin, said.open("wb") as output:
+        with orders.open("rb") as stdin, said.open("w+b") as output:
             process = subprocess.Popen(
                 [sys.executable, "-c", _MAIN, str(verdict)],
                 stdin=stdin,
@@ -67,36 +73,78 @@ def run(judge: Callable[..., str], *arguments: object, seconds: float = SECONDS)
                 cwd=place,
                 start_new_session=os.name == "posix",
             )
-        try:
-            status: int | None = process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            status = None
-        finally:
-            left = processes.descendants(psutil.Process(process.pid)) if process.poll() is None else set()
-            processes.kill_session(process.pid)
-            processes.kill(left)
-            process.kill()
-            process.wait()
-        if text := said.read_text(encoding="utf-8", errors="replace"):
-            print(text, end="")
+            try:
+                status: int | None = process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                status = None
+            finally:
+                left = processes.descendants(psutil.Process(process.pid)) if process.poll() is None else set()
+                processes.kill_session(process.pid)
+                processes.kill(left)
+                process.kill()
+                process.wait()
+            _show(output)
         if status is None:
-            raise NoVerdict(f"It did not come to an end within {seconds:g} seconds. Does it wait for something?")
-        if not verdict.exists():
-            raise NoVerdict(f"It ended its own process (exit status {status}). Let it return instead.")
-        kind, words = cloudpickle.loads(verdict.read_bytes())
+            raise NoVerdict(f"It was still running after {seconds:g} seconds. Is it waiting for something?")
+        if os.name == "posix" and status == -signal.SIGKILL:
+            raise NoVerdict(
+                f"Something killed its process (exit status {status}). That also happens when it runs out of memory."
+            )
+        try:
+            kind, words = cloudpickle.loads(verdict.read_bytes())
+        except FileNotFoundError:
+            raise NoVerdict(
+                f"Its process ended without a result (exit status {status}). Let it return, and don't delete the "
+                "folder it runs in."
+            ) from None
     if kind == "praise":
         return str(words)
     raise TryNext(words) if kind == "advice" else NoVerdict(words)
 
 
+def _show(output: BinaryIO) -> None:
+    """Print the start of an answer's output. Its file is open, because the answer may have deleted the folder."""
+    output.seek(0)
+    text = output.read(4 * SHOWN).decode("utf-8", errors="replace").replace(os.linesep, "\n")
+    if text:
+        print(text[:SHOWN], end="" if len(text) <= SHOWN else "…\n")
+
+
+def reason(error: Exception) -> str:
+    """The type and the text of an error; the type alone if it has no text, or none that can be read."""
+    try:
+        text = str(error)
+    except Exception:  # a learner's own class
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def unchecked(error: Exception) -> str:
+    """What to say if a judge fails on an answer."""
+    return f"We couldn't check it ({reason(error)}). Is it the kind of thing that the exercise asks for?"
+
+
 def main() -> None:
-    """What the other process does."""
+    """Run the judge, in the other process."""
+    _protect()
     try:
         judge, arguments = cloudpickle.loads(sys.stdin.buffer.read())
         verdict = "praise", judge(*arguments)
     except TryNext as advice:
         verdict = "advice", str(advice)
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        verdict = "failure", f"It could not be checked ({reason}). Is it of the kind that is asked for?"
+        verdict = "failure", unchecked(error)
     Path(sys.argv[1]).write_bytes(cloudpickle.dumps(verdict))
+
+
+def _protect() -> None:
+    """Keep an answer from filling the disk, and make the kernel kill this process rather than the notebook's."""
+    if os.name == "posix":
+        import resource
+
+        _soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        most = _PRINTED if hard == resource.RLIM_INFINITY else min(_PRINTED, hard)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):  # without it, the kernel picks by size alone
+            Path("/proc/self/oom_score_adj").write_text("1000")

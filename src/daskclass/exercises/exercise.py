@@ -7,6 +7,7 @@ import inspect
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any, Final, Literal, cast
 
 from IPython import get_ipython
@@ -24,7 +25,7 @@ RIGHT: Final = "right"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check found: ``not attempted``, ``not yet`` or ``right``, and a message to the learner."""
+    """The result of a check: ``not attempted``, ``not yet`` or ``right``, and a message to the learner."""
 
     state: Literal["not attempted", "not yet", "right"]
     message: str
@@ -32,28 +33,29 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Exercise:
-    """One question to the learner.
+    """One question for the learner.
 
     Attributes
     ----------
     variable : str
-        The name in the notebook that holds the answer; ``...`` in it means that nothing was tried.
+        The notebook's name for the answer. As long as it is ``...``, the learner hasn't tried.
     judge : callable
         ``judge(answer, *live)`` returns a sentence of praise that says what the answer shows, or raises
-        `TryNext`. What else the notebook passes to `check` (a client, the data) comes as ``live``.
+        `TryNext`. The notebook passes ``live`` to `check`: a client, the data. A judge that can't judge, because
+        something other than the answer is missing, raises `Problem`.
     solve : callable
-        A right answer: the source that `solution` shows, and that the tests run.
+        A right answer. `solution` shows its source, and the tests run it.
     hints : tuple of str
         From a nudge to nearly there.
     is_function : bool
-        Whether the answer itself is a function: then `solve` is one, and otherwise `solve` returns one.
+        Whether the answer is a function. Then `solve` is that function; otherwise `solve` returns the answer.
     apart : bool
-        Whether the judge calls the answer here, and not on a cluster: then it does so in a process of its own, because
-        the answer may never return.
+        Whether the judge calls the answer itself, without a cluster. Then it runs in a separate process, because the
+        answer may never return.
 
     Examples
     --------
-    A judge never gives the answer away: it says what to try next.
+    A judge never gives the answer away. It says what to try next.
 
     >>> from daskclass.exercises.exercise import Exercise, TryNext
     >>> def judge(answer, workers):
@@ -82,19 +84,19 @@ class Exercise:
         Parameters
         ----------
         answer : object
-            What the notebook has in `variable`.
+            The notebook's `variable`.
         *live : object
-            What else the judge wants.
+            Anything else the judge needs.
 
         Returns
         -------
         Verdict
-            ``not yet`` also if the judge fails on an answer of a kind that it does not expect.
+            Also ``not yet`` if the judge fails on an answer of a kind that it doesn't expect.
 
         Raises
         ------
         Problem
-            If a cluster that the answer needs is lost: then nothing can be said about the answer.
+            If the answer can't be judged now, for example because the client has lost its cluster.
 
         Examples
         --------
@@ -105,33 +107,34 @@ class Exercise:
         ['not attempted', 'not yet', 'right']
         """
         if not _attempted(answer):
-            return Verdict(NOT_ATTEMPTED, f"`{self.variable}` is still `...`; put your answer there.")
+            return Verdict(NOT_ATTEMPTED, f"`{self.variable}` is still `...`. Put your answer there.")
         _require_clusters(live)
         try:
             if self.apart and callable(answer):
                 return Verdict(RIGHT, apart.run(self.judge, answer, *live))
             return Verdict(RIGHT, self.judge(answer, *live))
+        except Problem:
+            raise
         except apart.NoVerdict as reason:
             return Verdict(NOT_YET, str(reason))
         except TryNext as advice:
-            _require_clusters(live)  # judges take what an answer raises for the answer's fault
+            _require_clusters(live)  # judges blame the answer for everything that goes wrong
             shown = _shown(answer)
             got = f"`{self.variable}` is {shown}. " if shown else ""
             return Verdict(NOT_YET, f"{got}{advice}")
-        except Exception as error:  # an answer of a kind that nobody thought of is a wrong answer, too
+        except Exception as error:  # an answer of an unexpected kind is a wrong answer, too
             _require_clusters(live)
-            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            return Verdict(NOT_YET, f"It could not be checked ({reason}). Is it of the kind that is asked for?")
+            return Verdict(NOT_YET, apart.unchecked(error))
 
     def check(self, answer: object, *live: object) -> None:
-        """Say whether `answer` is right, in a line under the cell. Never raises for a wrong answer.
+        """Say in a line under the cell whether `answer` is right. Never raises for a wrong answer.
 
         Parameters
         ----------
         answer : object
-            What the notebook has in `variable`.
+            The notebook's `variable`.
         *live : object
-            What else the judge wants.
+            Anything else the judge needs.
 
         Examples
         --------
@@ -139,7 +142,7 @@ class Exercise:
 
         >>> from daskclass.exercises import lab00
         >>> lab00.lazy.check(...)
-        … **Not attempted.** `answer` is still `...`; put your answer there.
+        … **Not attempted.** `answer` is still `...`. Put your answer there.
         """
         try:
             verdict = self.verdict(answer, *live)
@@ -150,12 +153,12 @@ class Exercise:
         _say(f"{mark} **{verdict.state.capitalize()}.** {verdict.message}")
 
     def hint(self, number: int = 1) -> None:
-        """Show hint `number`, or how many there are if it has none of that number.
+        """Show hint `number`, or say how many there are if there is no such hint.
 
         Parameters
         ----------
         number : int
-            From 1.
+            Counts from 1.
 
         Examples
         --------
@@ -169,13 +172,13 @@ class Exercise:
         **Hint 2.** It is `sum`.
         """
         if number not in range(1, len(self.hints) + 1):
-            _say(f"There is no hint {number}: this exercise has {len(self.hints)}.")
+            _say(f"There's no hint {number}. This exercise has {len(self.hints)}.")
             return
         more = f" (`.hint({number + 1})` says more.)" if number < len(self.hints) else ""
         _say(f"**Hint {number}.** {self.hints[number - 1]}{more}")
 
     def solution(self) -> None:
-        """Show a solution as it would stand in the cell: the source of the very function that the tests run.
+        """Show a solution the way you would type it into the cell. It is the source of the function that the tests run.
 
         Examples
         --------
@@ -192,7 +195,7 @@ class Exercise:
             source = source.replace(f"def {self.solve.__name__}(", f"def {self.variable}(", 1)
         else:
             steps = cast(ast.FunctionDef, ast.parse(source).body[0]).body
-            first, last = steps[0], cast(ast.Return, steps[-1])  # a test holds that solutions are of this form
+            first, last = steps[0], cast(ast.Return, steps[-1])  # a test checks that solutions have this form
             before = source.splitlines(keepends=True)[first.lineno - 1 : last.lineno - 1]
             answer = ast.get_source_segment(source, cast(ast.expr, last.value))
             source = f"{textwrap.dedent(''.join(before))}{self.variable} = {answer}"
@@ -200,19 +203,19 @@ class Exercise:
 
 
 def _require_clusters(live: tuple[object, ...]) -> None:
-    """A Problem if one of the clients that the notebook passed has lost its scheduler, or was closed."""
+    """Raise a Problem if one of the notebook's clients has lost its scheduler, or was closed."""
     from distributed import Client
 
     for client in live:
         if isinstance(client, Client) and client.status != "running":
             raise Problem(
-                f"Your answer needs a cluster, and the client of this notebook has lost its scheduler (it is "
-                f"{client.status}). Run the cell that starts the cluster, then this one again."
+                f"Your answer needs a cluster, and this notebook's client has lost its scheduler (it is "
+                f"{client.status}). Run the cell that starts the cluster, then run this one again."
             )
 
 
 def _attempted(answer: object) -> bool:
-    if inspect.isfunction(answer):  # is its body still `...`?
+    if type(answer) is FunctionType:  # is its body still `...`?
         code = answer.__code__
         returns_something = set(code.co_consts) - {None, ..., answer.__doc__}
         return bool(returns_something) or code.co_code not in _EMPTY
@@ -223,19 +226,19 @@ def _bare() -> None: ...
 
 
 def _documented() -> None:
-    """A body of nothing behind a docstring compiles to other bytes."""
+    """An empty body after a docstring compiles to different bytes."""
 
 
 _EMPTY = {function.__code__.co_code for function in (_bare, _documented)}
 
 
 def _shown(answer: object) -> str:
-    """The answer in a few words; nothing for a function, whose text says nothing."""
-    if inspect.isroutine(answer):
-        return ""
+    """The answer in a few words. Empty for a function, whose text says nothing."""
     try:
+        if inspect.isroutine(answer):
+            return ""
         text = " ".join(repr(answer).split())
-    except Exception:  # an answer that cannot show itself is still an answer
+    except Exception:  # an answer that can't show itself is still an answer
         return f"`{type(answer).__name__}`"
     return f"`{text if len(text) <= 80 else text[:77] + '…'}`"
 

@@ -1,14 +1,14 @@
-"""Exercises of lab 02: how much memory, which worker, how large a block."""
+"""Exercises of lab 02: how much memory pandas needs, how busy each worker was, and how large a block may be."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from numbers import Real
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 
+from daskclass.exercises import kinds
 from daskclass.exercises.exercise import Exercise, TryNext
 
 if TYPE_CHECKING:
@@ -19,36 +19,40 @@ if TYPE_CHECKING:
 WORKER = 4_000_000_000
 
 
-def _is_number(answer: object) -> bool:
-    try:
-        return isinstance(answer, Real) and not isinstance(answer, bool) and math.isfinite(answer)
-    except OverflowError:  # more digits than a float has room for
-        return False
-
-
-def _number(answer: Any) -> float:
-    if not _is_number(answer):
+def _bytes(answer: object) -> float:
+    number = kinds.number(answer)
+    if number is None:
         raise TryNext("It should be a number of bytes.")
-    return float(answer)
+    return number
 
 
 def _judge_needed(answer: object, parts: Mapping[int, Run], sales: Sales) -> str:
-    answer = _number(answer)
+    number = _bytes(answer)
     fewer, more = sorted(parts, reverse=True)
     low, high = parts[fewer].peak, parts[more].peak
     right = low + (high - low) * (fewer - 1)
-    if math.isclose(answer, high * more, rel_tol=0.02) or math.isclose(answer, low * fewer, rel_tol=0.02):
-        raise TryNext("That multiplies pandas itself, too, which is there only once. What do the rows alone cost?")
-    if math.isclose(answer, right / 2**20, rel_tol=0.02):
-        raise TryNext("These are MiB. The peaks are bytes, and so should the answer be.")
-    if math.isclose(answer, (high - low) * fewer, rel_tol=0.001):
-        raise TryNext("That is what the rows cost. pandas itself comes on top.")
-    if not math.isclose(answer, right, rel_tol=0.02):
-        raise TryNext("What the larger part needed more was for the rows it had more. How often do those go into all?")
+
+    def near(other: float, share: float = 0.02) -> bool:
+        return math.isclose(number, other, rel_tol=share)
+
+    if not near(right, 1e-6):  # where pandas itself hardly counts, a wrong number can be near the right one
+        if near(high * more) or near(low * fewer):
+            raise TryNext(
+                "That also multiplies pandas itself, which is there only once. How much do the rows alone cost?"
+            )
+        if near(right / 2**20):
+            raise TryNext("These are MiB. The peaks are in bytes, so give the answer in bytes, too.")
+        if near((high - low) * fewer, 0.001):
+            raise TryNext("That's the cost of the rows. Add pandas itself.")
+        if not near(right):
+            raise TryNext(
+                "The larger part needed more memory because it had more rows. How many times do those extra rows fit "
+                "into all rows?"
+            )
     times = right / cast(int, sales.bytes)  # labs have the CSV
     return (
-        f"About {right / 1e9:.1f} GB, {times:.1f} times the file, and all at once rather more than less. "
-        "Keep that factor for when you choose a blocksize."
+        f"About {right / 1e9:.1f} GB, or {times:.1f} times the file. The whole file probably needs a bit more. "
+        "Keep that factor in mind for choosing a blocksize."
     )
 
 
@@ -61,38 +65,43 @@ needed = Exercise(
     judge=_judge_needed,
     solve=_solve_needed,
     hints=(
-        "The larger part has twice the rows of the smaller one. What it needed more is the price of those rows.",
-        "With parts of 1/16 and 1/32, the difference of the peaks is the price of 1/32 of the rows. All rows take the "
-        "smaller peak, and 31 times that.",
+        "The larger part has twice as many rows. The difference in memory is the price of those extra rows.",
+        "With parts of 1/16 and 1/32, the difference between the peaks is the price of 1/32 of the rows. All rows take "
+        "the smaller peak plus 31 times that difference.",
     ),
 )
 
 
 def _judge_busy(answer: object, recording: Recording) -> str:
-    computing = recording.tasks[recording.tasks.action == "compute"]
-    right = (computing.stop - computing.start).groupby(computing.worker).sum()
-    everything = (recording.tasks.stop - recording.tasks.start).groupby(recording.tasks.worker).sum()
-    if isinstance(answer, pd.Series):
-        answer = answer.to_dict()
-    if not isinstance(answer, dict):
+    tasks, computing = recording.tasks, recording.tasks[recording.tasks.action == "compute"]
+    workers = pd.Index(tasks.worker.unique())  # also those that computed nothing
+    right = _seconds(computing).reindex(workers, fill_value=0)
+    given = kinds.mapping(answer)
+    if given is None:
         raise TryNext("It should be a dictionary from worker to seconds.")
-    if set(answer) != set(right.index):
+    if not set(computing.worker) <= set(given) <= set(workers):
         raise TryNext(f"Its keys should be the {len(right)} addresses in the column `worker`.")
-    if not all(_is_number(seconds) for seconds in answer.values()):
+    busy = {worker: kinds.number(given.get(worker, 0)) for worker in workers}
+    if None in busy.values():
         raise TryNext("Its values should be seconds.")
 
-    def near(other: pd.Series) -> bool:
-        return all(math.isclose(answer[worker], other[worker], rel_tol=1e-6) for worker in other.index)
+    def near(other: pd.Series, **within: float) -> bool:
+        return all(math.isclose(busy[worker], other.get(worker, 0), **within) for worker in busy)
 
-    if near(computing.groupby("worker").size()):
-        raise TryNext("These are counts of tasks. How long did each take?")
-    if near(right):
-        share = right.max() / recording.seconds
-        rest = "hardly any waiting" if share > 0.8 else "the rest went into the start, the scheduling and the end"
-        return f"The busiest one computed for {share:.0%} of the time; {rest}."
-    if near(everything):
-        raise TryNext("That is everything they did, also fetching. Keep the rows whose `action` is `compute`.")
-    raise TryNext("For each row, `stop - start`; add these up for each worker.")
+    is_exact = near(right, rel_tol=1e-6)
+    if not is_exact and near(computing.groupby("worker").size(), rel_tol=1e-6):
+        raise TryNext("These are counts of tasks. How long did each task take?")
+    if not is_exact and near(_seconds(tasks), rel_tol=1e-6):
+        raise TryNext("That's everything they did, including transfers. Keep the rows whose `action` is `compute`.")
+    if not near(right, rel_tol=1e-6, abs_tol=0.0051):  # rounded to a hundredth
+        raise TryNext("A row took `stop - start` seconds. Add these up for each worker.")
+    share = right.max() / recording.seconds
+    rest = "it hardly waited" if share > 0.8 else "the rest went into the start, the scheduling and the end"
+    return f"The busiest worker computed for {share:.0%} of the time; {rest}."
+
+
+def _seconds(tasks: pd.DataFrame) -> pd.Series:
+    return (tasks.stop - tasks.start).groupby(tasks.worker).sum()
 
 
 def _solve_busy(recording):
@@ -107,29 +116,28 @@ busy = Exercise(
     judge=_judge_busy,
     solve=_solve_busy,
     hints=(
-        "It is pandas: choose rows by `action`, group them by `worker`.",
-        "Of each group, `(tasks.stop - tasks.start).sum()`.",
+        "This is pandas: filter the rows by `action`, then group them by `worker`.",
+        "For each group, compute `(tasks.stop - tasks.start).sum()`.",
     ),
 )
 
 
 def _judge_largest(answer: object, needed: object, sales: Sales) -> str:
     if needed is ...:
-        raise TryNext("This one needs `needed` from the first exercise; do that one before.")
-    factor = _number(needed) / cast(int, sales.bytes)  # labs have the CSV
+        raise TryNext("This exercise uses `needed` from the first one. Do that one first.")
+    factor = (kinds.number(needed) or 0) / cast(int, sales.bytes)  # labs have the CSV
     if not 1 <= factor <= 20:
-        raise TryNext("`needed` from the first exercise is not right yet; mend that one before.")
-    answer = _number(answer)
-    right = WORKER / 2 / factor
-    if math.isclose(answer, WORKER / factor, rel_tol=0.02):
-        raise TryNext("That takes all of the worker's memory. Half of it was the question.")
-    if math.isclose(answer, WORKER / 2, rel_tol=0.02):
-        raise TryNext("That is the memory. A block of text takes several times its size while it is read.")
-    if math.isclose(answer, right / 1e6, rel_tol=0.02):
-        raise TryNext("These are MB. Say it in bytes.")
-    if not math.isclose(answer, right, rel_tol=0.05):
-        raise TryNext("A block of so many bytes takes `factor` times as many in memory, and that may be 2 GB.")
-    return f"About {right / 1e6:.0f} MB; and with two threads, which read two blocks at a time, half of that."
+        raise TryNext("`needed` from the first exercise isn't right yet. Fix that one first.")
+    number, right = _bytes(answer), WORKER / 2 / factor
+    if math.isclose(number, right, rel_tol=0.05):
+        return f"About {right / 1e6:.0f} MB. With two threads, which read two blocks at the same time, half of that."
+    if math.isclose(number, WORKER / factor, rel_tol=0.02):
+        raise TryNext("That takes all of the worker's memory. The question asks for half of it.")
+    if math.isclose(number, WORKER / 2, rel_tol=0.02):
+        raise TryNext("That's the memory. While pandas reads it, a block takes several times the size of its text.")
+    if math.isclose(number, right / 1e6, rel_tol=0.02):
+        raise TryNext("These are MB. Give the answer in bytes.")
+    raise TryNext("In memory, a block takes `factor` times its bytes, and that may be 2 GB at most.")
 
 
 def _solve_largest(needed, sales):
@@ -141,7 +149,7 @@ largest = Exercise(
     judge=_judge_largest,
     solve=_solve_largest,
     hints=(
-        "`factor = needed / sales.bytes` is how many bytes of memory a byte of CSV takes while it is read.",
-        "Half of the worker's memory, divided by the factor.",
+        "`factor = needed / sales.bytes` is how much memory each byte of CSV takes while pandas reads it.",
+        "Divide half of the worker's memory by the factor.",
     ),
 )

@@ -1,22 +1,25 @@
-"""Exercises of lab 03: a path for everybody, a module for one worker, and who is behind."""
+"""Exercises of lab 03: a path for everyone, a module for one worker, and which worker is behind."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 from urllib.parse import urlsplit
 
+import cloudpickle
 from dask.typing import Key
 from distributed import Client, Future, Scheduler
+from distributed.client import FutureCancelledError
 
 from daskclass import clusters
+from daskclass.exercises import kinds
 from daskclass.exercises.exercise import Exercise, TryNext
 
 LINES = 40
-REMEMBERED = "(If that is mended already: Dask remembers the earlier call. With `pure=False` it is a new one.)"
-_PATIENCE = 30.0  # seconds
+REMEMBERED = "(If you've fixed that already: Dask remembers the earlier call. With `pure=False`, you make a new one.)"
+_PATIENCE = 10.0  # seconds
 
 
 def _on_every_worker(client: Client, function: Callable[..., object], *arguments: object) -> list[object]:
@@ -25,35 +28,63 @@ def _on_every_worker(client: Client, function: Callable[..., object], *arguments
         client.submit(function, *arguments, workers=[worker], allow_other_workers=False, pure=False)
         for worker in client.nthreads()
     ]
-    return [future.exception(timeout=_PATIENCE) or future.result() for future in futures]
+    end = time.monotonic() + _PATIENCE + 5  # a function with a limit of its own meets that first
+    try:
+        return [
+            future.exception(timeout=max(0.01, end - time.monotonic())) or future.result(timeout=5)
+            for future in futures
+        ]
+    except TimeoutError:
+        raise TryNext("We tried it, but the workers are busy. Check again when they're idle.") from None
+    finally:
+        client.cancel(futures)
 
 
 def _judge_path(answer: object, client: Client) -> str:
     if not isinstance(answer, str | os.PathLike):
         raise TryNext("It should be a string that a task can open.")
-    answer = os.fspath(answer)
-    scheme = urlsplit(answer).scheme
+    answer = str(os.fspath(answer))
+    target = answer.rpartition("::")[2]  # as in "simplecache::file:///…"
+    scheme = urlsplit(target).scheme
     if scheme == "memory":
-        raise TryNext("memory:// is a disk of one process. Another process has another one, and it is empty.")
-    if scheme in ("", "file") or len(scheme) == 1:  # a single letter is a disk of Windows
-        kind = "absolute" if scheme or Path(answer).is_absolute() else "relative"
+        raise TryNext("`memory://` is a disk within one process. Every other process has its own, and it's empty.")
+    if scheme in ("", "file", "local") or len(scheme) == 1:  # a single letter is a disk of Windows
+        kind = "absolute" if scheme or Path(target).is_absolute() else "relative"
         raise TryNext(
-            f"This {kind} path names a file on a disk. On a machine that does not have this disk, it names nothing. "
-            "What else did the remedies open?"
+            f"This {kind} path names a file on a disk. It names nothing on a machine without that disk. "
+            "What else could the remedies open?"
         )
 
-    def count(url: str) -> int:
+    def count(url: str, seconds: float) -> int:
+        """Read in a thread, so that a server that never answers doesn't block the worker's own thread."""
+        from threading import Thread
+
         import fsspec
 
-        with fsspec.open(url, "rt") as file:
-            return sum(1 for _line in file)
+        found: list[int | Exception] = []
 
-    for outcome in _on_every_worker(client, count, answer):
+        def read() -> None:
+            try:
+                with fsspec.open(url, "rt") as file:
+                    found.append(sum(1 for _line in file))
+            except Exception as error:
+                found.append(error)
+
+        reader = Thread(target=read, daemon=True)
+        reader.start()
+        reader.join(seconds)
+        if not found:
+            raise TimeoutError(f"no answer within {seconds:g} seconds")
+        if isinstance(found[0], Exception):
+            raise found[0]
+        return found[0]
+
+    for outcome in _on_every_worker(client, count, answer, _PATIENCE):
         if isinstance(outcome, Exception):
-            raise TryNext(f"A worker could not open it: {outcome!r}")
+            raise TryNext(f"A worker couldn't open it: {outcome!r}")
         if outcome != LINES:
             raise TryNext(f"A worker opened it and found {outcome} lines, not {LINES}. Is it the right file?")
-    return "Every worker opened it, and none of them needed a disk of yours."
+    return "Every worker opened it, and none of them needed your disk."
 
 
 def _solve_path(url):
@@ -65,51 +96,57 @@ path = Exercise(
     judge=_judge_path,
     solve=_solve_path,
     hints=(
-        "Of the three remedies, one sent the file, one relied on a shared disk, and one asked over the network.",
-        "`url` is where the office serves its folder. The name of the file comes after it.",
+        "One remedy sent the file, one relied on a shared disk, and one read over the network.",
+        "The office serves its folder at `url`. Add the name of the file.",
     ),
 )
 
 
 def _judge_in_cents(answer: object, client: Client) -> str:
     if not isinstance(answer, Future):
-        raise TryNext("That is a value and no future. `client.submit(…)` returns one; leave `.result()` away.")
+        raise TryNext("That's a value, not a future. `client.submit(…)` returns a future; drop the `.result()`.")
     try:
         error = answer.exception(timeout=_PATIENCE)
+        cents = None if error else answer.result(timeout=_PATIENCE)
     except TimeoutError:
-        raise TryNext(f"It is still pending after {_PATIENCE:g} seconds. Is there a worker of that name?") from None
+        raise TryNext(
+            f"It's still pending after {_PATIENCE:g} seconds. Is there a worker of that name, and is it idle?"
+        ) from None
+    except FutureCancelledError:
+        raise TryNext("That future was canceled. Submit the call again.") from None
     if error is not None:
         cause = error.__cause__ or error
         raise TryNext(
-            f"It failed: {type(cause).__name__}: {cause}. Who has to have the module, besides you? {REMEMBERED}"
+            f"It failed with {type(cause).__name__}: {cause}. Which other processes need the module? {REMEMBERED}"
         )
-    if not cast(str, answer.key).startswith("to_cents"):
-        raise TryNext("It should be the future of the call of `rounding.to_cents` itself.")
-    if answer.result() != 999:
-        raise TryNext(f'It is {answer.result()!r} and should be 999: call `rounding.to_cents` with the string "9.99".')
     names = {address: worker["name"] for address, worker in clusters.workers(client).items()}
     ran = {names.get(address, address) for address in client.who_has([answer])[answer.key]}
+    called, allowed, others = client.run_on_scheduler(_told, key=answer.key)
+    if not called:
+        raise TryNext("It should be the future of a call of `rounding.to_cents`.")
+    if cents != 999:
+        raise TryNext(f'It\'s {cents!r} and should be 999. Call `rounding.to_cents` with the string "9.99".')
     if ran != {"west"}:
         raise TryNext(
-            f"It is right, and it is on {', '.join(sorted(map(str, ran)))}. `submit` takes the worker's name. "
+            f"The result is right, but it's on {', '.join(sorted(map(str, ran)))}. Give `submit` the worker's name. "
             f"{REMEMBERED}"
         )
-    allowed, others = client.run_on_scheduler(_allowed, key=answer.key)
     if {names.get(address, address) for address in allowed} != {"west"}:
-        raise TryNext(
-            "It is right, but it ran on west by chance. `submit` takes the name of a worker that has to run it."
-        )
+        raise TryNext("The result is right, but it ran on west by chance. Tell `submit` which worker has to run it.")
     if others:
-        raise TryNext("It is right, but `allow_other_workers` also lets it run elsewhere. Leave that out.")
-    return (
-        "999, on west. `workers=` takes names and addresses; use it sparingly, because it ties the scheduler's hands."
-    )
+        raise TryNext("The result is right, but `allow_other_workers` also lets it run elsewhere. Drop that argument.")
+    return "999, on west. `workers=` takes names and addresses. Use it sparingly: it ties the scheduler's hands."
 
 
-def _allowed(dask_scheduler: Scheduler, key: Key) -> tuple[list[str], bool]:
-    """On which workers a task may run, and whether it may run elsewhere when they are gone. Runs in the scheduler."""
+def _told(dask_scheduler: Scheduler, key: Key) -> tuple[bool, list[str], bool]:
+    """Whether a task calls `to_cents`, which workers may run it, and whether others may if those are gone.
+
+    Runs in the scheduler. The key doesn't tell which function runs, because the learner may choose it.
+    """
     task = dask_scheduler.tasks[key]
-    return sorted(task.worker_restrictions or ()), task.loose_restrictions
+    plan = getattr(task.run_spec, "func", None), getattr(task.run_spec, "args", None)
+    calls = b"to_cents" in cloudpickle.dumps(plan)
+    return calls, sorted(task.worker_restrictions or ()), task.loose_restrictions
 
 
 def _solve_in_cents(client):
@@ -124,7 +161,7 @@ in_cents = Exercise(
     judge=_judge_in_cents,
     solve=_solve_in_cents,
     hints=(
-        "First `import rounding` here, and give the module to everybody else, as with `prices`.",
+        "First `import rounding` here. Then give the module to all other processes, as you did with `prices`.",
         'Then `client.submit(rounding.to_cents, "9.99", workers=["west"], pure=False)`.',
     ),
 )
@@ -137,19 +174,20 @@ def _judge_versions(answer: object, client: Client) -> str:
         return bonus.VERSION
 
     right = client.run(ask)
-    if not isinstance(answer, dict):
-        raise TryNext("It should be a dictionary from address to number, as `client.run` returns it.")
-    names = {worker["name"] for worker in clusters.workers(client).values()}
-    if set(answer) == names:
-        raise TryNext("Its keys are names. `client.run` gives addresses, which never mean two workers.")
-    if set(answer) != set(right):
+    given = kinds.mapping(answer)
+    if given is None:
+        raise TryNext("It should be a dictionary from address to number, the way `client.run` returns it.")
+    workers = clusters.workers(client)
+    if set(given) == {worker["name"] for worker in workers.values()}:
+        raise TryNext("Its keys are names. Use the addresses that `client.run` returns: no two workers share one.")
+    if set(given) != set(right):
         raise TryNext(f"Its keys should be the {len(right)} addresses of the workers.")
-    if answer != right:
+    if given != right:
         raise TryNext(
-            "These are not the versions that the workers have. Import `bonus` inside the function, over there."
+            "The workers have other versions. Import `bonus` inside the function, so that each worker does it."
         )
-    behind = [clusters.workers(client)[address]["name"] for address, version in right.items() if version == 1]
-    return f"Behind is {', '.join(behind)}. Do that with your own package, before anything long."
+    behind = [workers[address]["name"] for address, version in right.items() if version == 1]
+    return f"{' and '.join(behind)} is behind. Check your own package this way before any long job."
 
 
 def _solve_versions(client):
@@ -166,7 +204,7 @@ versions = Exercise(
     judge=_judge_versions,
     solve=_solve_versions,
     hints=(
-        "A function that imports `bonus` and returns `bonus.VERSION`; and then on every worker at once.",
-        "`client.run(function)`, without brackets behind the function.",
+        "Write a function that imports `bonus` and returns `bonus.VERSION`. Run it on all workers at once.",
+        "`client.run(function)`, without parentheses after the function's name.",
     ),
 )

@@ -1,15 +1,17 @@
-"""Exercises of lab 06: a client that is refused, and a cluster on which nothing runs."""
+"""Exercises of lab 06: a client that the scheduler refuses, and a cluster that runs nothing."""
 
 from __future__ import annotations
 
 import gc
 import logging
+import socket
 import time
 from pathlib import Path
 from typing import Any
 
 import psutil
 from distributed import Client, LocalCluster
+from distributed.comm import get_address_host_port
 from distributed.security import Security
 
 from daskclass import clusters
@@ -27,9 +29,10 @@ def _judge_mended(answer: object, address: str) -> str:
     for name in FILES:
         said = getattr(answer, name)
         if not isinstance(said, str):
-            raise TryNext(f"`{name}` should be the path as text: `str(…)` makes it so.")
+            raise TryNext(f"`{name}` should be the path as text. `str(…)` turns it into text.")
         if "-----BEGIN" not in said and not _is_file(said):
-            raise TryNext(f"`{name}` is no file: say the whole path, `folder` included.")
+            raise TryNext(f"`{name}` isn't a file. Give the whole path, including `folder`.")
+    _require_listener(address)
     refusal = None
     try:
         with Client(address, security=answer, timeout=10, set_as_default=False) as client:
@@ -37,19 +40,30 @@ def _judge_mended(answer: object, address: str) -> str:
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         refusal = type(error).__name__
     if refusal:
-        gc.collect()  # a client that failed and is collected while another one starts is a deadlock
-        raise TryNext(f"Still refused ({refusal}). Is each file in its own place?")
+        gc.collect()  # if a failed client is collected while another one starts, they deadlock
+        raise TryNext(f"Still refused ({refusal}). Is each file in the right place?")
     if not answer.require_encryption:
         raise TryNext(
-            "It gets in, and would also speak plain TCP where it is asked to: leave `require_encryption` as it is."
+            "It gets in, but it would also use plain TCP where a scheduler asks for that. Leave `require_encryption` "
+            "alone."
         )
-    return f"It is let in, and sees {workers} worker{'s' if workers != 1 else ''}."
+    return f"The scheduler lets it in, and it sees {workers} worker{'s' if workers != 1 else ''}."
+
+
+def _require_listener(address: str) -> None:
+    """Raise a Problem if nothing listens at `address`. Then no answer is at fault."""
+    try:
+        socket.create_connection(get_address_host_port(address), timeout=5).close()
+    except OSError as error:
+        raise Problem(
+            f"Nothing answers at {address} ({error}). Run the cell that starts that scheduler, then this one again."
+        ) from error
 
 
 def _is_file(path: str) -> bool:
     try:
         return Path(path).is_file()
-    except (OSError, ValueError):  # no path at all
+    except (OSError, ValueError):  # not a path at all
         return False
 
 
@@ -68,8 +82,8 @@ mended = Exercise(
     judge=_judge_mended,
     solve=_solve_mended,
     hints=(
-        "`Security(tls_ca_file=…, tls_client_cert=…, tls_client_key=…)`, each with the path of a file, as text.",
-        'The authority\'s certificate is `f"{folder}/ca.pem"`; *cert* and *key* are what the client shows of itself.',
+        "`Security(tls_ca_file=…, tls_client_cert=…, tls_client_key=…)`, each with the path of a file as text.",
+        'The authority\'s certificate is `f"{folder}/ca.pem"`. The client identifies itself with *cert* and *key*.',
     ),
 )
 
@@ -81,12 +95,12 @@ _CLUSTERS = {
 
 
 def three() -> dict[str, dict[str, dict[str, Any]]]:
-    """Start three small clusters, ask each about its workers as soon as they know their state, and end them.
+    """Start three small clusters, ask each about its workers as soon as they know their state, and close them.
 
     Returns
     -------
     dict
-        By the cluster's name, ``client.scheduler_info()["workers"]``: by address, what is known of a worker.
+        Each cluster's ``client.scheduler_info()["workers"]`` by name: a dictionary from address to worker.
 
     Raises
     ------
@@ -97,12 +111,12 @@ def three() -> dict[str, dict[str, dict[str, Any]]]:
     for name, settings in _CLUSTERS.items():
         options = {"processes": False, "dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
         with LocalCluster(**settings, **options) as cluster, Client(cluster, set_as_default=False) as client:
-            # Workers look at their memory ten times a second; those that hold more than they may then pause.
+            # Workers check their memory ten times a second. Those over their limit then pause.
             held, end = psutil.Process().memory_info().rss, time.monotonic() + 10
             workers = clusters.workers(client)
             while _paused(workers) != all(worker["memory_limit"] < held for worker in workers.values()):
                 if time.monotonic() > end:
-                    raise Problem(f"the workers of {name} do not do what their limit says; run the cell again")
+                    raise Problem(f"the workers of {name} don't act on their memory limit; run the cell again")
                 time.sleep(0.05)
                 workers = clusters.workers(client)
             said[name] = workers
@@ -118,22 +132,22 @@ def _judge_suspect(answer: object, three: dict[str, dict[str, dict[str, Any]]]) 
         raise TryNext('It should be a pair, such as `("ada", "nthreads")`.')
     name, setting = answer
     if not isinstance(name, str) or not isinstance(setting, str):
-        raise TryNext('Both should be names, as text, such as `("ada", "nthreads")`.')
+        raise TryNext('Both should be names as text, such as `("ada", "nthreads")`.')
     settings = sorted({key for workers in three.values() for worker in workers.values() for key in worker})
     if name not in three:
         raise TryNext(f"The first should be one of {', '.join(three)}.")
     if setting not in settings:
         raise TryNext(f"The second should be one of {', '.join(settings)}.")
     if not _paused(three[name]):
-        raise TryNext(f"{name.capitalize()}'s workers would run tasks. What state are the workers of each cluster in?")
+        raise TryNext(f"{name.capitalize()}'s workers would run tasks. Which state are the workers of each cluster in?")
     if setting == "status":
-        raise TryNext("That is what follows. Which setting made it so?")
+        raise TryNext("That's the result. Which setting caused it?")
     if setting != "memory_limit":
-        raise TryNext("When does a worker pause? Lab 02 and lab 05 had the number, in percent of something.")
+        raise TryNext("When does a worker pause? Labs 02 and 05 had the number, as a percentage of something.")
     limit = next(iter(three[name].values()))["memory_limit"]
     return (
-        f"Its workers may hold {limit} bytes each: somebody wrote `--memory-limit {limit}` and meant `{limit}GB`. They "
-        "hold more than 80 % of that from the first moment on, pause, and wait for good. Nothing fails."
+        f"Its workers may hold {limit} bytes each. Someone wrote `--memory-limit {limit}` and meant `{limit}GB`. They "
+        "hold more than 80 % of that from the start, so they pause and wait forever. Nothing fails."
     )
 
 
@@ -150,7 +164,7 @@ suspect = Exercise(
     judge=_judge_suspect,
     solve=_solve_suspect,
     hints=(
-        "Print for each cluster and each worker `status`, `nthreads`, `memory_limit`, `resources`.",
-        "Workers pause when they hold more than 80 % of their limit. How much is the limit of those that are paused?",
+        "For each worker of each cluster, print `status`, `nthreads`, `memory_limit` and `resources`.",
+        "Workers pause when they hold more than 80 % of their limit. How large is the limit of the paused ones?",
     ),
 )
