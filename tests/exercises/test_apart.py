@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -53,6 +54,53 @@ def test_what_is_printed_is_shown(capsys):
 
     apart.run(judge, answer)
     assert capsys.readouterr().out == "half-way\nand wrong\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="limits of files")
+def test_a_flood_of_output_is_cut_and_does_not_fill_the_disk(capsys, monkeypatch):
+    def answer():
+        while True:
+            print("x" * 1_000_000)
+
+    with pytest.raises(apart.NoVerdict, match="File too large"):
+        apart.run(judge, answer)
+    shown = capsys.readouterr().out
+    assert shown.endswith("x…\n")
+    assert len(shown) == apart.SHOWN + 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps a folder that is in use")
+def test_an_answer_that_deletes_its_folder_is_told():
+    def answer():
+        shutil.rmtree(Path.cwd().parent)
+        return 7
+
+    with pytest.raises(apart.NoVerdict, match="don't delete the folder"):
+        apart.run(judge, answer)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux")
+def test_the_kernel_picks_the_answer_when_memory_is_short(tmp_path):
+    note = tmp_path / "note"
+
+    def answer():
+        note.write_text(Path("/proc/self/oom_score_adj").read_text())
+        return 7
+
+    apart.run(judge, answer)
+    assert note.read_text().strip() == "1000"
+
+
+def test_an_error_that_cannot_be_read_is_told():
+    class Unreadable(Exception):
+        def __str__(self):
+            raise RuntimeError
+
+    def answer():
+        raise Unreadable
+
+    with pytest.raises(apart.NoVerdict, match=r"couldn't check it \(Unreadable\)"):
+        apart.run(judge, answer)
 
 
 def test_an_error_that_is_not_the_judges_is_told():

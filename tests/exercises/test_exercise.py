@@ -1,7 +1,11 @@
 import ast
 import inspect
+import math
 from pathlib import Path
 
+import dask
+import numpy as np
+import pandas as pd
 import pytest
 from distributed import Client, LocalCluster
 
@@ -112,6 +116,44 @@ def test_hints_lead_on_and_a_hint_too_many_is_said(exercise, capsys):
 
 def test_an_exercise_is_asked_for_under_a_name(exercise):
     assert exercise.variable.isidentifier()
+
+
+class Stubborn:
+    """An answer that can be neither compared, shown, counted nor looked through."""
+
+    def _refuse(self, *_arguments):
+        raise RuntimeError("no")
+
+    __eq__ = __bool__ = __repr__ = __str__ = __len__ = __iter__ = __float__ = __hash__ = __getattr__ = _refuse
+
+
+def endless():
+    while True:
+        yield "hay-1", "scheduler"
+
+
+STRANGE = [
+    None,
+    math.nan,
+    10**400,
+    "x" * 1_000_000,
+    b"\xff",
+    np.arange(6).reshape(2, 3),
+    pd.DataFrame({"a": [1, 2]}),
+    pd.Series([None, math.nan]),
+    {None: ..., (1, 2): []},
+    dask.delayed(7),
+    endless(),
+    Stubborn,
+    Stubborn(),
+    [Stubborn(), Stubborn()],
+    {"order_id": Stubborn(), "customer": Stubborn(), "quantity": Stubborn()},
+]
+
+
+def test_whatever_is_typed_ends_in_a_verdict(exercise, judged):
+    for answer in STRANGE:
+        assert judged(exercise, answer).state == "not yet", type(answer)
 
 
 @pytest.mark.parametrize(

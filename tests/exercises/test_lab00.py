@@ -1,3 +1,4 @@
+import functools
 import inspect
 import itertools
 import statistics
@@ -52,6 +53,31 @@ def categories_it_knows(orders):
     return {name: means[name] for name in ("Toys", "Books") if name in means}
 
 
+async def coroutine(orders):
+    return lab00._solve_mean_price(orders)
+
+
+def asks(orders):
+    return {input(): 15.0}
+
+
+_seen: list = []
+
+
+def keeps_what_it_saw(orders):
+    _seen.extend(orders)
+    return lab00._solve_mean_price(_seen)
+
+
+def middle_price(orders):
+    names = {name for name, _price in orders}
+    return {name: statistics.median(price for other, price in orders if other == name) for name in names}
+
+
+def whole_prices(orders):
+    return {name: mean // 0.5 * 0.5 for name, mean in lab00._solve_mean_price(orders).items()}
+
+
 def means(answer):
     return lambda orders: dict(answer) if orders else {}
 
@@ -65,8 +91,14 @@ MEAN_PRICE = {
         "For no orders (`mean_price([])`), it raised `ZeroDivisionError",
     ),
     "no return": (says_nothing, "Is there a `return`?"),
-    "one number": (lambda orders: sum(price for _, price in orders) / max(len(orders), 1), "the one number 18.0"),
-    "one number for all orders there are": (lambda orders: 18.0, "the one number 18.0"),
+    "a class": (Counter, "the keys are [\"('Books', 20.0)"),
+    "a coroutine": (coroutine, "returned a coroutine"),
+    "asks": (asks, "it raised `EOFError"),
+    "keeps what it saw": (keeps_what_it_saw, "For no orders, it returned {'Toys': 15.0"),
+    "median": (middle_price, "Work out the mean of one category by hand"),
+    "of integers": (whole_prices, "Work out the mean of one category by hand"),
+    "one number": (lambda orders: sum(price for _, price in orders) / max(len(orders), 1), "a single number, 18.0"),
+    "one number for all orders there are": (lambda orders: 18.0, "a single number, 18.0"),
     "pairs": (lambda orders: list(MEANS.items()), "returned a list"),
     "series": (lambda orders: pd.Series(MEANS), "returned a Series"),
     "other keys": (
@@ -174,6 +206,16 @@ def test_no_advice_gives_the_answer_away(judged, plan):
             assert "2550" not in judged(exercise, answer, **instead).message
 
 
+@pytest.mark.parametrize("answer", [2, 2.0, np.int64(2), pd.Series({"a": 1, "b": 1}).sum(), np.array(2)])
+def test_slots_may_be_a_number_of_any_type(answer):
+    assert lab00.slots.verdict(answer, Cluster(1, 1)).state == "right"
+
+
+@pytest.mark.parametrize("answer", [2550, 2550.0, np.int64(2550), np.array(2550), Decimal("2550")])
+def test_the_sum_may_be_a_number_of_any_type(answer):
+    assert lab00.lazy.verdict(answer).state == "right"
+
+
 @pytest.mark.parametrize(
     ("threads", "praise"),
     [
@@ -232,13 +274,37 @@ def empties_its_list(orders):
     return {category: sums[category] / counts[category] for category in counts}
 
 
-for _function in (with_pandas, with_numpy, with_lists, sorted_and_grouped, as_it_runs, in_decimals, empties_its_list):
+class Means:
+    def __call__(self, orders):
+        return with_lists(orders)
+
+
+for _function in (
+    Means,
+    with_pandas,
+    with_numpy,
+    with_lists,
+    sorted_and_grouped,
+    as_it_runs,
+    in_decimals,
+    empties_its_list,
+):
     _function.__module__ = "__main__"  # as above
 
 
 @pytest.mark.parametrize(
     "answer",
-    [with_pandas, with_numpy, with_lists, sorted_and_grouped, as_it_runs, in_decimals, empties_its_list],
+    [
+        Means(),
+        functools.partial(with_lists),
+        with_pandas,
+        with_numpy,
+        with_lists,
+        sorted_and_grouped,
+        as_it_runs,
+        in_decimals,
+        empties_its_list,
+    ],
 )
 def test_other_ways_to_the_mean_are_right(answer):
     verdict = lab00.mean_price.verdict(answer)

@@ -1,7 +1,9 @@
 import math
 from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import dask.dataframe as dd
 import numpy as np
@@ -38,6 +40,7 @@ PARTITIONS = {
     "other": (3, CLASS, "Divide the bytes of the file by the bytes of a block"),
     "none for a small file": (0, SMALL, "Divide the bytes of the file by the bytes of a block"),
     "NaN": (math.nan, CLASS, "It should be a number of partitions"),
+    "digits": (10**400, CLASS, "It should be a number of partitions"),
     "infinite": (math.inf, CLASS, "It should be a number of partitions"),
     "complex": (50j, CLASS, "It should be a number of partitions"),
 }
@@ -149,7 +152,7 @@ def test_dask_counts_one_partition_for_the_file_at_hand(small_sales):
     assert dd.read_csv(small_sales.csv, blocksize="40MB").npartitions == lab01.partitions.solve(small_sales) == 1
 
 
-@pytest.mark.parametrize("answer", [80, 80.0, np.int64(80)])
+@pytest.mark.parametrize("answer", [80, 80.0, np.int64(80), np.array(80), Decimal(80), Fraction(80)])
 def test_a_right_number_may_be_of_any_type(answer):
     verdict = lab01.partitions.verdict(answer, CLASS)
     assert verdict.state == "right"
@@ -158,7 +161,14 @@ def test_a_right_number_may_be_of_any_type(answer):
 
 def test_a_mean_price_may_be_a_series_or_rounded_to_the_cent():
     right = {"Toys": 25.0, "Books": 5.0}
-    for answer in (right, pd.Series(right), {"Toys": 25.004, "Books": 5}, {"Toys": np.float32(25), "Books": 5.0}):
+    for answer in (
+        right,
+        pd.Series(right),
+        MappingProxyType(right),
+        {"Toys": 25.004, "Books": 5},
+        {"Toys": np.float32(25), "Books": 5.0},
+        {"Toys": Decimal(25), "Books": Fraction(5)},
+    ):
         assert lab01.mean_price.verdict(answer, ANSWERS).state == "right"
     assert lab01.mean_price.verdict({"Toys": 25.01, "Books": 5.0}, ANSWERS).state == "not yet"
 
@@ -169,6 +179,15 @@ def test_the_largest_numbers_are_those_of_the_data(large_sales):
         assert most * 0.999 <= orders[column].max() <= most
     smaller = replace(large_sales, rows=1)
     assert lab01._largest(smaller)["order_id"] == orders.order_id.min()
+
+
+def test_types_may_be_a_series_and_types_of_numpy():
+    for answer in (
+        pd.Series(RIGHT_TYPES),
+        {"order_id": np.int32, "customer": np.dtype(">i4"), "quantity": "i1"},
+        pd.DataFrame({name: pd.Series([1], dtype=kind) for name, kind in RIGHT_TYPES.items()}).dtypes,
+    ):
+        assert lab01.types.verdict(answer, CLASS).state == "right"
 
 
 def test_types_follow_the_number_of_orders():

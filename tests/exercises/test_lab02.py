@@ -1,8 +1,10 @@
-"""Exercises of lab 02: every wrong answer that was thought of has advice of its own."""
+"""Exercises of lab 02: every wrong answer that we thought of gets its own advice."""
 
 import math
+from decimal import Decimal
 from types import SimpleNamespace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -76,3 +78,45 @@ def test_right_answers(judged, live_sales, recording):
     assert judged(lab02.needed, NEEDED * 1.01).message.startswith("About 9.7 GB")
     assert "80% of the time; the rest went" in judged(lab02.busy, pd.Series({"a": 4.0, "b": 2.0})).message
     assert "About 622 MB" in judged(lab02.largest, RIGHT, **live_sales).message
+
+
+@pytest.mark.parametrize("answer", [NEEDED, np.float64(NEEDED), Decimal(NEEDED), 650_000_000 + 30 * 300_000_000])
+def test_what_is_needed_may_be_a_number_of_any_type(judged, answer):
+    assert judged(lab02.needed, answer).state == "right"
+
+
+def test_what_is_needed_is_right_where_pandas_itself_hardly_counts(judged):
+    parts = {32: SimpleNamespace(peak=300_100_000), 16: SimpleNamespace(peak=600_100_000)}
+    sales = SimpleNamespace(bytes=3 * 10**9)
+    assert judged(lab02.needed, lab02._solve_needed(parts, sales), parts=parts, sales=sales).state == "right"
+    twice = judged(lab02.needed, 600_100_000 * 16, parts=parts, sales=sales)
+    assert "That also multiplies pandas itself" in twice.message
+
+
+def test_seconds_may_be_rounded_and_list_a_worker_that_only_fetched(judged):
+    rows = [("a", "compute", 0.0, 3.123456), ("b", "transfer", 0.0, 1.0), ("b", "compute", 1.0, 3.0)]
+    rows += [("c", "transfer", 0.0, 1.0)]
+    tasks = pd.DataFrame(rows, columns=["worker", "action", "start", "stop"])
+    recording = SimpleNamespace(tasks=tasks, seconds=5.0)
+    for answer in (
+        {"a": 3.123456, "b": 2.0},
+        {"a": np.float64(3.12), "b": 2},
+        {"a": 3.123456, "b": 2.0, "c": 0},
+        pd.Series({"b": 2.0, "a": 3.123}),
+    ):
+        assert judged(lab02.busy, answer, recording=recording).state == "right"
+    for answer, advice in (
+        ({"a": 3.123456, "b": 3.0, "c": 1.0}, "including transfers"),
+        ({"a": 3.123456, "b": 2.0, "c": 1.0}, "A row took"),
+        ({"a": 3.2, "b": 2.0}, "A row took"),
+        ({"a": 3.123456, "d": 2.0}, "Its keys should be the 3 addresses"),
+    ):
+        assert advice in judged(lab02.busy, answer, recording=recording).message
+
+
+@pytest.mark.parametrize("needed", ["9 GB", math.nan, None], ids=str)
+def test_a_first_answer_that_is_no_number_is_not_the_fault_of_the_last(judged, live_sales, needed):
+    assert (
+        "`needed` from the first exercise isn't right yet"
+        in judged(lab02.largest, 600e6, needed=needed, **live_sales).message
+    )

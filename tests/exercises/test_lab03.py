@@ -1,4 +1,4 @@
-"""Exercises of lab 03: every wrong answer that was thought of has advice of its own."""
+"""Exercises of lab 03: every wrong answer that we thought of gets its own advice."""
 
 import operator
 import socket

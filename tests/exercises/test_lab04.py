@@ -1,8 +1,13 @@
-"""Exercises of lab 04: every wrong answer that was thought of has advice of its own."""
+"""Exercises of lab 04: every wrong answer that we thought of gets its own advice."""
+
+import itertools
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from daskclass.errors import Problem
 from daskclass.exercises import lab04
 
 RIGHT = {("client", "scheduler"), ("worker", "scheduler"), ("scheduler", "nanny"), ("worker", "worker")}
@@ -10,6 +15,8 @@ CASES = {
     "doors, text": (lab04.doors, "client scheduler", "a set of pairs"),
     "doors, number": (lab04.doors, 5, "a set of pairs"),
     "doors, names": (lab04.doors, {"client", "scheduler"}, "Each element should be a pair"),
+    "doors, endless": (lab04.doors, itertools.repeat(("client", "printer")), "printer: not among"),
+    "doors, frame": (lab04.doors, pd.DataFrame({"caller": ["client"], "called": ["scheduler"]}), "should be a pair"),
     "doors, which worker": (lab04.doors, {("worker east", "scheduler")}, "worker east: not among"),
     "doors, turned": (lab04.doors, {pair[::-1] for pair in RIGHT}, "Swap them"),
     "doors, one missing": (
@@ -43,9 +50,26 @@ def test_what_a_nanny_did_at_the_start_is_true_too(judged):
     assert judged(lab04.doors, RIGHT | {("nanny", "scheduler")}).state == "right"
 
 
-def test_a_count_may_be_numpys(judged, storyteller):
-    assert judged(lab04.attempts, np.int64(3), client=storyteller).state == "right"
+@pytest.mark.parametrize("answer", [3, 3.0, np.int64(3), np.array(3)])
+def test_a_count_may_be_a_number_of_any_type(judged, storyteller, answer):
+    assert judged(lab04.attempts, answer, client=storyteller).state == "right"
 
 
-def test_pairs_may_come_in_a_list(judged):
-    assert judged(lab04.doors, sorted(RIGHT)).state == "right"
+@pytest.mark.parametrize("answer", [0, -1, 3])
+def test_a_story_that_is_gone_is_not_the_answers_fault(judged, answer):
+    with pytest.raises(Problem, match="No worker knows the story"):
+        judged(lab04.attempts, answer, client=SimpleNamespace(story=lambda key: []))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        sorted(RIGHT),
+        [list(pair) for pair in RIGHT],
+        frozenset(RIGHT),
+        pd.Series(sorted(RIGHT)),
+        dict.fromkeys(RIGHT).keys(),
+    ],
+)
+def test_pairs_may_come_in_any_collection(judged, answer):
+    assert judged(lab04.doors, answer).state == "right"

@@ -1,4 +1,4 @@
-"""Exercises of lab 05: every wrong answer that was thought of has advice of its own."""
+"""Exercises of lab 05: every wrong answer that we thought of gets its own advice."""
 
 import numpy as np
 import pytest
@@ -31,6 +31,13 @@ CASES = {
     "shape, endless": (lab05.shape, shape(6, 1, float("inf")), "bytes in a form that Dask reads"),
     "shape, no limit": (lab05.shape, shape(6, 1, None), "bytes in a form that Dask reads"),
     "shape, threads": (lab05.shape, shape(1, 8, "32 GB"), "How many threads of one process"),
+    "shape, threads of one process": (
+        lab05.shape,
+        shape(7, 1, "4.5 GB") | {"processes": False},
+        "How many threads of one process",
+    ),
+    "shape, small share": (lab05.shape, shape(8, 1, 0.125), "A worker spills from 2.80 GB on"),
+    "shape, auto": (lab05.shape, shape(7, 1, "auto"), "bytes in a form that Dask reads"),
     "shape, spills": (lab05.shape, shape(8, 1, "4 GB"), "A worker spills from 2.80 GB on"),
     "shape, too much": (lab05.shape, shape(8, 1, "5 GB"), "The machine has 32 GB"),
     "shape, too few": (lab05.shape, shape(4, 1, "8 GB"), "there's room for more workers"),
@@ -64,9 +71,21 @@ def test_every_advice_is_reached(unreached, job):
     assert unreached(lab05, rows) == []
 
 
-@pytest.mark.parametrize("limit", ["4.5 GB", "4.43 GB", 4_500_000_000, np.int64(4_571_428_571), "4.2 GiB"])
+@pytest.mark.parametrize(
+    "limit", ["4.5 GB", "4.43 GB", 4_500_000_000, np.int64(4_571_428_571), "4.2 GiB", 0.14, 1 / 7, "0.14"]
+)
 def test_any_limit_that_fits_seven_times_is_right(judged, limit):
     assert judged(lab05.shape, shape(np.int64(7), 1, limit)).state == "right"
+
+
+def test_more_arguments_that_change_nothing_are_right(judged):
+    assert judged(lab05.shape, shape(7, 1, "4.5 GB") | {"processes": True, "dashboard_address": ":0"}).state == "right"
+
+
+@pytest.mark.parametrize("deadline", ["118 minutes", 7_199, "2 hours"])
+def test_a_plan_that_is_earlier_than_it_has_to_be_is_right(judged, job, deadline):
+    verdict = judged(lab05.job, job(partition="256 MiB", deadline=deadline))
+    assert verdict.state == "right", verdict.message
 
 
 @pytest.mark.parametrize("partition", ["200 MiB", "256 MiB", "300 MiB"])

@@ -1,10 +1,11 @@
-"""Exercises of lab 06: every wrong answer that was thought of has advice of its own."""
+"""Exercises of lab 06: every wrong answer that we thought of gets its own advice."""
 
 from pathlib import Path
 
 import pytest
 from distributed.security import Security
 
+from daskclass.errors import Problem
 from daskclass.exercises import lab06
 
 
@@ -68,6 +69,15 @@ def test_every_advice_is_reached(unreached, vault, three):
 
 def test_certificates_may_be_given_as_text(judged, vault):
     assert judged(lab06.mended, vault.security, address=vault.address).state == "right"
+
+
+def test_a_scheduler_that_is_gone_is_not_the_answers_fault(judged, vault):
+    with pytest.raises(Problem, match=r"Nothing answers at tls://127\.0\.0\.1:1 "):
+        judged(lab06.mended, vault.security, address="tls://127.0.0.1:1")
+
+
+def test_a_pair_may_be_a_list(judged, three):
+    assert judged(lab06.suspect, ["bob", "memory_limit"], three=three).state == "right"
 
 
 def test_only_one_cluster_does_not_run_tasks(three):

@@ -1,6 +1,10 @@
-"""Exercises of lab 07: every wrong answer that was thought of has advice of its own."""
+"""Exercises of lab 07: every wrong answer that we thought of gets its own advice."""
 
 from __future__ import annotations
+
+import itertools
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -13,6 +17,8 @@ CASES = {
     "median, none": (lab07.median, None, "a number of cents"),
     "median, bool": (lab07.median, True, "a number of cents"),
     "median, not a number": (lab07.median, float("nan"), "a number of cents"),
+    "median, digits": (lab07.median, 10**400, "a number of cents"),
+    "median, array": (lab07.median, np.array([3]), "a number of cents"),
     "median, dollars": (lab07.median, 0.03, "That's in dollars"),
     "median, mode": (lab07.median, 7, "(the mode)"),
     "median, mean": (lab07.median, 4.6, "That's the mean"),
@@ -23,6 +29,7 @@ CASES = {
     "place, number": (lab07.place, 2, "`first` or `second`"),
     "needle, one text": (lab07.needle, "hay-1", "It should be a pair: "),
     "needle, number": (lab07.needle, 5, "It should be a pair: "),
+    "needle, endless": (lab07.needle, itertools.repeat("hay-1"), "a pair of two texts"),
     "needle, three": (lab07.needle, ("a", "b", "c"), "a pair of two texts"),
     "needle, numbers": (lab07.needle, ("a", 5), "a pair of two texts"),
     "needle, no key": (lab07.needle, ("straw", "tcp://127.0.0.1:1"), "No such key. 40 keys"),
@@ -47,6 +54,7 @@ def told_apart(haystack):
         (lab07.needle, (other, address), "isn't the largest"),
         (lab07.needle, (key, first if address == second else second), "The key is right"),
         (lab07.needle, (address, key), "Swap them"),
+        (lab07.needle, (key, haystack.who_has()[key]), "Take the address out of that list"),
     ]
 
 
@@ -107,9 +115,14 @@ def test_a_haystack_that_is_gone_is_said(judged, client):
     assert "There's no hay" in judged(lab07.needle, ("hay-1", "tcp://127.0.0.1:1"), client=client).message
 
 
-def test_the_middle_may_be_numpys_and_a_float(judged):
-    assert judged(lab07.median, np.int64(3)).state == "right"
-    assert judged(lab07.median, 3.0).state == "right"
+@pytest.mark.parametrize("answer", [3, 3.0, np.int64(3), np.array(3), Fraction(3), Decimal(3)])
+def test_the_middle_may_be_a_number_of_any_type(judged, answer):
+    assert judged(lab07.median, answer).state == "right"
+
+
+def test_a_place_may_be_typed_with_quotes(judged, haystack):
+    assert judged(lab07.place, "second", client=haystack).state == "right"
+    assert "ran on the other worker" in judged(lab07.place, "first", client=haystack).message
 
 
 @pytest.mark.parametrize("orders_at", [[0, 5], [5, 0], [1, 1], [1, 1, 1], [0, 0, 3, 3], [3, 0, 0, 3]])

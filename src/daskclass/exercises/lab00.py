@@ -40,7 +40,7 @@ def _judge_means(mean_price: Callable[..., object], orders: list[tuple[str, floa
     if got is None:
         raise TryNext("`mean_price` returned `None`. Is there a `return`?")
     if isinstance(got, Number):
-        raise TryNext(f"`mean_price` returned the one number {got}. It should return a mean for each category.")
+        raise TryNext(f"`mean_price` returned a single number, {got}. It should return a mean for each category.")
     if not isinstance(got, dict):
         raise TryNext(
             f"`mean_price` returned a {type(got).__name__}. It should return a dictionary from category to mean."

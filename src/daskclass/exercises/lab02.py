@@ -81,8 +81,9 @@ def _judge_busy(answer: object, recording: Recording) -> str:
         raise TryNext("It should be a dictionary from worker to seconds.")
     if not set(computing.worker) <= set(given) <= set(workers):
         raise TryNext(f"Its keys should be the {len(right)} addresses in the column `worker`.")
-    busy = {worker: kinds.number(given.get(worker, 0)) for worker in workers}
-    if None in busy.values():
+    said = {worker: kinds.number(given.get(worker, 0)) for worker in workers}
+    busy = {worker: seconds for worker, seconds in said.items() if seconds is not None}
+    if len(busy) < len(said):
         raise TryNext("Its values should be seconds.")
 
     def near(other: pd.Series, **within: float) -> bool:

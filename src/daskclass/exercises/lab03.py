@@ -107,7 +107,7 @@ def _judge_in_cents(answer: object, client: Client) -> str:
         raise TryNext("That's a value, not a future. `client.submit(…)` returns a future; drop the `.result()`.")
     try:
         error = answer.exception(timeout=_PATIENCE)
-        cents = None if error else answer.result(timeout=_PATIENCE)
+        cents = None if error else answer.result(timeout=5)
     except TimeoutError:
         raise TryNext(
             f"It's still pending after {_PATIENCE:g} seconds. Is there a worker of that name, and is it idle?"

@@ -19,11 +19,16 @@ SPILLS_FROM = 0.7  # `distributed.worker.memory.spill` looks at the process; *ta
 ARGUMENTS = ("n_workers", "threads_per_worker", "memory_limit")
 
 
+def _is_count(number: Any) -> bool:
+    is_whole = isinstance(number, Integral) and number is not True
+    return is_whole and number > 0
+
+
 def _judge_shape(answer: object) -> str:
     if not isinstance(answer, dict) or not set(ARGUMENTS) <= set(answer):
         raise TryNext(f"It should be a dictionary with {', '.join(ARGUMENTS)}.")
     workers, threads = (answer[name] for name in ARGUMENTS[:2])
-    if not all(isinstance(count, Integral) and count is not True and count > 0 for count in (workers, threads)):
+    if not (_is_count(workers) and _is_count(threads)):
         raise TryNext("`n_workers` and `threads_per_worker` should be whole numbers above 0.")
     try:
         limit = _limit(answer["memory_limit"])
