@@ -281,6 +281,7 @@ class Means:
 
 for _function in (
     Means,
+    Means.__call__,
     with_pandas,
     with_numpy,
     with_lists,
