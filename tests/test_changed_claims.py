@@ -18,7 +18,7 @@ def rehearsal(*labs: Outcome, **versions: str) -> str:
     return pages.as_json(
         Rehearsal(
             size="smoke",
-            cluster="each lab's own",
+            cluster="each lab starts its own",
             versions={"python": "3.12.1", "dask": "2026.8.0"} | versions,
             machine={"system": "Linux", "cores": 2, "memory": 8_000_000_000},
             data={"rows": 4_000_000, "bytes": 200_000_000},

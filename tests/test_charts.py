@@ -58,16 +58,16 @@ def test_a_chart_stands_alone(name, run, cluster):
 
 def test_summaries_say_what_is_to_be_seen(run, cluster):
     found = all_charts(run, cluster)
-    assert re.match(r"Memory rose to \d+ MiB under a limit of 200 MiB; then: it came", found["run"].summary)
+    assert re.match(r"Memory rose to \d+ MiB under a limit of 200 MiB\. Then it ran to the end", found["run"].summary)
     assert found["memory"].summary == (
-        "2 workers, a restarted one counted anew. At most 300 MiB on one of them, looked at ten times a second "
-        "(310 MiB between two looks); its limit is 400 MiB. 2 were restarted for holding too much."
+        "2 workers, counting each restart as a new one. At most 300 MiB on one of them, sampled ten times a second "
+        "(310 MiB between two samples). The limit is 400 MiB. Restarts because of memory: 2."
     )
     cluster.peaks, cluster.restarts = {"b": 90 << 20}, 0  # of who lives at the end; the others held more
     assert charts.memory(cluster).summary == (
-        "2 workers. At most 300 MiB on one of them, looked at ten times a second; its limit is 400 MiB."
+        "2 workers. At most 300 MiB on one of them, sampled ten times a second. The limit is 400 MiB."
     )
-    assert found["tasks"].summary == "2 tasks on 2 threads, which were busy 70% of the time; read took the most of it."
+    assert found["tasks"].summary == "2 tasks on 2 threads, which were busy 70% of the time, most of it in read."
 
 
 def test_a_title_is_seen_and_heard(run, cluster):
@@ -111,7 +111,7 @@ def test_the_limit_is_in_the_picture(run):
 def test_workers_that_come_and_go_are_steps(cluster):
     cluster.workers = pd.DataFrame([(0.0, 1), (0.3, 2), (0.6, 3), (1.5, 1)], columns=["seconds", "workers"])
     chart = charts.workers(cluster)
-    assert chart.summary == "Workers: 1 → 2 → 3 → 1, in 1.2 seconds; the last task was done after 1.2."
+    assert chart.summary == "Workers: 1 → 2 → 3 → 1, in 1.2 seconds. The last task finished after 1.2 seconds."
     [steps] = [renderer for renderer in chart.figure.renderers if type(renderer.glyph).__name__ == "Step"]
     assert list(steps.data_source.data["y"]) == [1, 2, 3, 1, 1]
     assert list(steps.data_source.data["x"]) == [0, 0.3, 0.6, 1.5, 1.5]
@@ -121,7 +121,7 @@ def test_workers_that_come_and_go_are_steps(cluster):
 
 def test_the_cast_is_drawn_with_who_called_whom(players):
     chart = charts.topology(players)
-    assert chart.summary == "5 processes, 8 connections; scheduler is called by the most, 3 of them."
+    assert chart.summary == "5 processes, 8 connections. The most called process is scheduler, with 3 callers."
     assert len([one for one in chart.figure.center if type(one).__name__ == "Arrow"]) == 5
     drawn = next(one.data_source.data["text"] for one in chart.figure.renderers if type(one.glyph).__name__ == "Text")
     assert sorted(text.partition("\n")[0] for text in drawn) == sorted(players.processes.who)
@@ -156,20 +156,20 @@ def test_a_worker_with_nothing_to_do_has_a_row(cluster):
         "worker 1, thread 11",
         "worker 1, thread 1",
     ]
-    assert chart.summary.endswith("; worker 3 had nothing to do.")
+    assert chart.summary.endswith(". Worker 3 had nothing to do.")
 
 
 def test_a_recording_without_tasks_can_be_drawn(cluster):
     cluster.tasks = cluster.tasks.head(0)
     assert charts.tasks(cluster).summary == (
-        "0 tasks on 0 threads, which were busy 0% of the time; worker 1 and worker 2 had nothing to do."
+        "0 tasks on 0 threads, which were busy 0% of the time. Worker 1 and worker 2 had nothing to do."
     )
 
 
 def test_an_old_peak_is_not_told(cluster):
-    assert "310 MiB between two looks" in charts.memory(cluster).summary
+    assert "310 MiB between two samples" in charts.memory(cluster).summary
     cluster.peaks_before = {"a": 310 << 20}
-    assert "between two looks" not in charts.memory(cluster).summary
+    assert "between two samples" not in charts.memory(cluster).summary
 
 
 def test_what_is_not_computing_has_the_dashboards_colours(cluster):
@@ -191,8 +191,8 @@ def alone(**changes) -> Recording:
 def test_thresholds_are_drawn_and_who_crossed_them():
     chart = charts.thresholds(alone())
     assert chart.summary == (
-        "The process held at most 330 MiB of 400 MiB, 200 MiB of it results; on disk were at most 50 MiB. "
-        "Crossed: spill, pause."
+        "The process held at most 330 MiB of 400 MiB; 200 MiB of that were results. At most 50 MiB were on disk. "
+        "It crossed these thresholds: spill, pause."
     )
     page = chart.html()
     for share in ("target 60%", "spill 70%", "pause 80%", "terminate 95%"):
@@ -202,31 +202,31 @@ def test_thresholds_are_drawn_and_who_crossed_them():
 def test_the_target_is_crossed_by_results():
     recording = alone()
     recording.memory.loc[1, "managed"] = 250 << 20
-    assert charts.thresholds(recording).summary.endswith("Crossed: target, spill, pause.")
+    assert charts.thresholds(recording).summary.endswith("It crossed these thresholds: target, spill, pause.")
 
 
 def test_what_went_to_disk_between_two_looks_crossed_a_line():
     recording = alone()
     recording.memory["process"] = 100 << 20
-    assert charts.thresholds(recording).summary.endswith("so a line was crossed between two looks.")
+    assert charts.thresholds(recording).summary.endswith("so it crossed a threshold between two samples.")
     recording.memory["spilled"] = 0
-    assert charts.thresholds(recording).summary.endswith("No line was crossed.")
+    assert charts.thresholds(recording).summary.endswith("It crossed no threshold.")
 
 
 def test_without_a_look_nothing_was_recorded():
     summary = charts.thresholds(alone(memory=alone().memory.iloc[:0])).summary
-    assert summary == "Nothing was recorded. No line was crossed."
+    assert summary == "Nothing was recorded. It crossed no threshold."
 
 
 def test_without_thresholds_none_is_drawn():
     chart = charts.thresholds(alone(thresholds={}))
-    assert chart.summary.endswith("No line was crossed.")
+    assert chart.summary.endswith("It crossed no threshold.")
     assert "pause 80%" not in chart.html()
 
 
 @pytest.mark.parametrize(
     ("limits", "text"),
-    [({}, "this recording is of 0"), ({"a": 1, "b": 1}, "this recording is of 2"), ({"a": 0}, "has none")],
+    [({}, "the recording has 0"), ({"a": 1, "b": 1}, "the recording has 2"), ({"a": 0}, "has no limit")],
 )
 def test_thresholds_are_of_one_worker_with_a_limit(limits, text):
     with pytest.raises(UsageProblem, match=text):

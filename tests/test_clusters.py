@@ -87,7 +87,7 @@ def test_the_dashboard_is_where_the_scheduler_serves_it(client):
 
 def test_a_cluster_without_a_dashboard_says_so(client, monkeypatch):
     monkeypatch.setattr(client, "scheduler_info", lambda: {"services": {}})
-    with pytest.raises(Problem, match="serves no dashboard"):
+    with pytest.raises(Problem, match="has no dashboard"):
         clusters.dashboard(client)
 
 
@@ -116,10 +116,10 @@ NO_FILES = {f"distributed.comm.tls.{name}": "/not/there.pem" for name in ("ca-fi
 @pytest.mark.parametrize(
     ("address", "settings", "named"),
     [
-        ("tls://127.0.0.1:1", {}, "asks for certificates"),
-        ("wss://127.0.0.1:1", {}, "asks for certificates"),
-        ("tls://127.0.0.1:1", NO_FILES, "certificates in distributed.comm.tls of Dask's settings cannot be read"),
-        ("tcp://127.0.0.1:1", {"distributed.comm.require-encryption": True}, "require-encryption asks for that"),
+        ("tls://127.0.0.1:1", {}, "needs certificates"),
+        ("wss://127.0.0.1:1", {}, "needs certificates"),
+        ("tls://127.0.0.1:1", NO_FILES, "can't read the certificates in distributed.comm.tls of Dask's settings"),
+        ("tcp://127.0.0.1:1", {"distributed.comm.require-encryption": True}, "require-encryption requires it"),
     ],
 )
 def test_settings_with_which_no_connection_is_made_are_named(address, settings, named):
@@ -235,7 +235,7 @@ def test_a_cluster_of_another_version_is_refused(cluster, tmp_path):
     said = str(problem.value)
     assert "pandas 1.5.0 on worker tcp://127.0.0.1:" in said
     assert f"{pandas.__version__} here. Rebuild it from this checkout (`docker compose up --build`" in said
-    assert said.count(" here") == 2
+    assert said.count(" here") == 1
 
 
 def said_by(packages: dict) -> dict:

@@ -59,7 +59,7 @@ def test_where_files_have_no_limit_the_folder_is_taken_away(spilling, monkeypatc
 
     without_resource.__module__ = "__main__"
     spilling.run(without_resource)
-    assert faults.full_disk(spilling) == "the folder to spill to was taken away"
+    assert faults.full_disk(spilling) == "we moved the spill folder away"
     made = make(spilling)
     watch.until(lambda: where(spilling)[0] == 3, "the arrays' staying in memory", seconds=5)
     assert all((array == noise(n)).all() for n, array in enumerate(spilling.gather(made)))
@@ -75,7 +75,7 @@ def test_a_killed_worker_is_gone_and_its_nanny_starts_another():
         assert not psutil.pid_exists(pids[victim])
         client.wait_for_workers(2, timeout=60)
         assert other in client.nthreads()
-        with pytest.raises(UsageProblem, match="there is no worker"):
+        with pytest.raises(UsageProblem, match="this cluster has no worker"):
             faults.kill(client, victim)
 
 
@@ -83,5 +83,5 @@ def test_this_process_is_not_killed():
     options = {"n_workers": 1, "processes": False, "dashboard_address": "127.0.0.1:0"}
     with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as client:
         (here,) = client.nthreads()
-        with pytest.raises(UsageProblem, match="lives in this very process"):
+        with pytest.raises(UsageProblem, match="runs in this process itself"):
             faults.kill(client, here)

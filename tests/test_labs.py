@@ -137,10 +137,10 @@ def test_a_cell_that_is_not_there_is_said(lab):
 def test_a_lab_that_cannot_be_read_is_named(tmp_path, text, asked, why):
     path = tmp_path / "03-odd.ipynb"
     path.write_text(text)
-    with pytest.raises(Problem, match=rf"^03-odd\.ipynb is not a lab that can be read: .*({why})"):
+    with pytest.raises(Problem, match=rf"^can't read 03-odd\.ipynb as a lab: .*({why})"):
         getattr(Lab(path), asked)
 
 
 def test_a_lab_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(Problem, match=r"^03-gone\.ipynb is not a lab that can be read: FileNotFoundError"):
+    with pytest.raises(Problem, match=r"^can't read 03-gone\.ipynb as a lab: FileNotFoundError"):
         Lab(tmp_path / "03-gone.ipynb").claims  # noqa: B018 (asking is what is tried)

@@ -21,7 +21,7 @@ def unseen(monkeypatch):
 
 @pytest.mark.parametrize(("old", "new"), _moved.MODULES.items())
 def test_an_old_module_has_the_contents_of_the_new_one_and_says_its_name(old, new):
-    with pytest.warns(FutureWarning, match=f"daskclass.{old} is daskclass.{new} now") as heard:
+    with pytest.warns(FutureWarning, match=f"daskclass.{old} is now daskclass.{new}") as heard:
         module = importlib.import_module(f"daskclass.{old}")
     assert len(heard) == 1
     now = importlib.import_module(f"daskclass.{new}")
@@ -56,7 +56,7 @@ def test_what_was_never_there_is_missing():
 
 @pytest.mark.parametrize(("old", "new"), [("cast", "topology"), ("journey", "story")])
 def test_pictures_are_drawn_under_their_old_names(old, new):
-    with pytest.warns(FutureWarning, match=f"charts.{old} is charts.{new} now"):
+    with pytest.warns(FutureWarning, match=f"charts.{old} is now charts.{new}"):
         drawn = getattr(charts, old)
     assert drawn is getattr(charts, new)
     assert not hasattr(charts, "painting")

@@ -265,11 +265,11 @@ TROUBLES = [
     pytest.param(
         address_in_a_file, "the class's cluster", ["tcp://127.0.0.1:9", "`scheduler-address` in", "mine.yaml"]
     ),
-    pytest.param(broken_settings, "", ["mine.yaml", "mend that file"]),
+    pytest.param(broken_settings, "", ["mine.yaml", "fix that file"]),
     pytest.param(kernel_of_another_environment, "the labs' kernel", ["shared/kernels/python3", "ipykernel"]),
     pytest.param(module_beside_the_labs, "the labs' kernel", ["labs/dask.py", "rename that file"]),
     pytest.param(disk_that_is_gone, "disk for the data", ["linked is a link to", "connect that disk"]),
-    pytest.param(disk_without_locks, "disk for the data", ["locks no files", "DASKCLASS_DATA"], marks=LINUX),
+    pytest.param(disk_without_locks, "disk for the data", ["can't lock files", "DASKCLASS_DATA"], marks=LINUX),
 ]
 TOLD_BY_THE_LAB_TOO = (hubs_dashboard_link, address_in_a_file, broken_settings, disk_that_is_gone, disk_without_locks)
 
@@ -316,7 +316,7 @@ print(doctor.check_disk_for_data().found, doctor.check_data().found)
         (hubs_dashboard_link, "the variable JUPYTERHUB_SERVICE_PREFIX"),
         (broken_settings, "mine.yaml"),
         (disk_that_is_gone, "connect that disk"),
-        (data_that_was_changed, f"`daskclass data --size {SIZE.name} --verify` compares checksums"),
+        (data_that_was_changed, f"compare checksums with `daskclass data --size {SIZE.name} --verify`"),
     ],
 )
 def test_the_class_does_not_begin_and_says_why_in_one_line(staged, stage, words):

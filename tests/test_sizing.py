@@ -68,15 +68,15 @@ def test_no_term_is_negative():
     ("bad", "said"),
     [
         (runs(MODEL).drop(columns="tasks"), "no column tasks"),
-        (runs(MODEL).head(3), "3 different runs do not tell the terms apart"),
-        (runs(MODEL).query("workers == 2"), "4 different runs do not tell the terms apart"),
-        (runs(MODEL).query("tasks == 8 and bytes == 20e6"), "2 different runs do not tell"),
-        (runs(MODEL).assign(tasks=8, workers=1), "do not tell the terms apart"),
+        (runs(MODEL).head(3), "3 different runs aren't enough to tell the terms apart"),
+        (runs(MODEL).query("workers == 2"), "4 different runs aren't enough to tell the terms apart"),
+        (runs(MODEL).query("tasks == 8 and bytes == 20e6"), "2 different runs aren't enough"),
+        (runs(MODEL).assign(tasks=8, workers=1), "enough to tell the terms apart"),
         (runs(MODEL).head(0), "0 different runs"),
         (runs(MODEL).assign(seconds=0.0), "above 0"),
         (runs(MODEL).assign(workers=-1), "above 0"),
         (runs(MODEL).assign(bytes=[math.nan, *[2e7] * 7]), "above 0"),
-        (runs(MODEL).assign(seconds="soon"), "should hold numbers"),
+        (runs(MODEL).assign(seconds="soon"), "must contain numbers"),
         (runs(MODEL).assign(seconds=math.inf), "above 0"),
     ],
 )
@@ -143,7 +143,8 @@ def test_one_scheduler_suffices_until_its_work_takes_longer_than_there_is_time()
     assert late.in_time
     assert (late.schedulers, late.bottleneck) == (3, "scheduler")
     assert (
-        "one scheduler no longer suffices: 2,235,175 tasks take it 74m 30s, and it keeps 337 threads busy" in late.why
+        "one scheduler isn't enough: it needs 74m 30s for 2,235,175 tasks, and can keep only 337 threads busy"
+        in late.why
     )
     assert sizing.plan("300 TB", MACHINE, "1 hour", MODEL, partition="512 MiB").schedulers == 1
 
@@ -152,7 +153,7 @@ def test_one_scheduler_suffices_until_its_memory_is_full():
     small = Scheduler(memory="1 GiB", task_bytes=4000)
     full = sizing.plan("300 TB", MACHINE, "1 day", MODEL, scheduler=small)
     assert full.schedulers == math.ceil(2_235_175 * 4000 / 2**30) == 9
-    assert "no room for 2,235,175 tasks" in full.why
+    assert "2,235,175 tasks don't fit into its memory" in full.why
 
 
 @given(
@@ -177,31 +178,31 @@ def test_what_no_number_of_machines_does_is_said():
     assert not plan.in_time
     assert plan.seconds > 1
     assert plan.machines * MACHINE.threads >= plan.tasks
-    assert "no number of machines is in time: starting takes 2.00 s" in plan.why
+    assert "no number of machines is fast enough: starting takes 2.00 s" in plan.why
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"nbytes": "3 XB"}, "the data should be something such as \"128 MiB\", and is '3 XB'"),
+        ({"nbytes": "3 XB"}, "the data should look like \"128 MiB\", but is '3 XB'"),
         ({"nbytes": 0}, "the data should be above 0"),
-        ({"deadline": "soon"}, "the deadline should be something such as"),
-        ({"deadline": -1}, "the deadline should be something such as"),
+        ({"deadline": "soon"}, "the deadline should look like"),
+        ({"deadline": -1}, "the deadline should look like"),
         ({"partition": "2 GB"}, "partitions of 716.80 MiB would fit"),
-        ({"partition": None}, "a partition should be"),
+        ({"partition": None}, "a partition should look like"),
         ({"in_memory": 0}, "in_memory should be above 0"),
-        ({"in_memory": None}, "in_memory should be something such as"),
-        ({"nbytes": 1e300}, "the data should be above 0 and of this world"),
-        ({"nbytes": math.nan}, "the data should be something such as"),
-        ({"deadline": ""}, "the deadline should be something such as"),
+        ({"in_memory": None}, "in_memory should look like"),
+        ({"nbytes": 1e300}, "the data should be above 0 and below 1e30"),
+        ({"nbytes": math.nan}, "the data should look like"),
+        ({"deadline": ""}, "the deadline should look like"),
         ({"machine": Machine(0.5, "1 GB", 1)}, "threads should be above 0"),
-        ({"machine": Machine(None, "1 GB", 1)}, "threads should be something such as 4"),
-        ({"model": Model(math.nan, 0, 0, 1e-9)}, "the model's start should be 0 or more, and is nan"),
+        ({"machine": Machine(None, "1 GB", 1)}, "threads should look like 4"),
+        ({"model": Model(math.nan, 0, 0, 1e-9)}, "the model's start should be 0 or more, but is nan"),
         ({"model": Model(0, -1, 0, 1e-9)}, "the model's per_task should be 0 or more"),
         ({"scheduler": Scheduler(task_bytes=-1)}, "a task's memory at the scheduler should be above 0"),
         ({"machine": Machine(0, "1 GB", 1)}, "threads should be above 0"),
         ({"machine": Machine(1, "1 GB", -1)}, "the price of an hour should be above 0"),
-        ({"machine": Machine(1, "lots", 1)}, "the machine's memory should be"),
+        ({"machine": Machine(1, "lots", 1)}, "the machine's memory should look like"),
         ({"scheduler": Scheduler(memory=0)}, "the scheduler's memory should be above 0"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Where did a module of version 0.1 go? Notebooks that were saved then work until 0.3, and say the new name."""
+"""Where did a module of version 0.1 go? Old notebooks work until 0.3, with a warning that has the new name."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ FUNCTIONS = {"cast": {"cast": "topology", "Cast": "Topology"}, "journey": {"jour
 
 
 class Finder:
-    """Finds ``daskclass.cast`` and the like when nothing else does. Python asks it last."""
+    """Finds old modules such as ``daskclass.cast``. Python asks it last."""
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         package, _dot, module = name.rpartition(".")
         if package != "daskclass" or module not in MODULES:
             return None
-        return ModuleSpec(name, Loader())  # type: ignore[arg-type]  # all that Python asks a loader for
+        return ModuleSpec(name, Loader())  # type: ignore[arg-type]  # has all that Python needs from a loader
 
 
 class Loader:
-    """Gives a moved module the contents of the new one, under the old names as well."""
+    """Gives an old module the contents of the new one, under the old names as well."""
 
     @staticmethod
     def create_module(spec: ModuleSpec) -> None:
-        """None: Python makes an empty one."""
+        """None, so that Python makes an empty module."""
 
     @staticmethod
     def exec_module(module: ModuleType) -> None:
@@ -48,4 +48,4 @@ class Loader:
 
 def _advice(old: str) -> str:
     more = "".join(f", and {was} is {now}" for was, now in FUNCTIONS.get(old, {}).items() if was.islower())
-    return f"daskclass.{old} is daskclass.{MODULES[old]} now{more}; the old name works until version 0.3"
+    return f"daskclass.{old} is now daskclass.{MODULES[old]}{more}; the old name works until version 0.3"

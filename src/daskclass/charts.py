@@ -1,7 +1,7 @@
 """What does a recording look like?
 
-Figures are Bokeh's, drawn without a network, readable in greyscale (lines differ in dashes, bars in lightness), and
-each comes with its finding in a sentence: for screen readers, for print, and for a tired reader.
+Bokeh draws the figures, without a network. They are readable in grayscale: lines differ in dashes, bars in lightness.
+Each figure has a caption that says what it shows, for screen readers, for print, and for a tired reader.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ _HEIGHT = 260
 _DASHES = ("solid", "dashed", "dotted", "dotdash", "dashdot")
 _SHADES = ("#1b4b72", "#e8a33d", "#5b8c5a", "#b0483b", "#7d6b91", "#9a9a9a")
 _ACTIONS = {"transfer": "#b0483b", "disk-read": "#e8a33d", "disk-write": "#e8a33d", "deserialize": "#9a9a9a"}
-_KINDS = ("#1b4b72", "#5b8c5a", "#7d6b91", "#a8c5da", "#9a9a9a")  # of computed tasks; the colours above are taken
+_KINDS = ("#1b4b72", "#5b8c5a", "#7d6b91", "#a8c5da", "#9a9a9a")  # of computed tasks; the colors above are taken
 _MIB = 2**20
-_BOX = (0.31, 0.27)  # half of the width and height of a process in the picture of a cast
+_BOX = (0.31, 0.27)  # half of the width and height of a process in the picture of a topology
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure and its finding. Shown in a notebook it draws itself, offline; elsewhere it is its sentence.
+    """A figure and its caption. A notebook draws the figure, offline. Anywhere else, you see the caption.
 
     Attributes
     ----------
     figure : bokeh.plotting.figure
     summary : str
-        What is to be seen, in a sentence or two.
+        The caption: what the figure shows, in a sentence or two.
     """
 
     figure: figure
     summary: str
 
     def html(self) -> str:
-        """A page of its own with everything in it."""
+        """A complete web page that needs no other files."""
         return file_html(self.figure, Resources(mode="inline"), title=self.summary)
 
     def __repr__(self) -> str:
@@ -61,7 +61,7 @@ class Chart:
     def _repr_mimebundle_(
         self, include: object = None, exclude: object = None
     ) -> tuple[dict[str, str], dict[str, Any]]:
-        # In a frame of its own, so that no script or style of the page comes near it.
+        # In an iframe, so that the page's scripts and styles don't affect it.
         page, text = html.escape(self.html(), quote=True), html.escape(self.summary, quote=True)
         frame = (
             f'<iframe srcdoc="{page}" title="{text}" width="100%" height="{_HEIGHT + 20}" style="border:0"></iframe>'
@@ -70,42 +70,42 @@ class Chart:
             "text/plain": self.summary,
             "text/html": f"<figure style='margin:0'>{frame}<figcaption>{text}</figcaption></figure>",
         }
-        # As text, because Jupyter sorts what it saves, and in Bokeh's JSON what comes first is referred to later.
+        # As text, because Jupyter sorts the keys that it saves, and the order matters in Bokeh's JSON.
         return shown, {METADATA: {"summary": self.summary, "figure": json.dumps(json_item(self.figure))}}
 
 
 def memory(seen: Run | Recording, title: str | None = None) -> Chart:
-    """Memory over time, against the limit: of code under a limit, or of every worker of a recording.
+    """Memory over time, with the limit: for code that ran under a limit, or for every worker of a recording.
 
     Parameters
     ----------
     seen : limits.Run or watch.Recording
     title : str, optional
-        Stands above the figure.
+        Title above the figure.
 
     Returns
     -------
     Chart
-        Seconds across, MiB up.
+        Seconds on the x-axis, MiB on the y-axis.
 
     Examples
     --------
-    In a notebook, a chart draws itself; elsewhere, it is its finding.
+    A notebook draws the chart. Anywhere else, you see its caption.
 
     >>> from daskclass import charts, limits
     >>> chart = charts.memory(limits.run("pass", "200MiB"), title="Nothing at all")
     >>> chart.summary.split("Memory rose to")[0]
     'Nothing at all: '
     >>> chart.summary.partition(" under ")[2]
-    'a limit of 200 MiB; then: it came to its end.'
+    'a limit of 200 MiB. Then it ran to the end.'
     """
     return _memory_of_run(seen, title) if isinstance(seen, Run) else _memory_of_workers(seen, title)
 
 
 def on_one_scale(*drawn: Chart) -> tuple[Chart, ...]:
-    """The same charts, drawn from the smallest to the largest number of all of them, so that they can be compared.
+    """Give these charts the same axes, so that you can compare them. Each axis covers the numbers of all charts.
 
-    Axes of names, such as the rows of `tasks`, stay as they are.
+    Axes with names, such as the rows of `tasks`, stay as they are.
     """
     for axis in ("x_range", "y_range"):
         ranges = [getattr(chart.figure, axis) for chart in drawn]
@@ -124,17 +124,24 @@ def _plot(**options: Any) -> figure:
 
 
 def _told(plot: figure, text: str, title: str | None) -> Chart:
-    """A chart whose sentence says its title, too: who hears it must know which of several it is."""
+    """A chart whose caption includes its title, so that users of a screen reader know which chart it is."""
     return Chart(plot, f"{title}: {text}" if title else text)
 
 
 def _mib(number: float) -> str:
-    """In the unit of the axis."""
+    """A number of bytes, in the unit of the axis."""
     return f"{number / _MIB:,.0f} MiB"
 
 
+def _then(run: Run) -> str:
+    """How the code ended, as a sentence."""
+    if run.how.startswith(("it ", "the ", "a ")):
+        return f"Then {run.how}"
+    return f"Then it was {run.how}" if run.how.startswith("killed") else f"Then it failed with {run.how}"
+
+
 def _from_zero(plot: figure, top: float) -> None:
-    """Have the vertical axis go from 0 to `top`."""
+    """Let the y-axis go from 0 to `top`."""
     axis = typing.cast(DataRange1d, plot.y_range)  # which `figure` makes where it is given no other
     axis.start, axis.end = 0, top
 
@@ -162,11 +169,11 @@ def _memory_of_run(run: Run, title: str | None) -> Chart:
     plot = _plot(title=title, x_axis_label="seconds", y_axis_label="MiB held", x_range=Range1d(start=0, end=last))
     plot.line(run.growth.seconds.to_numpy(), (run.growth.bytes / _MIB).to_numpy(), line_width=2, color=_SHADES[0])
     top = run.peak
-    text = f"Memory rose to {_mib(run.peak)} in {run.seconds:.1f} seconds; then: {run.how}."
+    text = f"Memory rose to {_mib(run.peak)} in {run.seconds:.1f} seconds. {_then(run)}."
     if run.limit is not None:
         _limit_line(plot, run.limit)
         top = max(top, run.limit)
-        text = f"Memory rose to {_mib(run.peak)} under a limit of {_mib(run.limit)}; then: {run.how}."
+        text = f"Memory rose to {_mib(run.peak)} under a limit of {_mib(run.limit)}. {_then(run)}."
     _from_zero(plot, top / _MIB * 1.25)
     return _told(plot, text, title)
 
@@ -185,15 +192,15 @@ def _memory_of_workers(recording: Recording, title: str | None) -> Chart:
             on_disk = (rows.spilled / _MIB).to_numpy()
             plot.line(seconds, on_disk, legend_label=f"worker {number + 1}, on disk", **spilled)
     workers, limit = frame.worker.nunique(), max(recording.limits.values(), default=0)
-    again = ", a restarted one counted anew" if recording.restarts else ""
-    text = f"{workers} workers{again}. At most {_mib(top)} on one of them, looked at ten times a second"
+    again = ", counting each restart as a new one" if recording.restarts else ""
+    text = f"{workers} workers{again}. At most {_mib(top)} on one of them, sampled ten times a second"
     new = [peak for worker, peak in recording.peaks.items() if peak > recording.peaks_before.get(worker, 0)]
     if (peak := max(new, default=0)) >= top > 0:
-        text += f" ({_mib(peak)} between two looks)"
+        text += f" ({_mib(peak)} between two samples)"
     if limit:
         _limit_line(plot, limit)
-        text += f"; its limit is {_mib(limit)}"
-    text += "." if not recording.restarts else f". {recording.restarts} were restarted for holding too much."
+        text += f". The limit is {_mib(limit)}"
+    text += "." if not recording.restarts else f". Restarts because of memory: {recording.restarts}."
     _from_zero(plot, max(top, limit) / _MIB * 1.25 or 1)
     plot.x_range = Range1d(start=0, end=max(recording.seconds, frame.seconds.max() if workers else 0) or 1)
     if workers:
@@ -202,18 +209,19 @@ def _memory_of_workers(recording: Recording, title: str | None) -> Chart:
 
 
 def thresholds(recording: Recording) -> Chart:
-    """What one worker holds over time: its process, of that what Dask manages and what it does not, and what is on
-    disk; against the thresholds of its configuration.
+    """One worker's memory over time, with the thresholds of its configuration.
+
+    The lines show the whole process, the managed and the unmanaged part of it, and the bytes on disk.
 
     Raises
     ------
     UsageProblem
-        If the recording is not of exactly one worker with a memory limit.
+        If the recording doesn't have exactly one worker with a memory limit.
     """
     if len(recording.limits) - recording.restarts != 1:
-        raise UsageProblem(f"thresholds are drawn for one worker; this recording is of {len(recording.limits)}")
+        raise UsageProblem(f"this chart shows one worker, but the recording has {len(recording.limits)}")
     if not (limit := max(recording.limits.values())):
-        raise UsageProblem("thresholds are shares of a memory limit, and the worker of this recording has none")
+        raise UsageProblem("thresholds are shares of a memory limit, but the worker in this recording has no limit")
     frame = recording.memory
     kinds = {
         "process": frame.process,
@@ -235,7 +243,7 @@ def thresholds(recording: Recording) -> Chart:
     _from_zero(plot, top / _MIB * 1.08)
     if len(frame):
         _legend_above(plot)
-    of_results = {"target"}  # what the other lines look at is the whole process
+    of_results = {"target"}  # the other thresholds apply to the whole process
     crossed = [
         name
         for name, share in recording.thresholds.items()
@@ -245,32 +253,31 @@ def thresholds(recording: Recording) -> Chart:
     if len(frame):
         largest = frame.iloc[int(frame.process.argmax())]
         text = (
-            f"The process held at most {_mib(largest.process)} of {_mib(limit)}, {_mib(largest.managed)} of it "
-            f"results; on disk were at most {_mib(frame.spilled.max())}. "
+            f"The process held at most {_mib(largest.process)} of {_mib(limit)}; {_mib(largest.managed)} of that were "
+            f"results. At most {_mib(frame.spilled.max())} were on disk. "
         )
     if crossed:
-        text += f"Crossed: {', '.join(crossed)}."
+        text += f"It crossed these thresholds: {', '.join(crossed)}."
     elif recording.thresholds and len(frame) and frame.spilled.max() > frame.spilled.iloc[0]:
-        text += "Results went to disk, so a line was crossed between two looks."
+        text += "Results went to disk, so it crossed a threshold between two samples."
     else:
-        text += "No line was crossed."
+        text += "It crossed no threshold."
     return Chart(plot, text)
 
 
 def tasks(recording: Recording, title: str | None = None) -> Chart:
-    """Which worker did what when: a row for each thread that worked, a bar for each thing done.
+    """Which worker did what, and when: a row for each busy thread, and a bar for each action.
 
-    Rows are called after their workers alone, if none of them has a second thread at work.
+    If no worker used a second thread, rows have the names of their workers only.
 
-    Workers are numbered in the order of their addresses, also those that had nothing to do: they have an empty row.
-    What a worker does besides computing is hatched, in the dashboard's colours: red for the network, orange for the
-    disk, grey for unpickling.
+    Workers are numbered in the order of their addresses. Idle workers have an empty row. Actions other than computing
+    are hatched, in the dashboard's colors: red for the network, orange for the disk, gray for unpickling.
 
     Parameters
     ----------
     recording : watch.Recording
     title : str, optional
-        Stands above the figure.
+        Title above the figure.
     """
     frame = recording.tasks.copy()
     numbers = {address: number + 1 for number, address in enumerate(sorted({*recording.limits, *frame.worker}))}
@@ -286,7 +293,7 @@ def tasks(recording: Recording, title: str | None = None) -> Chart:
     most = frame.groupby("what").apply(lambda rows: (rows.stop - rows.start).sum())
     names = list(most.sort_values(ascending=False).index) if len(frame) else []
     kinds = [name for name in names if name not in _ACTIONS]
-    thin = len(frame) > 0 and (frame.stop - frame.start).median() < last / 200  # a white edge would be all of it
+    thin = len(frame) > 0 and (frame.stop - frame.start).median() < last / 200  # a white edge would cover the bar
     for name in names:
         source = ColumnDataSource(frame.loc[frame.what == name, ["row", "start", "stop"]])
         number = len(_KINDS) if name in _ACTIONS else kinds.index(name)
@@ -299,11 +306,11 @@ def tasks(recording: Recording, title: str | None = None) -> Chart:
         _legend_above(plot)
     busy = (frame.stop - frame.start).sum()
     share = busy / (recording.seconds * max(frame.row.nunique(), 1)) if recording.seconds else 0.0
-    longest = f"; {names[0]} took the most of it" if names else ""
+    longest = f", most of it in {names[0]}" if names else ""
     threads = frame.row.nunique()
     text = f"{frame.key.nunique()} tasks on {threads} threads, which were busy {share:.0%} of the time{longest}"
     if idle:
-        text += f"; {' and '.join(sorted(idle, key=_natural))} had nothing to do".replace(", thread 1", "")
+        text += f". {' and '.join(sorted(idle, key=_natural)).capitalize()} had nothing to do".replace(", thread 1", "")
     return _told(plot, f"{text}.", title)
 
 
@@ -316,7 +323,7 @@ def _natural(row: str) -> list[int]:
 
 
 def workers(recording: Recording) -> Chart:
-    """How many workers there were over time, and when the last task was done."""
+    """The number of workers over time, and when the last task finished."""
     there, done = recording.workers, recording.tasks.stop.max()
     last = max(recording.seconds, there.seconds.max()) or 1
     plot = _plot(x_axis_label="seconds", y_axis_label="workers", x_range=Range1d(start=0, end=last))
@@ -327,31 +334,31 @@ def workers(recording: Recording) -> Chart:
     text = f"Workers: {' → '.join(map(str, numbers))}, in {recording.seconds:.1f} seconds"
     if len(recording.tasks):
         plot.add_layout(Span(location=done, dimension="height", line_color="black", line_dash="dashed"))
-        late = done > last / 2  # then there is more room on the left of the line
+        late = done > last / 2  # then there is more room to the left of the line
         label = Label(
             x=done,
             y=max(numbers) + 0.5,
-            text="last task done",
+            text="last task finished",
             text_font_size="12px",
             text_align="right" if late else "left",
             x_offset=-4 if late else 4,
         )
         plot.add_layout(label)
-        text += f"; the last task was done after {done:.1f}"
+        text += f". The last task finished after {done:.1f} seconds"
     return Chart(plot, f"{text}.")
 
 
 def __getattr__(name: str) -> Any:
-    """Notebooks of version 0.1 call `topology` and `story` by their old names, which work until 0.3."""
+    """Notebooks of version 0.1 use the old names of `topology` and `story`. Those work until 0.3."""
     now = {"cast": topology, "journey": story}.get(name)
     if now is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    warnings.warn(f"charts.{name} is charts.{now.__name__} now; the old name works until version 0.3", FutureWarning, 2)
+    warnings.warn(f"charts.{name} is now charts.{now.__name__}; the old name works until version 0.3", FutureWarning, 2)
     return now
 
 
 def topology(seen: Topology) -> Chart:
-    """The processes of a cluster, and arrows from who called to who was called.
+    """The processes of a cluster, with an arrow from each caller to the process that it connected to.
 
     Parameters
     ----------
@@ -362,7 +369,7 @@ def topology(seen: Topology) -> Chart:
     for column, role in enumerate(columns):
         those = [who for who in seen.processes.who if who.split(" ")[0] == role]
         for row, who in enumerate(sorted(those)):
-            apart = 1.4 if role == "nanny" else 1.0  # out of the way of the lines to the workers
+            apart = 1.4 if role == "nanny" else 1.0  # so that they don't cover the lines to the workers
             places[who] = (column, ((len(those) - 1) / 2 - row) * apart)
     tallest = max(abs(y) for _x, y in places.values())
     across, up = Range1d(start=-0.5, end=len(columns) - 0.3), Range1d(start=-tallest - 0.7, end=tallest + 0.7)
@@ -383,14 +390,14 @@ def topology(seen: Topology) -> Chart:
     plot.rect("x", "y", width=2 * _BOX[0], height=2 * _BOX[1], source=source, fill_color="white", line_color="black")
     plot.text("x", "y", "text", source=source, text_align="center", text_baseline="middle", text_font_size="13px")
     callers = seen.connections.groupby("called").caller.nunique().sort_values(ascending=False)
-    most = f"; {callers.index[0]} is called by the most, {callers.iloc[0]} of them" if len(callers) else ""
+    most = f". The most called process is {callers.index[0]}, with {callers.iloc[0]} callers" if len(callers) else ""
     return Chart(plot, f"{len(seen.processes)} processes, {seen.connections['count'].sum()} connections{most}.")
 
 
 def _between_boxes(
     start: tuple[float, float], end: tuple[float, float]
 ) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The part of a line between the middles of two boxes that is in neither."""
+    """The part of the line between two boxes' centers that lies outside both boxes."""
     across, up = end[0] - start[0], end[1] - start[1]
     inside = min(_BOX[0] / abs(across) if across else 1.0, _BOX[1] / abs(up) if up else 1.0)
     return (
@@ -400,7 +407,7 @@ def _between_boxes(
 
 
 def story(steps: pd.DataFrame) -> Chart:
-    """What happened to a task: a lane for each of those who had to do with it, the steps from left to right.
+    """What happened to a task: a lane for each process involved, with the steps from left to right.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Is what the text says true here?
 
-A claim is a sentence about Dask and a condition that was measured. It prints one line, the same at every size
-and on every machine; its numbers travel in the output's metadata, as ``{"claim", "holds", "evidence"}`` under
-``daskclass``, to the rehearsal's report. A false claim fails its cell.
+A claim is a sentence about Dask and a measured condition. It prints one line, the same at every size and on every
+machine. Its numbers go to the rehearsal's report through the output's metadata, as
+``{"claim", "holds", "evidence"}`` under ``daskclass``. A false claim fails its cell.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from IPython.display import display
 from daskclass.labs import METADATA
 
 MARKS = {True: "✔", False: "✘", None: "–"}
-"""Whether a claim holds; None if it was not reached."""
+"""Whether a claim holds; None if the lab didn't reach it."""
 
 
 class ClaimIsFalse(AssertionError):
-    """What the text says was measured here and is not true."""
+    """The text makes a claim that isn't true in this run."""
 
     def _render_traceback_(self) -> list[str]:  # IPython asks for it: the frames are not the lesson
         return [f"ClaimIsFalse: {self}"]
@@ -37,21 +37,22 @@ def claim(text: str, condition: Any, /, **evidence: Any) -> None:
     text : str
         One sentence, on one line, without numbers of this run.
     condition : bool, or an array, Series, DataFrame, list or tuple of bools
-        True only if it holds everywhere and is not empty; of any shape. ``None``, ``NaN`` and ``NA`` are not true.
+        Of any shape. The claim holds if all values are true and there is at least one. ``None``, ``NaN`` and ``NA``
+        are not true.
     **evidence
-        The numbers behind it: anything that is a number, a text, or made of such.
+        The numbers behind the claim: numbers, strings, or collections of them.
 
     Raises
     ------
     ClaimIsFalse
-        If the condition does not hold. The line with ``✘`` is shown first.
+        If the condition doesn't hold. The line with ``✘`` appears first.
     TypeError
-        If the condition is not a comparison at all, such as a count, a text, or a Dask collection not yet computed; or
-        if `text` is not one line of text.
+        If the condition is not a comparison at all, such as a count, a string, or a Dask collection that hasn't been
+        computed; or if `text` is not one line of text.
 
     Examples
     --------
-    The line shows the sentence alone; the numbers go to the rehearsal's report.
+    The line shows only the sentence. The numbers go to the rehearsal's report.
 
     >>> from daskclass.claims import claim
     >>> blocks, tasks = 4, 4
@@ -66,7 +67,7 @@ def claim(text: str, condition: Any, /, **evidence: Any) -> None:
     daskclass.claims.ClaimIsFalse: Every block becomes a task. Measured: {'tasks': 3}
     """
     if not isinstance(text, str) or not text.strip() or "\n" in text:
-        raise TypeError(f"a claim begins with its sentence, on one line; got {text!r}")
+        raise TypeError(f"a claim starts with its sentence, on one line; got {text!r}")
     holds = is_true(condition)
     numbers = {name: plain(value) for name, value in evidence.items()}
     line = as_line(text, holds)
@@ -76,18 +77,18 @@ def claim(text: str, condition: Any, /, **evidence: Any) -> None:
         found = {"claim": text, "holds": holds, "evidence": numbers}
         display({"text/plain": line}, metadata={METADATA: found}, raw=True)
     if not holds:
-        raise ClaimIsFalse(f"{text}. Measured: {numbers or 'no numbers were given'}")
+        raise ClaimIsFalse(f"{text}. Measured: {numbers or 'no numbers given'}")
 
 
 def as_line(text: str, holds: bool | None) -> str:
-    """A claim as a line: ``✔`` if it holds, ``✘`` if it does not, ``–`` if it was not reached.
+    """A claim as a line: ``✔`` if it holds, ``✘`` if it doesn't, ``–`` if the lab didn't reach it.
 
     Parameters
     ----------
     text : str
         The claim's sentence.
     holds : bool or None
-        Whether it holds; None if it was not reached.
+        Whether it holds; None if the lab didn't reach it.
 
     Returns
     -------
@@ -95,7 +96,7 @@ def as_line(text: str, holds: bool | None) -> str:
 
     Examples
     --------
-    A report shows the claims that a lab reached, and those after the cell that failed.
+    A report shows the claims that a lab reached, and the claims after a cell that failed.
 
     >>> from daskclass import claims
     >>> print(claims.as_line("The answer is exact", True))
@@ -107,7 +108,7 @@ def as_line(text: str, holds: bool | None) -> str:
 
 
 def is_true(condition: Any) -> bool:
-    """Whether `condition` holds everywhere and says anything at all; see `claim`.
+    """Whether all values of `condition` are true and there is at least one; see `claim`.
 
     Parameters
     ----------
@@ -117,16 +118,16 @@ def is_true(condition: Any) -> bool:
     Returns
     -------
     bool
-        False also for an empty condition, and where a value is missing or masked.
+        False also if the condition is empty, or a value is missing or masked.
 
     Raises
     ------
     TypeError
-        If it is not a comparison at all, such as a count, a text, or a Dask collection not yet computed.
+        If it is not a comparison at all, such as a count, a string, or a Dask collection that hasn't been computed.
 
     Examples
     --------
-    A Series holds if each of its values does, and an empty list holds nothing.
+    A Series is true if each of its values is. An empty list is not true.
 
     >>> import pandas as pd
     >>> from daskclass import claims
@@ -167,13 +168,13 @@ def is_true(condition: Any) -> bool:
         if np.size(condition) == 0:
             return False
     if hasattr(condition, "__dask_graph__"):
-        raise TypeError(f"a claim needs a result, and this is a plan for one: call .compute() on {condition!r}")
+        raise TypeError(f"a claim needs a result, but this hasn't been computed: call .compute() on {condition!r}")
     kind = type(condition).__name__
     raise TypeError(f"a claim needs a comparison that is True or False; got {kind} {str(condition)[:80]!r}")
 
 
 def plain(value: Any) -> Any:
-    """`value` as what JSON can hold: numbers, texts, lists and dicts of them; anything else as its text."""
+    """Turn `value` into what JSON can hold: numbers, strings, lists and dicts. Anything else becomes a string."""
     if value is None or isinstance(value, bool | np.bool_):
         return None if value is None else bool(value)
     if isinstance(value, str):

@@ -1,7 +1,7 @@
 """Which cluster am I on, and how do I start one?
 
-The class cluster is two workers of one thread each. A lab connects to the cluster that the environment names
-(Dask's own ``DASK_SCHEDULER_ADDRESS``), else to such a one of its own.
+The class cluster has two workers with one thread each. A lab connects to the cluster that the environment names with
+Dask's own ``DASK_SCHEDULER_ADDRESS``. If none is named, the lab starts a class cluster.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ SAME = ("python", "dask", "distributed", "cloudpickle", "msgpack", "numpy", "pan
 
 
 def start(size: sizes.Size | None = None, *, dashboard_address: str = "127.0.0.1:0") -> LocalCluster:
-    """Start the class cluster on this machine: two workers, one thread each, memory as the size says.
+    """Start the class cluster on this machine: two workers with one thread each, and the memory that the size sets.
 
     Parameters
     ----------
     size : sizes.Size, optional
-        By default what ``DASKCLASS_SIZE`` says, else ``class``.
+        By default, the value of ``DASKCLASS_SIZE``, else ``class``.
     dashboard_address : str
-        Where the dashboard listens; by default on a free port, on this machine only.
+        Where the dashboard listens. By default, on a free port of this machine only.
 
     Returns
     -------
@@ -56,13 +56,13 @@ def start(size: sizes.Size | None = None, *, dashboard_address: str = "127.0.0.1
     Raises
     ------
     Problem
-        If Dask's settings make no link to a dashboard.
+        If Dask's settings give no valid dashboard link.
     UsageProblem
-        If ``DASKCLASS_SIZE`` names no size.
+        If ``DASKCLASS_SIZE`` is not a size.
 
     Examples
     --------
-    At size ``smoke``, each worker may hold 500 MiB.
+    At size ``smoke``, each worker has a memory limit of 500 MiB.
 
     >>> from distributed import Client
     >>> from daskclass import clusters, sizes
@@ -80,26 +80,26 @@ def start(size: sizes.Size | None = None, *, dashboard_address: str = "127.0.0.1
 
 
 def connect() -> Client:
-    """A client of the cluster that ``DASK_SCHEDULER_ADDRESS`` names, else of a class cluster of its own.
+    """Connect to the cluster that ``DASK_SCHEDULER_ADDRESS`` names, or start a class cluster and connect to it.
 
-    Closing the client closes a cluster of its own and leaves any other alone.
+    Closing the client also closes a cluster that it started. Any other cluster keeps running.
 
     Returns
     -------
     Client
-        Connected; it becomes Dask's default, so that ``.compute()`` runs on its cluster.
+        A connected client. It becomes Dask's default, so ``.compute()`` runs on its cluster.
 
     Raises
     ------
     Problem
-        If no scheduler answers at the address, its cluster has no workers or does not run what runs here (see `reach`),
-        or Dask's settings make no link to a dashboard.
+        If no scheduler answers at the address, if its cluster has no workers or other versions (see `reach`), or if
+        Dask's settings give no valid dashboard link.
     UsageProblem
-        If a cluster of its own is started, and ``DASKCLASS_SIZE`` names no size.
+        If it has to start a cluster, and ``DASKCLASS_SIZE`` is not a size.
 
     Examples
     --------
-    `client` is connected to a cluster that runs already. Its address stands here where Dask keeps that variable.
+    `client` is connected to a running cluster. We put its address where Dask keeps that variable.
 
     >>> import dask
     >>> from daskclass import clusters
@@ -108,7 +108,7 @@ def connect() -> Client:
     >>> mine.submit(sum, [1, 2, 3]).result()
     6
 
-    Closing it leaves the cluster to the others:
+    Closing this client leaves the cluster running:
 
     >>> mine.close()
     >>> client.submit(sum, [1, 2, 3]).result()
@@ -117,7 +117,7 @@ def connect() -> Client:
     require_dashboard_link()
     address = named()
     if address is None:
-        with dask.config.set({"scheduler-address": None}):  # an empty one is one to Client
+        with dask.config.set({"scheduler-address": None}):  # to Client, an empty string is an address
             return Client(
                 n_workers=WORKERS,
                 threads_per_worker=1,
@@ -128,18 +128,17 @@ def connect() -> Client:
         return reach(address)
     except Problem as problem:
         raise Problem(
-            f"{named_by()} names a cluster, but {problem}; or {_unname()} and restart the kernel "
-            "for a cluster of your own"
+            f"{named_by()} names a cluster, but {problem}; or {_unname()} and restart the kernel to use a local cluster"
         ) from problem
 
 
 def named() -> str | None:
-    """The address of the cluster that Dask's settings name: the environment, or a file of settings."""
+    """The address of the cluster that Dask's settings name, in the environment or in a settings file."""
     return str(dask.config.get("scheduler-address", None) or "") or None
 
 
 def named_by() -> str:
-    """The setting that names the cluster, in words."""
+    """The setting that names the cluster, for messages."""
     file = _settings_file()
     return "DASK_SCHEDULER_ADDRESS" if file is None else f"`scheduler-address` in {file}"
 
@@ -149,7 +148,7 @@ def _unname() -> str:
 
 
 def _settings_file() -> str | None:
-    """The file that names the cluster; None if the environment does, which wins over files."""
+    """The file that names the cluster; None if the environment does, because it takes precedence."""
     if os.environ.get("DASK_SCHEDULER_ADDRESS"):
         return None
     found = dask.config.collect_yaml(dask.config.paths, return_paths=True)
@@ -158,35 +157,35 @@ def _settings_file() -> str | None:
 
 
 def require_dashboard_link() -> None:
-    """See to it that Dask can say where a dashboard is: its template may name variables of a JupyterHub.
+    """Check that Dask can build the dashboard's address. Its template may use variables of a JupyterHub.
 
     Raises
     ------
     Problem
-        Naming the setting, and the variable if there is none of that name.
+        Names the setting, and the variable if that isn't set.
     """
     template, wrong = dask.config.get("distributed.dashboard.link"), None
     try:
         dask_internals.dashboard_link("127.0.0.1", 8787)
     except KeyError as missing:
-        wrong = f"the variable {missing.args[0]} of its {template!r} is not set"
+        wrong = f"the variable {missing.args[0]} in {template!r} isn't set"
     except (AttributeError, IndexError, ValueError) as error:
-        wrong = f"{template!r} is no template ({error})"
+        wrong = f"{template!r} isn't a valid template ({error})"
     if wrong is not None:
         raise Problem(
-            f"Dask's setting distributed.dashboard.link makes no address: {wrong}. Unset "
+            f"Dask's setting distributed.dashboard.link doesn't give a valid address: {wrong}. Unset "
             "DASK_DISTRIBUTED__DASHBOARD__LINK, or remove `link` from your Dask settings"
         )
 
 
 def reach(address: str) -> Client:
-    """A client of the cluster whose scheduler is at `address`, which has workers.
+    """Connect to the cluster whose scheduler is at `address`, and wait until it has a worker.
 
     Raises
     ------
     Problem
-        If no scheduler answers there within ten seconds, it has no worker within a minute, or scheduler, workers and
-        this process differ in Python or a package that data and functions travel by.
+        If no scheduler answers there within ten seconds, if it has no worker within a minute, or if scheduler, workers
+        and this process have different versions of Python or of a package in `SAME`.
     """
     _require_certificates(address)
     refusal = None
@@ -196,20 +195,20 @@ def reach(address: str) -> Client:
     except _CANNOT_CONNECT as error:
         refusal = str(error) or type(error).__name__
     if refusal is not None:
-        # A client that failed to start stops its event loop when it is collected; if that happens while another
-        # client starts one, both wait for the same lock for ever. So: now.
+        # A client that failed to start stops its event loop when it is garbage-collected. If that happens while another
+        # client starts one, both wait for the same lock forever. So collect it now.
         gc.collect()
         raise Problem(f"no Dask scheduler answers at {address}: {refusal}. Start that cluster")
     try:
         client.wait_for_workers(1, timeout=60)
         if differences := _differences(client):
             raise Problem(
-                f"the cluster at {address} does not run what runs here: {'; '.join(differences)}. Rebuild it from this "
-                "checkout (`docker compose up --build`, or requirements.lock on its machines)"
+                f"the cluster at {address} has other versions than this process: {'; '.join(differences)}. Rebuild it "
+                "from this checkout (`docker compose up --build`, or install requirements.lock on its machines)"
             )
     except TimeoutError as error:
         client.close()
-        hint = "start some (of the containers: `docker compose up -d --scale worker=2`)"
+        hint = "start some (in containers: `docker compose up -d --scale worker=2`)"
         raise Problem(f"the scheduler at {address} has no workers; {hint}") from error
     except BaseException:
         client.close()
@@ -218,30 +217,28 @@ def reach(address: str) -> Client:
 
 
 def _require_certificates(address: str) -> None:
-    """Certificates go with ``tls`` and ``wss``; without this look, connecting fails and names no setting."""
+    """Check the certificates for ``tls`` and ``wss``. Otherwise connecting would fail without naming a setting."""
     scheme, security = dask_internals.scheme(address), Security()
     if scheme in ("tls", "wss"):
         try:
             context = security.get_connection_args("client")["ssl_context"]
         except OSError as error:  # no such file, or no certificate in it
-            raise Problem(
-                f"the certificates in distributed.comm.tls of Dask's settings cannot be read: {error}"
-            ) from error
+            raise Problem(f"can't read the certificates in distributed.comm.tls of Dask's settings: {error}") from error
         if context is None:
             raise Problem(
-                f"{address} asks for certificates: set ca-file, and cert and key of the client, in distributed.comm.tls"
+                f"{address} needs certificates: in distributed.comm.tls, set ca-file and the client's cert and key"
             )
     elif security.require_encryption:
         raise Problem(
-            f"{address} is not encrypted, and Dask's setting distributed.comm.require-encryption asks for that: "
-            "say tls://…, or switch the setting off"
+            f"{address} isn't encrypted, but Dask's setting distributed.comm.require-encryption requires it: "
+            "use tls://…, or turn the setting off"
         )
 
 
 def _greet(address: str) -> None:
-    """Say hello to whoever listens there, and give up in time.
+    """Check that a Dask process listens there, and give up in time.
 
-    `Client` waits for ever for a greeting from something that takes connections and is no Dask, such as a dashboard.
+    If something else accepts the connection, such as a dashboard, `Client` waits forever for its greeting.
     """
     connection = {"timeout": 5, **Security().get_connection_args("client")}
 
@@ -252,23 +249,21 @@ def _greet(address: str) -> None:
             raise
         except Exception as error:  # whatever reading a stranger's bytes as Dask's can raise, a MemoryError included
             reason = str(error) or type(error).__name__
-            raise OSError(f"what listens there does not speak as Dask does ({reason})") from error
+            raise OSError(f"the program that listens there isn't Dask ({reason})") from error
 
     async def in_time() -> None:
         try:
             await asyncio.wait_for(greet(), 8)
         except TimeoutError as error:
-            raise OSError(
-                f"what listens there does not speak as Dask does ({error or 'no greeting in 8 s'})"
-            ) from error
+            raise OSError(f"the program that listens there isn't Dask ({error or 'no greeting in 8 s'})") from error
 
     with ThreadPoolExecutor(1) as pool:  # in a notebook, this thread has a loop that runs
         pool.submit(asyncio.run, in_time()).result()
 
 
 def _differences(client: Client) -> list[str]:
-    """In which versions a cluster and this process differ, a phrase for each package."""
-    # Not a coroutine: this client is one that waits.
+    """How the versions of a cluster and of this process differ, as a phrase for each package."""
+    # Not a coroutine, because this client isn't asynchronous.
     found = cast("VersionsDict", client.get_versions(packages=[name for name in SAME if name != "python"]))
     here = _versions(found["client"])
     there = {"the scheduler": _versions(found["scheduler"])}
@@ -287,21 +282,21 @@ def _differences(client: Client) -> list[str]:
 
 
 def _versions(said: dict[str, Any]) -> dict[str, str]:
-    """By package; of Python the minor one, because what is pickled differs from one to the next."""
+    """Versions by package. For Python, the minor version, because pickles of functions differ between those."""
     packages = said["packages"]
     short = {"python": ".".join(packages["python"].split(".")[:2])}
     return {name: short.get(name) or packages.get(name) or "missing" for name in SAME}
 
 
 def until(client: Client, workers: int, seconds: float = 60) -> int:
-    """Wait until the cluster has so many workers, fewer or more than now; say how many it has in the end.
+    """Wait until the cluster has this many workers, and return how many it has.
 
     Parameters
     ----------
     workers : int
-        How many there should be.
+        The number to wait for, above or below the present one.
     seconds : float
-        After which what there is counts.
+        How long to wait. After that, return the number as it is.
     """
     end = time.monotonic() + seconds
     while (there := len(client.nthreads())) != workers and time.monotonic() < end:
@@ -310,21 +305,21 @@ def until(client: Client, workers: int, seconds: float = 60) -> int:
 
 
 def dashboard(client: Client) -> str:
-    """The address of the dashboard as the scheduler itself serves it, without a page: ``http://host:port``.
+    """The address at which the scheduler itself serves the dashboard: ``http://host:port``.
 
-    `Client.dashboard_link` is the address for a person's browser, which may lead through a proxy.
+    `Client.dashboard_link` is the address for a browser, which may go through a proxy.
     """
     port = client.scheduler_info()["services"].get("dashboard")
     if port is None:
-        raise Problem("this cluster's scheduler serves no dashboard")
+        raise Problem("this cluster's scheduler has no dashboard")
     address: str = cast(Any, client.scheduler).address  # which a client that is connected has
     return f"http://{urlsplit(address).hostname}:{port}"
 
 
 def visit(url: str, seconds: float = 30) -> tuple[int, str]:
-    """What a page of a cluster answers: its status, and its text. A page that is not there is an answer, too.
+    """Open a page of a cluster, and return its status and text. A missing page has a status, too.
 
-    This ignores a proxy that the environment names: it leads out to the internet, and clusters are inside.
+    This ignores a proxy that the environment names, because the proxy leads to the internet and clusters are inside.
 
     Parameters
     ----------
@@ -335,9 +330,9 @@ def visit(url: str, seconds: float = 30) -> tuple[int, str]:
     Returns
     -------
     status : int
-        HTTP's: 200 if the page is there.
+        HTTP status: 200 if the page exists.
     text : str
-        Of the page; empty if the status is one of an error (400 and more).
+        The page; empty if the status is an error (400 and more).
 
     Raises
     ------

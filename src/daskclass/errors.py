@@ -1,9 +1,9 @@
-"""What can go wrong that a person can mend?"""
+"""What can go wrong that a person can fix?"""
 
 
 class Problem(Exception):
-    """Something a person can mend; the message says what is wrong and what would be right."""
+    """Something that a person can fix. The message says what is wrong and what would be right."""
 
 
 class UsageProblem(Problem):
-    """What was asked for makes no sense."""
+    """An argument or option is invalid."""

@@ -1,6 +1,6 @@
-"""Which labs are there, and what does each of them say of itself?
+"""Which labs are there, and what does each notebook say about itself?
 
-A `Lab` reads its notebook once. Slides, schedules, outline, rehearsal and tests ask it.
+A `Lab` reads its notebook once. Slides, schedules, outline, rehearsal and tests use it.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 METADATA = "daskclass"
-"""What is the class's in a notebook's metadata (its minutes), and in an output's (a claim, a picture)."""
+"""Our key in the metadata of a notebook (its minutes) and of an output (a claim, a picture)."""
 
 FURTHER = "going further"
-"""The heading that ends what is core."""
+"""The heading that ends the core part."""
 
 _NAME = re.compile(r"\d\d-.+")
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 class ClaimCell(NamedTuple):
-    """A claim as it stands in a notebook: the id of its cell, its sentence, and whether it is core."""
+    """A claim in a notebook: the id of its cell, its sentence, and whether it is core."""
 
     cell: str
     text: str
@@ -38,7 +38,7 @@ class ClaimCell(NamedTuple):
 
 
 class Minutes(NamedTuple):
-    """What is planned for a lab, in minutes."""
+    """The minutes planned for a lab."""
 
     teaching: int
     exercises: int
@@ -51,7 +51,7 @@ class Minutes(NamedTuple):
 
 @dataclass(frozen=True)
 class Lab:
-    """A numbered notebook. Its contents are read when they are first asked for, and only once.
+    """A numbered notebook. It is read on first use, and only once.
 
     Attributes
     ----------
@@ -60,11 +60,11 @@ class Lab:
     Raises
     ------
     Problem
-        By each property that needs the notebook's contents, if it is not a lab that can be read.
+        From each property that needs the notebook's contents, if it can't be read as a lab.
 
     Examples
     --------
-    In a checkout of the class, lab 00 says its name, the minutes planned for it, and its first claim.
+    In a clone of the class, lab 00 has a number, a title, planned minutes and claims.
 
     >>> from pathlib import Path
     >>> from daskclass import labs
@@ -81,17 +81,17 @@ class Lab:
 
     @property
     def name(self) -> str:
-        """Such as ``02-pandas-vs-dask``."""
+        """The name, such as ``02-pandas-vs-dask``."""
         return self.path.stem
 
     @property
     def number(self) -> str:
-        """Such as ``02``."""
+        """The number, such as ``02``."""
         return self.name[:2]
 
     @cached_property
     def notebook(self) -> NotebookNode:
-        """The notebook, shared by all who ask: run or change a copy of it."""
+        """The notebook. All callers share it, so run or change a copy."""
         import nbformat
 
         with self._read(nbformat.ValidationError):
@@ -100,7 +100,7 @@ class Lab:
 
     @cached_property
     def title(self) -> str:
-        """Its heading without the number, such as ``Spill``."""
+        """The heading without the number, such as ``Spill``."""
         found = re.search(r"^# (?:\d\d · )?(.+)$", self.text, re.MULTILINE)
         with self._read():
             if found is None:
@@ -109,7 +109,7 @@ class Lab:
 
     @cached_property
     def minutes(self) -> Minutes:
-        """Of teaching and of exercises."""
+        """The minutes of teaching and of exercises."""
         return Minutes(*(self._minutes_of(kind) for kind in Minutes._fields))
 
     @property
@@ -127,12 +127,12 @@ class Lab:
 
     @property
     def code(self) -> str:
-        """The sources of all code cells, one under the other."""
+        """The sources of all code cells, joined."""
         return "\n".join(self.cells.values())
 
     @cached_property
     def text(self) -> str:
-        """What there is to read: all cells that are not code."""
+        """The text of all Markdown cells."""
         with self._read():
             return "\n\n".join(cell.source for cell in self.notebook.cells if cell.cell_type == "markdown")
 
@@ -175,16 +175,16 @@ class Lab:
 
     @contextlib.contextmanager
     def _read(self, *more: type[Exception]) -> Iterator[None]:
-        """Whatever a notebook can lack is a Problem that names it."""
+        """Turn any error of reading the notebook into a Problem that names it."""
         unreadable: tuple[type[Exception], ...] = (*_UNREADABLE, *more)
         try:
             yield
         except unreadable as error:
-            raise Problem(f"{self.path.name} is not a lab that can be read: {type(error).__name__}: {error}") from error
+            raise Problem(f"can't read {self.path.name} as a lab: {type(error).__name__}: {error}") from error
 
 
 def find(root: Path) -> list[Lab]:
-    """The labs of the checkout `root`, in order. Notebooks without a number are nobody's but their writer's."""
+    """The labs of the checkout `root`, in order. Notebooks without a number don't count; you can add your own."""
     return [Lab(path) for path in sorted((root / "labs").glob("*.ipynb")) if _NAME.fullmatch(path.stem)]
 
 
@@ -194,7 +194,7 @@ def choose(text: str, labs: list[Lab]) -> list[Lab]:
     Parameters
     ----------
     text : str
-        Spaces in it do not count, and ``2`` is ``02``.
+        Spaces are ignored, and ``2`` means ``02``.
     labs : list of Lab
         As `find` returns them.
 
@@ -205,11 +205,11 @@ def choose(text: str, labs: list[Lab]) -> list[Lab]:
     Raises
     ------
     UsageProblem
-        If `text` names none, or one that is not there.
+        If `text` names no lab, or a lab that doesn't exist.
 
     Examples
     --------
-    In a checkout of the class, three labs of a range and one more:
+    In a clone of the class, a range of three labs and one more:
 
     >>> from pathlib import Path
     >>> from daskclass import labs
@@ -218,21 +218,21 @@ def choose(text: str, labs: list[Lab]) -> list[Lab]:
     >>> labs.choose("99", labs.find(Path()))  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    daskclass.errors.UsageProblem: there is no lab 99: say numbers and ranges such as 00,02-04, of 00, 01, ...
+    daskclass.errors.UsageProblem: there is no lab 99; use numbers and ranges such as 00,02-04, of 00, 01, ...
     """
     numbers = [lab.number for lab in labs]
-    right = f"say numbers and ranges such as 00,02-04, of {', '.join(numbers)}"
+    right = f"use numbers and ranges such as 00,02-04, of {', '.join(numbers)}"
     wanted: set[str] = set()
     for part in "".join(text.split()).split(","):
         found = re.fullmatch(r"(\d{1,2})(?:-(\d{1,2}))?", part, re.ASCII)
         if not found:
-            raise UsageProblem(f"{text!r} names no labs: {right}")
+            raise UsageProblem(f"{text!r} names no labs; {right}")
         first, last = (end.zfill(2) for end in (found[1], found[2] or found[1]))
         missing = [end for end in dict.fromkeys((first, last)) if end not in numbers]
         if missing:
-            raise UsageProblem(f"there is no lab {' and no lab '.join(missing)}: {right}")
+            raise UsageProblem(f"there is no lab {' and no lab '.join(missing)}; {right}")
         if first > last:
-            raise UsageProblem(f"{part} runs backwards: {right}")
+            raise UsageProblem(f"{part} runs backwards; {right}")
         wanted |= {number for number in numbers if first <= number <= last}
     return [lab for lab in labs if lab.number in wanted]
 
@@ -243,7 +243,7 @@ def claim_text(source: str) -> str | None:
     Raises
     ------
     ValueError
-        If a cell makes a claim and does anything else, or the sentence is put together at run time.
+        If the cell does anything besides the claim, or builds the sentence at run time.
     """
     try:
         tree = ast.parse(source)
@@ -257,10 +257,10 @@ def claim_text(source: str) -> str | None:
     if not calls:
         return None
     if len(tree.body) != 1 or not isinstance(tree.body[0], ast.Expr) or tree.body[0].value is not calls[0]:
-        raise ValueError("a claim stands alone in its cell")
+        raise ValueError("a claim must be alone in its cell")
     sentence = calls[0].args[0] if calls[0].args else None
     if not isinstance(sentence, ast.Constant) or not isinstance(sentence.value, str):
-        raise ValueError("a claim's sentence is a plain text, the same in every run")
+        raise ValueError("a claim's sentence must be a plain string, the same in every run")
     return sentence.value
 
 

@@ -1,7 +1,7 @@
-"""What do sick clusters look like? The same question, asked in six ways, and what each did to a cluster.
+"""What do sick clusters look like? Runs the same job in six ways, and records what each does to a cluster.
 
-The question is how sure the median price of some orders is: its standard error, by drawing from the orders again and
-again. Asked well, each task draws from as many orders as any other. The other five ways are the sicknesses.
+The job estimates the standard error of the median price of some orders, by bootstrap: it draws from the orders again
+and again. In the healthy way, all tasks draw from the same number of orders. The other five ways are the sicknesses.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ SICKNESSES = ("skew", "tiny tasks", "object shipped", "memory tight", "slow work
 
 HOLDER = "daskclass-holder"
 _ORDERS, _PIECES, _ROUNDS = 1_500_000, 16, 30
-_FILES = 6  # as many as have them; of smaller data the orders come more than once
+_FILES = 6  # as many as have that many orders; smaller data is used more than once
 _TINY = 1_000  # tasks
-_KEPT = 45_000_000  # bytes that each task keeps where memory is tight
-_HELD, _LET_GO = 0.1, 0.02  # seconds, by turns, in which a slow worker's interpreter is held and let go
+_KEPT = 45_000_000  # bytes that each task keeps in the case "memory tight"
+_HELD, _LET_GO = 0.1, 0.02  # seconds for which a slow worker's GIL is held and released, in turns
 
 
 @dataclass(frozen=True)
 class Patient:
-    """What was recorded of a cluster while one of the six ways ran on it."""
+    """The recording of a cluster while one of the six ways ran on it."""
 
     recording: watch.Recording
     traffic: traffic.Traffic
@@ -48,62 +48,62 @@ class Patient:
 
 @dataclass(frozen=True)
 class Ward:
-    """Six patients under letters, in an order that chance picked.
+    """Six patients, named by letters in random order.
 
     Attributes
     ----------
     patients : dict of str to Patient
         By letter, A to F.
     names : dict of str to str
-        What each of them has: ``healthy`` or one of `SICKNESSES`.
+        The diagnosis of each: ``healthy`` or one of `SICKNESSES`.
     """
 
     patients: dict[str, Patient]
     names: dict[str, str]
 
     def __repr__(self) -> str:
-        return f"Ward of {', '.join(self.patients)}"  # and not what they have
+        return f"Ward of {', '.join(self.patients)}"  # without the diagnoses
 
     def signs(self) -> pd.DataFrame:
-        """What can be measured of each patient, a row by letter.
+        """Measurements of each patient, one row per letter.
 
         Returns
         -------
         DataFrame
-            ``tasks``; ``busy`` (share of the threads' time in which they computed); ``median_ms`` (of the tasks'
-            durations), ``longest`` (the longest duration, in medians of its own worker), ``half`` (the share of the
-            tasks, longest first, that took half of all the time), ``slowest`` (the median of the worker that is
-            slowest, in medians of the fastest), ``sent`` (bytes a task that the scheduler sent), ``spilled`` (bytes
-            that were on disk at most, over those at the beginning).
+            ``tasks`` (their number), ``busy`` (share of the threads' time spent computing), ``median_ms`` (median
+            duration of a task), ``longest`` (longest duration, as a multiple of its worker's median), ``half`` (share
+            of the tasks, longest first, that took half of the total time), ``slowest`` (median duration on the
+            slowest worker, as a multiple of the fastest worker's), ``sent`` (bytes that the scheduler sent per task),
+            ``spilled`` (most bytes on disk, minus those at the beginning).
         """
         rows = {letter: _signs(patient) for letter, patient in self.patients.items()}
         return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def admit(client: Client, sales: Sales) -> Ward:
-    """Record the six ways on `client`'s cluster, one after another, when nothing is on disk of the one before.
+    """Record the six ways on `client`'s cluster, one after another. Each starts when the one before has left the disk.
 
     Parameters
     ----------
     client : distributed.Client
-        Of a cluster with at least two workers, of one thread and some 600 MiB each.
+        A client of a cluster with at least two workers that have one thread and about 600 MiB each.
     sales : Sales
-        Its Parquet files are read here, and sent to the workers before anything is recorded.
+        This reads its Parquet files and sends them to the workers before recording starts.
 
     Raises
     ------
     Problem
-        If the cluster has fewer than two workers, or the data have no Parquet.
+        If the cluster has fewer than two workers, or the data has no Parquet files.
     """
     if len(client.nthreads()) < 2:
-        raise Problem("a ward needs a cluster with at least two workers")
+        raise Problem("this needs a cluster with at least two workers")
     if not sales.parts:
-        raise Problem("these sales have no Parquet files; make them with `daskclass data --format both`")
+        raise Problem("this sales data has no Parquet files; make them with `daskclass data --format both`")
     orders = pd.concat([pd.read_parquet(part, columns=["store", "price"]) for part in sales.parts[:_FILES]])
     orders = orders.iloc[np.arange(_ORDERS) % len(orders)]
     evenly = np.array_split(orders.price.to_numpy(), _PIECES)
     by_store = sorted((group.to_numpy() for _store, group in orders.groupby("store").price), key=len)
-    # The same for all, since a picture says what its tasks are called.
+    # The same name for all, because the charts show the names of tasks.
     named: dict[str, Any] = {"key": "draw", "pure": False}
     ways: dict[str, Callable[[Client], list[Future[Any]]]] = {
         HEALTHY: lambda client: client.map(standard_error, pieces, **named),
@@ -114,7 +114,7 @@ def admit(client: Client, sales: Sales) -> Ward:
         "slow worker": lambda client: client.map(standard_error, pieces, **named),
     }
     pieces, stores = client.scatter(evenly, hash=False), client.scatter(by_store, hash=False)
-    client.gather(client.map(standard_error, pieces[:4], pure=False))  # the first call of anything takes longer
+    client.gather(client.map(standard_error, pieces[:4], pure=False))  # a first call always takes longer
     order = random.SystemRandom().sample(sorted(ways), len(ways))
     patients = {}
     for letter, name in zip("ABCDEF", order, strict=True):
@@ -128,35 +128,35 @@ def admit(client: Client, sales: Sales) -> Ward:
 
 
 def standard_error(prices: np.ndarray) -> float:
-    """Of the median of `prices`: the deviation of medians of draws from them."""
+    """The standard error of the median of `prices`, estimated by bootstrap."""
     draw = np.random.default_rng(0).choice
     return float(np.std([np.median(draw(prices, len(prices))) for _ in range(_ROUNDS)]))
 
 
 def in_cents(price: float) -> int:
-    """A task that takes less time than it takes to say what it should do."""
+    """A task that takes less time than handing it out takes."""
     return round(price * 100)
 
 
 def with_table(prices: np.ndarray, table: np.ndarray) -> float:
-    """As `standard_error`, with a table to compare with."""
+    """Like `standard_error`, with a table for comparison."""
     return standard_error(prices) / float(table.std())
 
 
 def all_draws(prices: np.ndarray) -> np.ndarray:
-    """All the draws, where one number was wanted."""
+    """Return all the draws instead of one number."""
     standard_error(prices)
     return np.random.default_rng(0).choice(prices, _KEPT // prices.itemsize)
 
 
 def _each_with_its_table(client: Client, pieces: list[Future[np.ndarray]], table: np.ndarray) -> list[Future[float]]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # distributed's own word about large arguments would name the sickness
+        warnings.simplefilter("ignore")  # distributed's warning about large arguments would name the sickness
         return [client.submit(with_table, piece, table, key=f"draw-{uuid.uuid4()}") for piece in pieces]
 
 
 def _settle(client: Client, data: list[Future[np.ndarray]]) -> None:
-    """Have all of `data` in memory again, and nothing on disk, whatever ran before."""
+    """Wait until all of `data` is in memory again and nothing is on disk, whatever ran before."""
 
     def is_settled() -> bool:
         client.gather(client.map(len, data, pure=False))
@@ -182,14 +182,14 @@ def _record(client: Client, way: Callable[[Client], list[Future[Any]]]) -> Patie
             raise errors[0]
     if recording.restarts:
         raise Problem(
-            "a worker was restarted for its memory, and what was scattered is lost; give workers 600 MiB each"
+            "a nanny restarted a worker because of memory, and the scattered data is lost; give each worker 600 MiB"
         )
     return Patient(recording, passed)
 
 
 @contextmanager
 def _one_slow_worker(client: Client) -> Iterator[None]:
-    """One worker whose interpreter somebody else holds most of the time, as an extension that keeps the GIL does."""
+    """Make one worker slow: another thread holds its GIL most of the time, as a careless extension does."""
     victim = min(client.nthreads())
     client.run(_begin_holding, workers=[victim])
     try:
@@ -199,7 +199,7 @@ def _one_slow_worker(client: Client) -> Iterator[None]:
 
 
 def _begin_holding(dask_worker: Worker) -> None:
-    # A function called through PyDLL keeps the interpreter's lock while it sleeps, which costs no core.
+    # A function called through PyDLL keeps the GIL while it sleeps. That costs no CPU time.
     if sys.platform == "win32":
         sleep = ctypes.PyDLL("kernel32").Sleep
         amount = round(_HELD * 1000)

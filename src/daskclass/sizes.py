@@ -1,7 +1,7 @@
 """How big is the class today? The two named sizes, and any other number of bytes.
 
-``class`` is what a room works with, ``smoke`` what CI validates the labs with. Limits are chosen for each
-size and not scaled in proportion, because Python and its libraries weigh the same at both.
+People take the class at size ``class``; CI checks the labs at size ``smoke``. Each size has limits of its own. They
+don't scale in proportion, because Python and its libraries take the same memory at both sizes.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ class Size:
     Attributes
     ----------
     name : str
-        ``class``, ``smoke``, or the shortest exact way to write the bytes: ``10GB``, also where ``10gb`` or ``10e9``
-        was typed, so that the same bytes have one folder.
+        ``class``, ``smoke``, or the shortest exact way to write the bytes. ``10gb`` and ``10e9`` both become ``10GB``,
+        so that the same bytes have one folder.
     csv_bytes : int
-        Size of ``sales_data.csv`` in bytes, to within a percent.
+        Size of ``sales_data.csv`` in bytes, to within 1 %.
     worker_memory : str
         Memory limit of each worker of the local cluster, as ``dask.utils.parse_bytes`` reads it.
     blocksize : str
-        Size of a block of CSV that fits such a worker with room.
+        Size of a block of CSV that such a worker can handle with room to spare.
     pandas_memory : str
-        A limit that pandas cannot read the whole CSV under, from 200 MB of it on. The labs are written for that much
-        and more; what is smaller is for trying things out.
+        A memory limit that is too low for pandas to read the whole CSV, if that has 200 MB or more. The labs are
+        written for such data. Smaller sizes are for trying things out.
     """
 
     name: str
@@ -54,7 +54,7 @@ _SHAPE = re.compile(r"\d+(\.\d+)?(e\d{1,2})?([kmgtp]i?)?b?", re.IGNORECASE)
 def parse(text: str) -> Size:
     """The size that `text` names: ``class``, ``smoke``, or bytes such as ``10GB`` or ``1.5 GiB``.
 
-    Bytes that are those of a named size are that size: ``200MB`` is ``smoke``.
+    If the bytes are those of a named size, you get that size: ``200MB`` is ``smoke``.
 
     Parameters
     ----------
@@ -68,11 +68,11 @@ def parse(text: str) -> Size:
     Raises
     ------
     UsageProblem
-        If `text` is no size, or one below 1 MB.
+        If `text` is not a size, or is below 1 MB.
 
     Examples
     --------
-    The same bytes have one name, however they were written.
+    The same bytes always get the same name.
 
     >>> from daskclass import sizes
     >>> sizes.parse("10 gb").name
@@ -84,34 +84,34 @@ def parse(text: str) -> Size:
     >>> sizes.parse("large")
     Traceback (most recent call last):
         ...
-    daskclass.errors.UsageProblem: 'large' is not a size: say class, smoke, or bytes such as 100MB, 3GiB or 10GB
+    daskclass.errors.UsageProblem: 'large' is not a size; use class, smoke, or bytes such as 100MB, 3GiB or 10GB
     """
     name = "".join(str(text).split())
     if name.lower() in NAMED:
         return NAMED[name.lower()]
-    wanted = "say class, smoke, or bytes such as 100MB, 3GiB or 10GB"
+    wanted = "use class, smoke, or bytes such as 100MB, 3GiB or 10GB"
     if not _SHAPE.fullmatch(name):
-        raise UsageProblem(f"{text!r} is not a size: {wanted}")
+        raise UsageProblem(f"{text!r} is not a size; {wanted}")
     from dask.utils import parse_bytes  # here: it costs a third of a second
 
     try:
         csv_bytes = parse_bytes(name)
     except OverflowError:
-        raise UsageProblem(f"{text!r} is more than any machine has: {wanted}") from None
+        raise UsageProblem(f"{text!r} is more than any machine has; {wanted}") from None
     if csv_bytes < MINIMUM_BYTES:
-        raise UsageProblem(f"{text!r} is {csv_bytes:,} bytes, and the smallest size is 1MB: {wanted}")
+        raise UsageProblem(f"{text!r} is {csv_bytes:,} bytes, but the smallest size is 1MB; {wanted}")
     for named in NAMED.values():
         if csv_bytes == named.csv_bytes:
             return named
     like = SMOKE if csv_bytes < _SMALL else CLASS
-    # Reading takes pandas two and a half times the CSV, and 100 MB more; so this is half of what it would need.
+    # To read the CSV, pandas needs two and a half times its size, plus 100 MB. This is half of that.
     half = max(parse_bytes(SMOKE.pandas_memory), csv_bytes * 6 // 5)
     limit = f"{half // 2**20} MiB" if half < parse_bytes(CLASS.pandas_memory) else CLASS.pandas_memory
     return replace(like, name=_written(csv_bytes), csv_bytes=csv_bytes, pandas_memory=limit)
 
 
 def _written(csv_bytes: int) -> str:
-    """The shortest way to write `csv_bytes` that is read as exactly these bytes."""
+    """The shortest way to write `csv_bytes` that Dask reads as exactly these bytes."""
     from dask.utils import parse_bytes
 
     ways = [f"{csv_bytes / unit:.2f}".rstrip("0").rstrip(".") + name for name, unit in _UNITS.items()]
@@ -120,5 +120,5 @@ def _written(csv_bytes: int) -> str:
 
 
 def current() -> Size:
-    """The size that the environment asks for with ``DASKCLASS_SIZE``; ``class`` where it says nothing."""
+    """The size that ``DASKCLASS_SIZE`` sets, or ``class`` if it is not set."""
     return parse(os.environ.get("DASKCLASS_SIZE") or CLASS.name)

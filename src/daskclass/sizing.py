@@ -1,9 +1,10 @@
 """How many workers, how long, how much money?
 
-A model that adds up: starting, the scheduler's work for each task, and the workers' for each task and each byte, which
-they share; for the bytes, the network's, where that is slower. It knows nothing of skew, shuffles, spilling or
-failures: it is for jobs that read their data once, in partitions of one size. A scheduler that has cores of its own
-works while the workers do; then adding up says too much, at most twice.
+The model adds up three kinds of time: starting; the scheduler's work for each task; and the workers' time for each task
+and each byte, which the workers share. For the bytes, it uses the network's time if that is longer. The model ignores
+skew, shuffles, spilling and failures. It is for jobs that read their data once, in partitions of the same size. If the
+scheduler has cores of its own, it works at the same time as the workers. Then the sum is too high, by a factor of two
+at most.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ from scipy.optimize import nnls
 
 from daskclass.errors import Problem
 
-MARGIN = 0.3  # the same run differs by that much from one minute to the next on a laptop
+MARGIN = 0.3  # on a laptop, the same run varies by that much from one minute to the next
 RUNS = ("bytes", "tasks", "workers", "seconds")
 _TOO_MUCH = 1e30  # of bytes, seconds and money
-_SPILLS_FROM = 0.7  # `distributed.worker.memory.spill`: *target*, at 0.6, does not count what a running task holds
+_SPILLS_FROM = 0.7  # `distributed.worker.memory.spill`: *target*, at 0.6, ignores the memory of a running task
 _TAKES_MOST = {
-    "start": "starting takes most of the time: nothing here needs a cluster",
-    "scheduler": "the scheduler's work for each task takes most of the time: larger partitions make fewer tasks",
-    "cores": "computing takes most of the time: more or faster cores, or less to compute",
-    "network": "reading takes most of the time: more or faster network, or fewer bytes (columns, Parquet)",
+    "start": "starting takes most of the time; this job doesn't need a cluster",
+    "scheduler": "the scheduler's work for each task takes most of the time; use larger partitions and so fewer tasks",
+    "cores": "computing takes most of the time; use more or faster cores, or compute less",
+    "network": "reading takes most of the time; use more or faster network, or read fewer bytes (columns, Parquet)",
 }
 
 
@@ -39,16 +40,16 @@ _Bottleneck = Literal["start", "scheduler", "cores", "network"]
 
 @dataclass(frozen=True)
 class Model:
-    """What a job costs in time: ``start + per_task · tasks + (handling · tasks + per_byte · bytes) / workers``.
+    """How long a job takes: ``start + per_task · tasks + (handling · tasks + per_byte · bytes) / workers``.
 
     Attributes
     ----------
     start : float
         Seconds before anything happens.
     per_task : float
-        Seconds that each task costs the scheduler, which no further worker makes shorter.
+        Seconds that each task costs the scheduler. More workers don't reduce it.
     handling : float
-        Seconds of a worker's thread for each task, whatever is in it.
+        Seconds of a worker's thread for each task, regardless of its data.
     per_byte : float
         Seconds of a worker's thread for each byte.
     """
@@ -59,24 +60,24 @@ class Model:
     per_byte: float
 
     def seconds(self, nbytes: float, tasks: float, workers: float) -> float:
-        """How long a job takes, from its bytes, its tasks, and the threads of the workers.
+        """How long a job takes, given its bytes, its tasks, and the workers' threads.
 
         Parameters
         ----------
         nbytes : float
-            Of the data, in the format that the model was fitted to.
+            Size of the data, in the format that the model was fitted to.
         tasks : float
         workers : float
-            Threads of workers.
+            Number of worker threads.
 
         Returns
         -------
         float
-            In seconds.
+            The time in seconds.
 
         Examples
         --------
-        Twice the threads halve what the workers do, and nothing else: 2 s to start and 2 s of the scheduler stay.
+        Twice the threads halve the workers' time, and nothing else: 2 s of starting and 2 s of the scheduler remain.
 
         >>> from daskclass import sizing
         >>> model = sizing.Model(start=2, per_task=0.002, handling=0, per_byte=5e-9)
@@ -88,7 +89,7 @@ class Model:
         return self.start + self.per_task * tasks + (self.handling * tasks + self.per_byte * nbytes) / workers
 
     def interval(self, nbytes: float, tasks: float, workers: float) -> tuple[float, float]:
-        """The prediction less 30 %, and the prediction plus 30 %.
+        """The prediction minus 30 %, and the prediction plus 30 %.
 
         Parameters
         ----------
@@ -98,7 +99,7 @@ class Model:
         Returns
         -------
         tuple of float
-            The two ends, in seconds.
+            Both ends, in seconds.
 
         Examples
         --------
@@ -114,31 +115,31 @@ class Model:
 
 
 def fit(runs: pd.DataFrame, overhead: bool = True) -> Model:
-    """Fit the model to measured runs, by least squares of the relative errors; no term is negative.
+    """Fit the model to measured runs, by least squares of the relative errors. No term is negative.
 
     Parameters
     ----------
     runs : DataFrame
-        A row for each run: ``bytes``, ``tasks``, ``workers`` (threads of workers) and ``seconds``. Of equal runs,
-        the fastest counts, because whatever disturbs a run makes it slower.
+        A row for each run: ``bytes``, ``tasks``, ``workers`` (worker threads) and ``seconds``. If runs are equal,
+        the fastest counts, because disturbances only make a run slower.
     overhead : bool
-        Whether starting and each task take time. If not, the time is proportional to the bytes for each thread.
+        Whether starting and tasks take time. If False, the time is proportional to the bytes per thread.
 
     Returns
     -------
     Model
-        Without `overhead`, all of its terms but ``per_byte`` are 0.
+        Without `overhead`, all terms except ``per_byte`` are 0.
 
     Raises
     ------
     Problem
-        If the runs lack a column, are too few or too much alike to tell the terms apart, or hold something that is no
-        number or not positive.
+        If the runs lack a column, if there are too few or they are too similar to tell the terms apart, or if a value
+        isn't a positive number.
 
     Examples
     --------
-    Two sizes, each in few and in many tasks, on one thread and on two. The times here come from a model, which the fit
-    finds again.
+    We use two sizes, each in few and in many tasks, on one thread and on two. The times here come from a model, and the
+    fit recovers that model.
 
     >>> import itertools
     >>> import pandas as pd
@@ -157,7 +158,7 @@ def fit(runs: pd.DataFrame, overhead: bool = True) -> Model:
     try:
         numbers = runs[list(RUNS)].astype(float)
     except (TypeError, ValueError) as error:
-        raise Problem(f"the runs should hold numbers: {error}") from error
+        raise Problem(f"the runs must contain numbers: {error}") from error
     if not (np.isfinite(numbers) & (numbers > 0)).all(axis=None):
         raise Problem("each run needs bytes, tasks, workers and seconds above 0")
     best = numbers.groupby(list(RUNS[:3]), as_index=False).seconds.min()
@@ -169,7 +170,7 @@ def fit(runs: pd.DataFrame, overhead: bool = True) -> Model:
     scale = weighted.max(axis=0, initial=0)
     if len(best) < terms.shape[1] or np.linalg.matrix_rank(weighted / scale, tol=1e-3) < terms.shape[1]:
         raise Problem(
-            f"{len(best)} different runs do not tell the terms apart: measure two sizes, each in few and in "
+            f"{len(best)} different runs aren't enough to tell the terms apart; measure two sizes, each in few and in "
             "many tasks, on one worker and on more"
         )
     found = nnls(weighted / scale, np.ones(len(best)))[0] / scale
@@ -183,17 +184,17 @@ class Machine:
     Attributes
     ----------
     threads : int
-        Threads of workers on it.
+        Worker threads on it.
     memory : str or int
-        For the workers on it, in bytes or as Dask writes them (``"16 GiB"``).
+        Memory for its workers, in bytes or as Dask writes it (``"16 GiB"``).
     hourly : float
-        What an hour costs, in any currency.
+        Price of an hour, in any currency.
     network : str or int
-        Bytes a second that it reads from where the data is.
+        Bytes per second that it can read from the data's storage.
 
     Examples
     --------
-    Four threads and 16 GiB for 20 cents an hour; what isn't said is a network of 1 GB a second.
+    Four threads and 16 GiB for 20 cents an hour. By default, the network reads 1 GB per second.
 
     >>> from daskclass import sizing
     >>> sizing.Machine(threads=4, memory="16 GiB", hourly=0.20)
@@ -208,14 +209,14 @@ class Machine:
 
 @dataclass(frozen=True)
 class Scheduler:
-    """What one scheduler bears.
+    """The limits of one scheduler.
 
     Attributes
     ----------
     memory : str or int
-        Bytes of its machine that may be used.
+        Bytes of its machine's memory that it may use.
     task_bytes : int
-        Bytes of it that a task takes up, from ``benchmarks/scheduler.py``; tasks with dependencies take more.
+        Bytes per task, from ``benchmarks/scheduler.py``. Tasks with dependencies take more.
     """
 
     memory: str | int = "16 GiB"
@@ -224,30 +225,30 @@ class Scheduler:
 
 @dataclass(frozen=True)
 class Plan:
-    """An answer, or why there is none.
+    """A plan, or the reason why there is none.
 
     Attributes
     ----------
     bytes : int
-        Of the data.
+        Size of the data.
     tasks : int
-        Partitions, each a task.
+        Number of partitions. Each is a task.
     machines : int
-        For the workers: the fewest that meet the deadline with so few schedulers (more clusters can be cheaper);
-        where no number does, as many as one scheduler keeps busy.
+        Machines for the workers: the fewest that meet the deadline with that many schedulers (more clusters can be
+        cheaper). If no number meets it, as many as one scheduler keeps busy.
     seconds : float
-        How long the job takes on machines that are there already.
+        How long the job takes on machines that are already running.
     money : float
-        By the second, for these machines and one of their kind for each scheduler.
+        The cost, billed by the second, of these machines and of one more such machine for each scheduler.
     bottleneck : str
-        What takes most of the time: ``start``, ``scheduler``, ``cores`` or ``network``; ``scheduler`` also where one
-        does not suffice.
+        What takes most of the time: ``start``, ``scheduler``, ``cores`` or ``network``. Also ``scheduler`` if one
+        isn't enough.
     schedulers : int
-        Clusters of their own among which the data must be split; 1 where one scheduler suffices.
+        The number of separate clusters among which you must split the data; 1 if one scheduler is enough.
     in_time : bool
-        Whether the deadline is met.
+        Whether the plan meets the deadline.
     why : str
-        What decided, in a sentence.
+        The reason, in a sentence.
     """
 
     bytes: int
@@ -270,36 +271,36 @@ def plan(
     in_memory: float = 4.0,
     scheduler: Scheduler = Scheduler(),
 ) -> Plan:
-    """The fewest schedulers, and with those the fewest machines, that work through the data in time.
+    """Find the fewest schedulers, and with those the fewest machines, that process the data in time.
 
     Parameters
     ----------
     nbytes : str or int
-        Of the data, in the format that the model was fitted to.
+        Size of the data, in the format that the model was fitted to.
     machine : Machine
     deadline : str or float
         Seconds, or as Dask writes them (``"1 hour"``).
     model : Model
     partition : str or int
-        Bytes of a partition; each is a task.
+        Bytes per partition. Each partition is a task.
     in_memory : float
-        Bytes that a worker holds at most for each byte of the partition that it works on.
+        The most bytes that a worker holds for each byte of the partition that it works on.
     scheduler : Scheduler
 
     Returns
     -------
     Plan
-        Also where no number of machines is in time: then its ``in_time`` is False, and ``why`` says what would help.
+        Also if no number of machines is enough. Then ``in_time`` is False, and ``why`` says what would help.
 
     Raises
     ------
     Problem
-        If something cannot be read as a number, or as bytes or a time with their unit; if it is not above 0 (a term of
-        the model may be 0); or if a partition does not fit into the memory of a thread.
+        If a value isn't a number, or bytes or a time with a unit; if it is not above 0 (a term of the model may be 0);
+        or if a partition doesn't fit into a thread's memory.
 
     Examples
     --------
-    Three machines work through a terabyte in ten minutes. None do in the two seconds that starting takes.
+    Three machines process a terabyte in ten minutes. No number of machines can do it in the two seconds of starting.
 
     >>> from daskclass import sizing
     >>> model = sizing.Model(start=2, per_task=0.002, handling=0.001, per_byte=5e-9)
@@ -344,19 +345,19 @@ def plan(
 
 @dataclass(frozen=True)
 class _Job:
-    """Tasks that are shared by clusters of equal size.
+    """Tasks that clusters of equal size share.
 
     Attributes
     ----------
     model : Model
     tasks : int
-        Of all clusters together.
+        Tasks of all clusters together.
     threads : int
-        Of one machine.
+        Threads of one machine.
     one_task : float
-        Seconds of a thread for one of them.
+        Seconds that one task takes a thread.
     bound : str
-        What the time for its bytes depends on: ``cores`` or ``network``.
+        What limits the time for its bytes: ``cores`` or ``network``.
     """
 
     model: Model
@@ -366,19 +367,19 @@ class _Job:
     bound: _Bottleneck
 
     def terms(self, machines: int, schedulers: int) -> dict[_Bottleneck, float]:
-        """Seconds of each kind, if each of so many clusters has so many machines."""
+        """Seconds of each kind, for `schedulers` clusters of `machines` machines each."""
         own = math.ceil(self.tasks / schedulers)
         rounds = math.ceil(own / (machines * self.threads))
         return {"start": self.model.start, "scheduler": self.model.per_task * own, self.bound: rounds * self.one_task}
 
     def seconds(self, machines: int, schedulers: int) -> float:
-        """The same, added up."""
+        """The sum of the terms."""
         return sum(self.terms(machines, schedulers).values())
 
     def most(self, schedulers: int) -> int:
-        """Machines of each of so many clusters beyond which another one has nothing to do.
+        """The most machines per cluster that have work to do.
 
-        More threads than that finish tasks faster than one scheduler hands them out, or there are no more tasks.
+        With more threads, one scheduler can't hand out tasks fast enough, or there are no more tasks.
         """
         kept_busy = self.tasks
         if self.model.per_task:
@@ -387,11 +388,11 @@ class _Job:
 
 
 def _job(size: int, piece: int, machine: Machine, model: Model) -> _Job:
-    """So many bytes in pieces; a Problem if the model or the machine makes no sense."""
+    """Split the bytes into tasks. Raises a Problem if a value of the model or the machine is invalid."""
     for term in ("start", "per_task", "handling", "per_byte"):
         if not 0 <= getattr(model, term) < math.inf:
-            raise Problem(f"the model's {term} should be 0 or more, and is {getattr(model, term)}")
-    threads, network = _threads(machine), _bytes("its network", machine.network)
+            raise Problem(f"the model's {term} should be 0 or more, but is {getattr(model, term)}")
+    threads, network = _threads(machine), _bytes("the machine's network", machine.network)
     tasks = math.ceil(size / piece)
     bound: _Bottleneck = "network" if threads / network > model.per_byte else "cores"
     one_task = model.handling + max(model.per_byte, threads / network) * size / tasks
@@ -403,14 +404,14 @@ def _threads(machine: Machine) -> int:
 
 
 def _require_room(piece: int, machine: Machine, in_memory: float) -> None:
-    """A Problem if a thread of this machine has no room for a partition that is worked on."""
+    """Raise a Problem if a thread of this machine has too little memory to work on a partition."""
     share = _bytes("the machine's memory", machine.memory) / _threads(machine)
     fitting = share * _SPILLS_FROM / in_memory
     if piece > fitting:
         raise Problem(
-            f"a partition of {format_bytes(piece)} takes {format_bytes(int(piece * in_memory))} to work on, and a "
-            f"thread of this machine has {format_bytes(int(share))}, of which Dask spills from {_SPILLS_FROM:.0%} on: "
-            f"partitions of {format_bytes(int(fitting))} would fit"
+            f"a partition of {format_bytes(piece)} needs {format_bytes(int(piece * in_memory))} in memory, but a "
+            f"thread of this machine has {format_bytes(int(share))}, and Dask starts to spill at {_SPILLS_FROM:.0%} of "
+            f"that; partitions of {format_bytes(int(fitting))} would fit"
         )
 
 
@@ -419,21 +420,23 @@ def _why(
 ) -> str:
     if not in_time:
         return (
-            f"no number of machines is in time: starting takes {format_time(model.start)}, and a single task "
-            f"{format_time(one_task + model.per_task)}; smaller partitions or a later deadline"
+            f"no number of machines is fast enough: starting takes {format_time(model.start)}, and a single task "
+            f"{format_time(one_task + model.per_task)}; use smaller partitions or a later deadline"
         )
     if schedulers == 1:
         return _TAKES_MOST[bottleneck]
     if schedulers == remembered:
-        return f"one scheduler no longer suffices: it has no room for {tasks:,} tasks; larger partitions make fewer"
+        return (
+            f"one scheduler isn't enough: {tasks:,} tasks don't fit into its memory; larger partitions make fewer tasks"
+        )
     return (
-        f"one scheduler no longer suffices: {tasks:,} tasks take it {format_time(model.per_task * tasks)}, and it "
-        f"keeps {math.ceil(one_task / model.per_task):,} threads busy, however many there are; larger partitions help"
+        f"one scheduler isn't enough: it needs {format_time(model.per_task * tasks)} for {tasks:,} tasks, and can keep "
+        f"only {math.ceil(one_task / model.per_task):,} threads busy; larger partitions help"
     )
 
 
 def _fewest(most: int, enough: Callable[[int], bool]) -> int:
-    """The smallest number up to `most` that is enough; from it on, all are."""
+    """The smallest number up to `most` that is enough. All larger numbers are enough, too."""
     return bisect.bisect_left(range(1, most), True, key=enough) + 1
 
 
@@ -445,7 +448,7 @@ def _read(what: str, said: str | float, parse: Callable[[str | float], float], s
     try:
         number = parse(float(said) if isinstance(said, Real) else said)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
-        raise Problem(f"{what} should be something such as {such_as}, and is {said!r}") from error
+        raise Problem(f"{what} should look like {such_as}, but is {said!r}") from error
     if not 0 < number < _TOO_MUCH:
-        raise Problem(f"{what} should be above 0 and of this world, and is {said!r}")
+        raise Problem(f"{what} should be above 0 and below 1e30, but is {said!r}")
     return number

@@ -1,7 +1,7 @@
-"""What ends a computation that would wait for ever? A preload for the scheduler and the workers of a cluster.
+"""What ends a computation that would wait forever? A preload for the scheduler and the workers of a cluster.
 
-A worker whose memory is full pauses until there is room again. If its spill volume is full, too, there never will be:
-Dask logs "Spill to disk failed" on that worker, and whoever waits for an answer waits for good (distributed 2026.8).
+A worker whose memory is full pauses until there is room again. If its spill volume is full too, that never happens:
+Dask logs "Spill to disk failed" on that worker, and the client waits forever (distributed 2026.8).
 With ``--preload daskclass.spill_guard`` for ``dask scheduler`` and every ``dask worker``, the tasks of a worker that
 has been in that state for some seconds fail with `SpillVolumeIsFull`, which says what is full.
 """
@@ -23,8 +23,8 @@ from daskclass.watch import dask_internals
 _log = logging.getLogger(__name__)
 TOPIC = "daskclass-spill-volume-is-full"
 PATIENCE = 10.0
-"""Seconds in which somebody else may fetch what a paused worker holds, or free it. The configuration of scheduler and
-workers may say another time, as ``daskclass.spill_guard.patience``: a number of seconds, or a text such as ``"2s"``."""
+"""Seconds in which others may still fetch or release a paused worker's results. To change the time, set
+``daskclass.spill_guard.patience`` for scheduler and workers, to a number of seconds or a string such as ``"2s"``."""
 
 _INTERVAL = 0.5
 _FRESH = 15.0  # seconds; a worker tries ten times a second, but Dask logs that it failed only every ten seconds
@@ -48,7 +48,7 @@ def _patience() -> float:
 
 
 class _Watch(logging.Handler):
-    """Hears on a worker that spilling fails, and tells the scheduler once the worker is stuck because of it."""
+    """Notices on a worker that spilling fails, and tells the scheduler once that has stopped the worker for good."""
 
     def __init__(self, worker: Worker) -> None:
         super().__init__(logging.ERROR)
@@ -76,7 +76,7 @@ class _Watch(logging.Handler):
 
 
 class _FailTasks(SchedulerPlugin):
-    """Lets the tasks fail that wait for a stuck worker: its own, and if all are stuck, those that wait for any."""
+    """Fails the tasks that wait for a stuck worker. If all workers are stuck, fails the tasks that wait for any."""
 
     name = TOPIC
 
@@ -92,8 +92,8 @@ class _FailTasks(SchedulerPlugin):
         self.told_at[worker.address] = time.monotonic()
         try:
             self.fail(worker.address, msg)
-        except dask_internals.UpstreamChanged:  # the scheduler notes a plugin's errors where nobody looks
-            _log.exception("worker %s is stuck, and its tasks cannot be told", worker.address)
+        except dask_internals.UpstreamChanged:  # the scheduler logs a plugin's errors where few people look
+            _log.exception("worker %s is stuck, and we couldn't fail its tasks", worker.address)
 
     def fail(self, stuck: str, msg: dict[str, Any]) -> None:
         """Fail the tasks that wait for the worker at that address."""
@@ -102,8 +102,8 @@ class _FailTasks(SchedulerPlugin):
         if all(now - self.told_at.get(address, float("-inf")) < 2 * self.patience for address in scheduler.workers):
             doomed += dask_internals.keys_without_worker(scheduler)
         error = SpillVolumeIsFull(
-            f"worker {stuck} is paused: its memory is full and its spill volume at {msg['folder']} cannot be "
-            f"written ({format_bytes(msg['free'])} are free). Make room there or give it a larger one; ask for less at "
-            "a time; or use more workers"
+            f"worker {stuck} is paused: its memory is full, and it can't write to its spill volume at {msg['folder']} "
+            f"({format_bytes(msg['free'])} are free). Free some space there, or use a larger volume; compute less at a "
+            "time; or use more workers"
         )
         dask_internals.fail_tasks(scheduler, doomed, error, TOPIC)

@@ -1,4 +1,4 @@
-"""How does one make a package to install, without a network and without a build system?"""
+"""How do we make a package to install, without a network or a build system?"""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from daskclass.errors import Problem
 
 
 def make(folder: str | Path, name: str, version: str, source: str) -> Path:
-    """Write a wheel that holds one module, for pip to install; return its path.
+    """Write a wheel with one module for pip to install. Return its path.
 
     Parameters
     ----------
     folder : str or path
-        An existing folder, where the wheel is written.
+        An existing folder for the wheel.
     name : str
-        Of the package and of its module.
+        Name of the package and of its module.
     version : str
     source : str
-        Of the module.
+        Source of the module.
 
     Returns
     -------
@@ -28,13 +28,13 @@ def make(folder: str | Path, name: str, version: str, source: str) -> Path:
     Raises
     ------
     Problem
-        If nothing of this name could be imported.
+        If Python can't import a module of this name.
     OSError
-        If the wheel cannot be written.
+        If it can't write the wheel.
 
     Examples
     --------
-    `folder` is an empty folder. A wheel is an archive, with the module and what pip reads about it.
+    `folder` is an empty folder. A wheel is an archive with the module and its metadata for pip.
 
     >>> import zipfile
     >>> from daskclass import wheels
@@ -45,7 +45,7 @@ def make(folder: str | Path, name: str, version: str, source: str) -> Path:
     'greeting.py'
     """
     if not name.isidentifier():
-        raise Problem(f"{name!r} cannot be imported; a name such as {'my_package'!r} can")
+        raise Problem(f"Python can't import a module called {name!r}; use a name such as {'my_package'!r}")
     about = f"{name}-{version}.dist-info"
     files = {
         f"{name}.py": source,

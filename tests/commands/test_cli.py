@@ -155,7 +155,7 @@ def test_a_command_that_is_none(say, text):
     [
         (["data", "--sizes", "1MB"], "--sizes"),
         (["data", "1MB"], "unexpected extra argument"),
-        (["data", "--verify", "--force"], "--force makes no sense beside it"),
+        (["data", "--verify", "--force"], "so it can't be combined with --force"),
     ],
 )
 def test_other_bad_input(bad, arguments, named):
@@ -173,7 +173,7 @@ def test_nonsense_in_the_environment_is_said_first(daskclass, tmp_path, command)
     process = daskclass(command, env={"DASKCLASS_SIZE": "huge"})
     out, err = process.communicate()
     assert (process.returncode, out) == (2, "")
-    assert err == "daskclass: 'huge' is not a size: say class, smoke, or bytes such as 100MB, 3GiB or 10GB\n"
+    assert err == "daskclass: 'huge' is not a size; use class, smoke, or bytes such as 100MB, 3GiB or 10GB\n"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -184,7 +184,7 @@ def test_a_file_is_no_folder(say, tmp_path, below):
     said = say("data", "--size=1MB", "--out", file / below)
     assert (said.status, said.out) == (2, "")
     assert said.last == (
-        f"daskclass: {file} is a file, and should be a folder. Or set DASKCLASS_DATA to another folder, or say --out "
+        f"daskclass: {file} is a file, but should be a folder. Or set DASKCLASS_DATA to another folder, or use --out "
         "with `daskclass data`"
     )
     assert file.read_text() == "mine\n"
@@ -200,7 +200,7 @@ def test_an_empty_folder_name(say, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said = say("data", "--size=1MB", "--out", "")
     assert said.status == 2
-    assert "an empty name is no folder" in said.last
+    assert "a folder needs a name" in said.last
     assert list(tmp_path.iterdir()) == []
 
 
@@ -211,7 +211,7 @@ def test_a_full_disk(say, tmp_path, monkeypatch):
     monkeypatch.setattr(making, "_write", full)
     said = say("data", "--size=1MB", "--out", tmp_path / "out")
     assert said.status == 2
-    assert "is full; nothing was kept" in said.last
+    assert "is full; we kept nothing" in said.last
     assert {path.name for path in (tmp_path / "out").iterdir()} <= {".making.lock"}
 
 
@@ -244,7 +244,7 @@ def test_one_format_alone(say, tmp_path, kind):
 def test_a_size_of_ones_own_is_made_where_labs_look_for_it(say, tmp_path):
     said = say("data", "--size=1MB")
     assert said.status == 0
-    assert said.out.endswith("labs use them with DASKCLASS_SIZE=1MB\n")
+    assert said.out.endswith("to use this data in the labs, set DASKCLASS_SIZE=1MB\n")
     assert sales.look(tmp_path / "data" / "1MB").state == "finished"
 
 
@@ -253,7 +253,7 @@ def test_another_seed_is_refused_and_forced(say, own_sales):
     said = say(*there)
     assert said.status == 2
     again = f"`daskclass data --size 2MB --seed 1 --out {own_sales.folder} --force`"
-    assert f"seed 2026, not 1; {again} replaces it" in said.last
+    assert f"seed 2026, not 1; replace it with {again}" in said.last
     assert say(*there, "--force").status == 0
     assert sales.look(own_sales.folder).sales.seed == 1
 
@@ -261,7 +261,7 @@ def test_another_seed_is_refused_and_forced(say, own_sales):
 def test_verify_good(say, own_sales):
     said = say("data", "--verify", "--out", own_sales.folder)
     assert (said.status, said.err) == (0, "")
-    assert said.out == f"2 files in {own_sales.folder} are what was made, byte for byte\n"
+    assert said.out == f"2 files in {own_sales.folder} match their checksums\n"
 
 
 def test_verify_bad(say, own_sales):
@@ -272,7 +272,7 @@ def test_verify_bad(say, own_sales):
     os.utime(own_sales.csv, ns=(before.st_atime_ns, before.st_mtime_ns))
     said = say("data", "--verify", "--out", own_sales.folder)
     assert (said.status, said.out) == (2, "")
-    assert said.last.startswith(f"daskclass: {own_sales.csv} is not what was made")
+    assert said.last.startswith(f"daskclass: {own_sales.csv} has changed")
 
 
 def test_verify_a_copy_with_other_times(say, own_sales):
@@ -286,7 +286,7 @@ def test_verify_does_not_hide_what_does_not_belong_there(say, own_sales):
     (own_sales.folder / sales.PARQUET_NAME / "part-7.parquet").write_bytes(b"")
     said = say("data", "--verify", "--out", own_sales.folder)
     assert said.status == 2
-    assert "part-7.parquet does not belong there; --force makes it anew" in said.last
+    assert "part-7.parquet does not belong there; make the data again with --force" in said.last
 
 
 @pytest.mark.parametrize("gone", ["everything", "the csv", "the manifest"])
@@ -296,7 +296,7 @@ def test_verify_what_is_not_there(say, own_sales, tmp_path, gone):
         (folder / (sales.CSV_NAME if gone == "the csv" else sales.MANIFEST_NAME)).unlink()
     said = say("data", "--verify", "--out", folder)
     assert (said.status, said.out) == (2, "")
-    assert "`daskclass data` makes it" in said.last or "--force" in said.last
+    assert "make it with `daskclass data`" in said.last or "--force" in said.last
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C cannot be sent to one process on Windows")
@@ -310,7 +310,7 @@ def test_ctrl_c_leaves_nothing(daskclass, until_it_writes, tmp_path):
     said, err = process.communicate()
     assert process.returncode == 130
     assert said == ""
-    assert err.endswith("daskclass: interrupted; nothing unfinished was kept\n")
+    assert err.endswith("daskclass: interrupted; unfinished work was discarded\n")
     assert "Traceback" not in err
     assert {path.name for path in out.iterdir()} <= {".making.lock"}
 

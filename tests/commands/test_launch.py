@@ -211,7 +211,7 @@ def test_a_notebook_finds_the_cluster_and_the_size(session):
 
 def test_ctrl_c_ends_everything(session):
     assert session.status == 0, session.errors
-    assert session.ended.endswith("The class has ended: JupyterLab, its kernels and the cluster are gone.\n")
+    assert session.ended.endswith("Stopped JupyterLab, its kernels and the cluster.\n")
     assert session.tree == []
     assert not session.kernel.is_running()
     assert "Traceback" not in session.errors
@@ -229,7 +229,9 @@ def test_a_port_that_is_taken_is_named(daskclass, checkout, taken, tmp_path):
     process = daskclass("lab", "--no-browser", "--size", "1MB", "--port", taken, cwd=checkout)
     out, err = process.communicate()
     assert (process.returncode, out) == (2, "")
-    assert err == f"daskclass: port {taken} is taken: choose another --port, or none for a free one\n"
+    assert (
+        err == f"daskclass: port {taken} is taken; choose another --port, or leave the option out to use a free port\n"
+    )
     assert not (tmp_path / "data").exists()
 
 
@@ -249,19 +251,19 @@ def test_data_that_was_changed_stops_the_class_before_it_starts(daskclass, check
     process = daskclass("lab", "--no-browser", "--size", "1MB", cwd=checkout)
     out, err = process.communicate()
     assert (process.returncode, out) == (2, "")
-    assert "sales_data.csv is there without a manifest; `daskclass data --size 1MB --force` makes it anew" in err
+    assert "sales_data.csv has no manifest; make the data again with `daskclass data --size 1MB --force`" in err
 
 
 def test_a_server_that_does_not_start_is_a_problem(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
     gone.wait()
-    with pytest.raises(Problem, match=r"did not start \(exit status 3\); why stands in .*jupyterlab\.log"):
+    with pytest.raises(Problem, match=r"didn't start \(exit status 3\); see .*jupyterlab\.log"):
         launch._wait_until_answers(gone, "http://127.0.0.1:9/api/status", "token", tmp_path / "jupyterlab.log")
 
 
 def test_a_server_without_a_token_is_not_used(monkeypatch):
     monkeypatch.setattr(launch, "_ask", lambda url, token, method="GET": b"{}")
-    with pytest.raises(Problem, match="does not ask for its token"):
+    with pytest.raises(Problem, match="doesn't ask for its token"):
         launch._require_token("http://127.0.0.1:9/api/contents")
 
 

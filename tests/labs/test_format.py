@@ -80,10 +80,10 @@ def test_a_long_setup_is_collapsed_and_no_other(copied, run_formatter, lines, me
 @pytest.mark.parametrize(
     ("how", "fault"),
     [
-        (lambda nb, cells: cells[CLAIM].update(source="x = 1\n" + cells[CLAIM].source), "stands alone"),
-        (lambda nb, cells: cells[CLAIM].update(source="claim(f'{here} holds', True)"), "plain text"),
-        (lambda nb, cells: cells[CLAIM].update(source="claim()"), "plain text"),
-        (lambda nb, cells: cells["where"].update(source="if 1:\n    claim('x', here)"), "stands alone"),
+        (lambda nb, cells: cells[CLAIM].update(source="x = 1\n" + cells[CLAIM].source), "must be alone"),
+        (lambda nb, cells: cells[CLAIM].update(source="claim(f'{here} holds', True)"), "plain string"),
+        (lambda nb, cells: cells[CLAIM].update(source="claim()"), "plain string"),
+        (lambda nb, cells: cells["where"].update(source="if 1:\n    claim('x', here)"), "must be alone"),
         (lambda nb, cells: cells["where"].update(source=cells[CLAIM].source), "twice"),
         (lambda nb, cells: cells["where"].update(id="0a1b2c3d"), "says nothing"),
         (lambda nb, cells: cells["where"].update(source="here = 1\n" * 31), "31 lines, and 30 fit on a screen"),

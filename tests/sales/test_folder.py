@@ -69,7 +69,7 @@ def test_other_bytes_are_a_change(own_sales):
         file.write("x")
     found = sales.look(own_sales.folder)
     assert found.state == "changed"
-    assert f"{own_sales.bytes + 1:,} bytes, made were {own_sales.bytes:,}" in found.why
+    assert f"{own_sales.bytes + 1:,} bytes instead of {own_sales.bytes:,}" in found.why
     assert found.sales is not None
 
 
@@ -80,7 +80,7 @@ def test_another_time_is_a_change(own_sales, file):
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1_000_000))
     found = sales.look(own_sales.folder)
     assert found.state == "changed"
-    assert f"{path} was written to" in found.why
+    assert f"{path} has changed" in found.why
 
 
 def test_an_extra_part_is_a_change(own_sales):
@@ -99,14 +99,14 @@ def test_a_missing_file_is_a_change(own_sales, file):
         Path(own_sales.csv if file == "csv" else own_sales.parts[0]).unlink()
     found = sales.look(own_sales.folder)
     assert found.state == "changed"
-    assert "is gone" in found.why
+    assert "is missing" in found.why
 
 
 def test_another_generator_is_a_change(own_sales):
     rewrite(own_sales, lambda content: content["schema"].update(generator=folders.GENERATOR + 1))
     found = sales.look(own_sales.folder)
     assert found.state == "changed"
-    assert f"generator {folders.GENERATOR + 1}, this is {folders.GENERATOR}" in found.why
+    assert f"generator {folders.GENERATOR + 1}, but this is generator {folders.GENERATOR}" in found.why
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "7", '"files"', "{}", '{"files": {}}', "\ufeff{}"])
@@ -114,7 +114,7 @@ def test_a_broken_manifest_is_a_change(own_sales, text):
     (own_sales.folder / sales.MANIFEST_NAME).write_text(text, encoding="utf-8")
     found = sales.look(own_sales.folder)
     assert found.state == "changed"
-    assert "manifest.json cannot be read" in found.why
+    assert "manifest.json: " in found.why
     assert found.sales is None
 
 

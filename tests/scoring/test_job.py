@@ -65,9 +65,9 @@ def test_what_cannot_be_scored_takes_the_manifest_away_until_it_can(orders, tmp_
     (orders / "part-1.parquet").write_bytes(good[:-50])
     done = run(orders, scores, saved)
     assert done.returncode == 1
-    assert "part-1.parquet cannot be read" in done.stderr
+    assert "part-1.parquet: " in done.stderr
     assert "2 parts are there, 1 to do" in done.stdout
-    with pytest.raises(scoring.CannotScore, match="the scores are not complete"):
+    with pytest.raises(scoring.CannotScore, match="the scores aren't complete"):
         scoring.read_manifest(scores)
 
     (orders / "part-1.parquet").write_bytes(good)

@@ -108,10 +108,10 @@ def flipped(source):
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
-        (Path.unlink, r"part-0.parquet cannot be read: FileNotFoundError"),
-        (lambda path: path.write_bytes(b"order_id,price\n"), r"part-0.parquet cannot be read: ArrowInvalid"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-100]), r"part-0.parquet cannot be read: ArrowInvalid"),
-        (broken_group, r"part-0.parquet, row group 3 of 3 cannot be read: "),
+        (Path.unlink, r"can't read .*part-0.parquet: FileNotFoundError"),
+        (lambda path: path.write_bytes(b"order_id,price\n"), r"can't read .*part-0.parquet: ArrowInvalid"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), r"can't read .*part-0.parquet: ArrowInvalid"),
+        (broken_group, r"can't read .*part-0.parquet, row group 3 of 3: "),
         (
             lambda path: rewritten(path, lambda table: in_row(table, 1_500, "price", None)),
             r"row group 2 of 3: column 'price'",
@@ -124,24 +124,27 @@ def flipped(source):
             lambda path: rewritten(path, lambda table: table.drop_columns("quantity")),
             r"row group 1 of 3: there is no column",
         ),
-        (lambda path: rewritten(path, lambda table: table.drop_columns("order_id")), r"a score would be nobody's"),
+        (
+            lambda path: rewritten(path, lambda table: table.drop_columns("order_id")),
+            r"couldn't tell which order a score belongs to",
+        ),
         (
             lambda path: rewritten(path, lambda table: table.drop_columns("store")),
             r"row group 1 of 3: there is no column 'store'",
         ),
         (lambda path: rewritten(path, nested), r"row group 1 of 3: column 'store' is struct"),
-        (lambda path: rewritten(path, twice), r"row group 1 of 3: column 'price' is there 2 times"),
+        (lambda path: rewritten(path, twice), r"row group 1 of 3: column 'price' appears 2 times"),
         (lambda path: rewritten(path, keys_as("string")), r"row group 1 of 3: column 'order_id' is string"),
         (lambda path: rewritten(path, keys_as("int32")), r"row group 1 of 3: column 'order_id' is int32"),
         (
             lambda path: rewritten(path, lambda table: in_row(table, 1_500, "order_id", None)),
-            r"row group 2 of 3: column 'order_id' has values missing",
+            r"row group 2 of 3: column 'order_id' has missing values",
         ),
         (
             lambda path: rewritten(path, lambda table: in_row(table, 1_500, "price", float("inf"))),
             r"row group 2 of 3: column 'price' has values that are not finite",
         ),
-        (flipped, r"row group 2 of 3 cannot be read: "),
+        (flipped, r"can't read .*row group 2 of 3: "),
     ],
 )
 def test_what_cannot_be_scored_is_named_and_leaves_nothing(source, folder, model, harm, words):
@@ -160,7 +163,7 @@ def test_a_part_spends_nothing_on_dictionaries_of_values_that_are_all_different(
 
 def test_a_part_does_not_replace_its_source(source, model):
     before = source.read_bytes()
-    with pytest.raises(scoring.CannotScore, match="in the folder of parts itself"):
+    with pytest.raises(scoring.CannotScore, match="in the folder for parts"):
         scoring.score_file(source, source.parent, model)
     assert source.read_bytes() == before
 
@@ -169,13 +172,13 @@ def test_nor_one_that_it_reaches_by_a_link(source, folder, model):
     real = source.rename(folder / source.name)
     source.symlink_to(real)
     before = real.read_bytes()
-    with pytest.raises(scoring.CannotScore, match="in the folder of parts itself"):
+    with pytest.raises(scoring.CannotScore, match="in the folder for parts"):
         scoring.score_file(source, folder, model)
     assert real.read_bytes() == before
 
 
 def test_a_folder_that_is_none_is_named(source, folder, model):
-    with pytest.raises(scoring.CannotScore, match="scores/not-there is no folder"):
+    with pytest.raises(scoring.CannotScore, match="scores/not-there isn't a folder"):
         scoring.score_file(source, folder / "not-there", model)
 
 
@@ -184,9 +187,7 @@ def test_a_disk_that_is_full_is_named_with_the_source(source, folder, model, mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pq.ParquetWriter, "write_table", full)
-    with pytest.raises(
-        scoring.CannotScore, match=r"part-0.parquet was read, and its part cannot be written .* No space"
-    ):
+    with pytest.raises(scoring.CannotScore, match=r"can't write the part of .*part-0.parquet to .* No space"):
         scoring.score_file(source, folder, model)
     assert names(folder) == []
 
@@ -368,11 +369,11 @@ def test_the_manifest_is_in_order_whoever_was_first(source, folder, model):
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
-        (lambda folder: (folder / "manifest.json").unlink(), "the scores are not complete"),
-        (lambda folder: (folder / "manifest.json").write_text("{"), "cannot be read: JSONDecodeError"),
-        (lambda folder: (folder / "manifest.json").write_text('{"parts": [{}]}'), "cannot be read: TypeError"),
-        (lambda folder: (folder / "part-0.parquet").unlink(), "part-0.parquet is in the manifest, and not there"),
-        (lambda folder: (folder / "part-0.parquet").write_bytes(b""), "part-0.parquet is not what the manifest lists"),
+        (lambda folder: (folder / "manifest.json").unlink(), "the scores aren't complete"),
+        (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json: JSONDecodeError"),
+        (lambda folder: (folder / "manifest.json").write_text('{"parts": [{}]}'), "manifest.json: TypeError"),
+        (lambda folder: (folder / "part-0.parquet").unlink(), "part-0.parquet is in the manifest, but missing"),
+        (lambda folder: (folder / "part-0.parquet").write_bytes(b""), "part-0.parquet doesn't match the manifest"),
         (lambda folder: (folder / "part-9.parquet").write_bytes(b""), "part-9.parquet is not in the manifest"),
     ],
 )
@@ -387,11 +388,11 @@ def test_no_manifest_of_parts_twice_or_gone(source, folder, model):
     part = scoring.score_file(source, folder, model)
     with pytest.raises(scoring.CannotScore, match="more than once"):
         scoring.write_manifest(folder, [part, part])
-    with pytest.raises(scoring.CannotScore, match=r"gone\.parquet is in the list of parts, and not there"):
+    with pytest.raises(scoring.CannotScore, match=r"gone\.parquet is in the list of parts, but missing"):
         scoring.write_manifest(folder, [part, dataclasses.replace(part, name="gone.parquet")])
     other = dataclasses.replace(part, name="other.parquet", model="0" * 64)
     (folder / other.name).write_bytes((folder / part.name).read_bytes())
-    with pytest.raises(scoring.CannotScore, match="the parts are of 2 models: 000000000000, "):
+    with pytest.raises(scoring.CannotScore, match="the parts come from 2 models: 000000000000, "):
         scoring.write_manifest(folder, [part, other])
     assert not (folder / scoring.MANIFEST_NAME).exists()
 
@@ -400,6 +401,6 @@ def test_a_full_disk_leaves_the_manifest_that_was_there(source, folder, model, f
     part = scoring.score_file(source, folder, model)
     scoring.write_manifest(folder, [part])
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    with full_disk, pytest.raises(scoring.CannotScore, match=r"manifest\.json cannot be written to .*No space left"):
+    with full_disk, pytest.raises(scoring.CannotScore, match=r"can't write manifest\.json to .*No space left"):
         scoring.write_manifest(folder, [part])
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

@@ -102,7 +102,7 @@ def test_a_command_that_is_not_there_is_said(tmp_path):
 
 def test_a_folder_that_cannot_be_is_said(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(Problem, match="cannot be the folder of a terminal"):
+    with pytest.raises(Problem, match="as a terminal's folder"):
         Terminal(tmp_path / "file", "python --version")
 
 
@@ -111,7 +111,7 @@ def test_a_port_in_use_is_said(type_in):
         port = taken.getsockname()[1]
         scheduler = type_in(f"dask scheduler --host 127.0.0.1 --port {port} --dashboard-address 127.0.0.1:0")
         with pytest.raises(
-            Problem, match=r"exit status 1 before it said .* It said: OSError: .*[Aa]ddress already in use"
+            Problem, match=r"exit status 1 before it printed .* It printed: OSError: .*[Aa]ddress already in use"
         ):
             scheduler.wait_for("Scheduler at")
 
@@ -120,7 +120,7 @@ def test_a_worker_that_never_comes_is_said(type_in):
     with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts and never answers
         address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
         worker = type_in(f"dask worker {address} --host 127.0.0.1 --no-dashboard --local-directory .")
-        with pytest.raises(Problem, match=r"has not said 'Registered to' in 6 s. It said last: .+"):
+        with pytest.raises(Problem, match=r"hasn't printed 'Registered to' in 6 s. Its last line is: .+"):
             worker.wait_for("Registered to", seconds=6)
 
 
@@ -130,12 +130,12 @@ def test_a_worker_whose_scheduler_goes_is_said(type_in):
     worker = type_in(f"dask worker {address} --host 127.0.0.1 --no-dashboard --local-directory .", folder="east")
     worker.wait_for("Registered to")
     scheduler.close()
-    with pytest.raises(Problem, match=r"ended with exit status \d before it said 'never'"):
+    with pytest.raises(Problem, match=r"ended with exit status \d before it printed 'never'"):
         worker.wait_for("never")
 
 
 def test_waiting_for_the_end_of_what_goes_on_is_said(type_in, tmp_path):
-    with pytest.raises(Problem, match=r"still runs after 0\.2 s"):
+    with pytest.raises(Problem, match=r"is still running after 0\.2 s"):
         type_in(script(tmp_path, "import time; time.sleep(60)")).wait(0.2)
 
 

@@ -244,7 +244,7 @@ class Spilled(SpillBuffer):
 
 
 def test_a_client_that_is_closed_is_no_change_upstream():
-    with pytest.raises(Problem, match="this client is closed: connect anew") as raised:
+    with pytest.raises(Problem, match="this client is closed; connect again") as raised:
         dask_internals.workers(SimpleNamespace(status="closed"))
     assert not isinstance(raised.value, UpstreamChanged)
 

@@ -43,5 +43,5 @@ def test_a_task_that_fails_ends_erred(by_hand):
 
 
 def test_a_task_that_nobody_knows_is_said(by_hand):
-    with pytest.raises(Problem, match="nobody knows a task 'nothing'"):
+    with pytest.raises(Problem, match="the cluster knows no task 'nothing'"):
         story(by_hand, "nothing")

@@ -51,5 +51,5 @@ def test_without_nannies_there_are_none():
 
 def test_a_process_that_is_not_of_this_machine_is_said(client, monkeypatch):
     monkeypatch.setattr(client, "run_on_scheduler", lambda _function: 2**22 + 1)  # beyond any process number
-    with pytest.raises(Problem, match="the scheduler is no process of this machine"):
+    with pytest.raises(Problem, match="can't inspect the process of scheduler"):
         topology(client)

@@ -1,7 +1,7 @@
 """What can I type? ``daskclass data``, ``doctor``, ``lab``, ``rehearse``.
 
-Commands import what they need when they run, so that ``--help`` answers at once. Problems a person can mend end
-with exit status 2 and a line on standard error, Ctrl-C with 130.
+Commands import what they need when they run, so that ``--help`` answers at once. A problem that a person can fix
+prints a line on standard error and exits with status 2. Ctrl-C exits with 130.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BAD_INPUT, INTERRUPTED = 2, 130
 
 
 def main() -> None:
-    """Entry point: run a command and leave with its exit status."""
+    """Entry point: run a command and exit with its status."""
     for stream in (sys.stdout, sys.stderr):  # a pipe on Windows has no ✔
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
@@ -36,9 +36,9 @@ def main() -> None:
         click.echo(f"daskclass: {problem}", err=True)
         status = BAD_INPUT
     except (click.Abort, KeyboardInterrupt):
-        click.echo("\ndaskclass: interrupted; nothing unfinished was kept", err=True)
+        click.echo("\ndaskclass: interrupted; unfinished work was discarded", err=True)
         status = INTERRUPTED
-    except BrokenPipeError:  # `daskclass doctor | head`: nobody reads on
+    except BrokenPipeError:  # `daskclass doctor | head` stops reading
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     sys.exit(status or 0)
@@ -52,24 +52,22 @@ def commands() -> None:
 
 def _folder(_context: click.Context, _option: click.Parameter, name: str | None) -> Path | None:
     if name == "":
-        raise click.BadParameter("an empty name is no folder; say . for this one")
+        raise click.BadParameter("a folder needs a name; for the current folder, type a dot (.)")
     return None if name is None else Path(name)
 
 
 size_option = click.option(
     "--size",
     metavar="SIZE",
-    help="class (3 GiB), smoke (200 MB), or bytes such as 10GB.  [default: $DASKCLASS_SIZE, else class]",
+    help="class (3 GiB), smoke (200 MB), or any size such as 10GB.  [default: $DASKCLASS_SIZE, else class]",
 )
 
 
 @commands.command()
 @size_option
-@click.option(
-    "--out", type=click.Path(), callback=_folder, help="Folder to make it in.  [default: data/ or data/SIZE/]"
-)
-@click.option("--seed", type=click.IntRange(min=0), help="Same seed and size, same bytes.  [default: 2026]")
-@click.option("--threads", type=click.IntRange(1, 4), help="[default: one a core]")
+@click.option("--out", type=click.Path(), callback=_folder, help="Folder for the data.  [default: data/ or data/SIZE/]")
+@click.option("--seed", type=click.IntRange(min=0), help="The same seed and size give the same bytes.  [default: 2026]")
+@click.option("--threads", type=click.IntRange(1, 4), help="[default: one per core]")
 @click.option(
     "--format",
     "formats",
@@ -77,8 +75,8 @@ size_option = click.option(
     default="both",
     show_default=True,
 )
-@click.option("--force", is_flag=True, help="Replace what is there.")
-@click.option("--verify", is_flag=True, help="Make nothing: compare what is there with its checksums.")
+@click.option("--force", is_flag=True, help="Replace existing data.")
+@click.option("--verify", is_flag=True, help="Make nothing; compare the existing files with their checksums.")
 def data(
     size: str | None,
     out: Path | None,
@@ -88,7 +86,7 @@ def data(
     force: bool,
     verify: bool,
 ) -> None:
-    """Make the sales data: orders of a shop as one CSV file and as Parquet."""
+    """Make the sales data: a store's orders, as one CSV file and as Parquet."""
     wanted = _size(size)
 
     from dask.utils import format_bytes
@@ -97,7 +95,7 @@ def data(
 
     if verify:
         if force:
-            raise click.UsageError("--verify makes nothing, so --force makes no sense beside it")
+            raise click.UsageError("--verify makes no data, so it can't be combined with --force")
         _verify((out or sales.place(wanted)).absolute())
         return
     made = sales.make(
@@ -114,7 +112,7 @@ def data(
     click.echo(f"{made.rows:,} orders in {made.folder}: {', '.join(kinds)}")
     if wanted == sizes.CLASS or out is not None:
         return
-    click.echo(f"labs use them with DASKCLASS_SIZE={wanted.name}")
+    click.echo(f"to use this data in the labs, set DASKCLASS_SIZE={wanted.name}")
 
 
 def _verify(folder: Path) -> None:
@@ -124,29 +122,29 @@ def _verify(folder: Path) -> None:
         found = sales.look(folder)
         if found.sales is None:
             missing = found.state == "missing"
-            raise Problem(f"{found.why}; `daskclass data{'' if missing else ' --force'}` makes it")
+            raise Problem(f"{found.why}; make it with `daskclass data{'' if missing else ' --force'}`")
         sales.verify(found.sales)
     except (OSError, ValueError) as error:  # a name in the manifest that no file can have is a ValueError
-        raise Problem(f"{folder} cannot be read ({error}); make it anew with --force") from error
-    click.echo(f"{len(found.sales.manifest['files'])} files in {folder} are what was made, byte for byte")
-    if found.state == "changed":  # in its times only, as of a copy
+        raise Problem(f"can't read {folder} ({error}); make the data again with --force") from error
+    click.echo(f"{len(found.sales.manifest['files'])} files in {folder} match their checksums")
+    if found.state == "changed":  # only its times differ, as in a copy
         try:
             sales.restamp(found.sales)
         except Problem as problem:
-            click.echo(f"daskclass: their new times could not be noted: {problem}", err=True)
+            click.echo(f"daskclass: couldn't record the files' new times: {problem}", err=True)
             return
         if (still := sales.look(folder)).state != "finished":
-            raise Problem(f"{still.why}; --force makes it anew")
+            raise Problem(f"{still.why}; make the data again with --force")
 
 
 @commands.command()
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> None:
-    """Say whether this machine is ready for the class, and how to mend what is not."""
+    """Check whether this machine is ready for the class, and say how to fix what isn't."""
     from daskclass.commands import doctor as examination
 
-    _size(None)  # a size that makes no sense is said before anything is looked at
+    _size(None)  # reports an invalid size before any check runs
     findings = []
     for finding in examination.examine():
         findings.append(finding)
@@ -156,16 +154,16 @@ def doctor(context: click.Context, as_json: bool) -> None:
         click.echo(examination.as_json(findings))
     else:
         bad = sum(finding.state == examination.FAILED for finding in findings)
-        click.echo("ready" if not bad else f"not ready: mend the {bad} marked FAILED")
+        click.echo("ready" if not bad else f"not ready: fix the {bad} marked FAILED")
     context.exit(0 if examination.ready(findings) else 1)
 
 
 @commands.command()
 @size_option
 @click.option("--port", type=click.IntRange(1024, 65535), help="JupyterLab's port.  [default: 8888, else a free one]")
-@click.option("--no-browser", is_flag=True, help="Print the address and open nothing.")
+@click.option("--no-browser", is_flag=True, help="Print the address, but don't open a browser.")
 def lab(size: str | None, port: int | None, no_browser: bool) -> None:
-    """Open the class: sales data, a live cluster, and JupyterLab in front of lab 00."""
+    """Start the class: make the data, start a cluster, and open JupyterLab at lab 00."""
     wanted = _size(size)
 
     from daskclass.commands import launch
@@ -179,13 +177,13 @@ def lab(size: str | None, port: int | None, no_browser: bool) -> None:
 @click.option(
     "--scheduler",
     metavar="ADDRESS",
-    help="A cluster for the labs.  [default: $DASK_SCHEDULER_ADDRESS, else each lab its own]",
+    help="Run labs 00 to 02 on this cluster.  [default: $DASK_SCHEDULER_ADDRESS, else each lab starts its own]",
 )
 @click.option("--out", type=click.Path(), callback=_folder, help="Folder for the report.  [default: build/rehearsal]")
 @click.option(
     "--minutes",
     type=click.IntRange(min=1),
-    help="When a lab has to be done.  [default: the minutes planned for it]",
+    help="Time limit for each lab.  [default: the minutes planned for it]",
 )
 @click.pass_context
 def rehearse(
@@ -196,7 +194,7 @@ def rehearse(
     out: Path | None,
     minutes: int | None,
 ) -> None:
-    """Run the labs one after the other and leave a report: which claims hold, how long, how much memory."""
+    """Run the labs one by one, and write a report: which claims hold, how long each lab took, how much memory."""
     of_size = _size(size)
 
     from daskclass.commands import rehearsal
@@ -206,12 +204,12 @@ def rehearse(
 
 
 def _size(text: str | None) -> Size:
-    """The size that was asked for; a Problem if it makes no sense, or Dask's settings, which every command needs."""
+    """The requested size. Raises a Problem if it, or Dask's settings, which every command needs, can't be read."""
     from daskclass import sizes
 
     try:
         import dask.config  # noqa: F401  reads them
     except ValueError as error:
         what = str(error).partition(", original error")[0]
-        raise Problem(f"{what[:1].lower()}{what[1:]}: mend that file, or move it away") from error
+        raise Problem(f"{what[:1].lower()}{what[1:]}: fix that file, or move it away") from error
     return sizes.current() if text is None else sizes.parse(text)

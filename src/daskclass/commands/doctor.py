@@ -1,6 +1,6 @@
 """Is this machine ready? Looks at what the labs need and at what goes wrong in classes, and changes nothing.
 
-Every check says what it looked at, what it found, and how to mend it.
+Every check says what it looked at, what it found, and how to fix it.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ SET_UP_AGAIN = (
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the doctor's.
+    """The result of one check.
 
     Attributes
     ----------
     check : str
-        What was looked at.
+        What the check looked at.
     state : str
-        ``ok``; ``warning`` if the class works but something may surprise; ``failed`` if a lab will not work.
+        ``ok``; ``warning`` if the class works but may surprise you; ``failed`` if a lab won't work.
     found : str
     mend : str
-        What to do; empty where nothing is wrong.
+        What to do. Empty if nothing is wrong.
     """
 
     check: str
@@ -62,23 +62,23 @@ class Finding:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a size needs. Memory and disk in bytes."""
+    """The memory and disk that a size needs, in bytes."""
 
     memory: int
     spill: int
 
 
 def needs(size: sizes.Size) -> Needs:
-    """4 GB of memory where the workers are those of smoke, else 8 (a tenth less is what such machines report)."""
+    """4 GB of memory if the workers are those of smoke, else 8. Such machines report about a tenth less."""
     if size.worker_memory == sizes.SMOKE.worker_memory:
         return Needs(memory=int(3.6e9), spill=10**9)
     return Needs(memory=int(7.2e9), spill=4 * 10**9)
 
 
 def examine() -> Iterator[Finding]:
-    """Run all checks, each on its own: one that breaks is a finding and does not stop the others.
+    """Run all checks. A check that crashes becomes a finding and doesn't stop the others.
 
-    Findings come in the order of `CHECKS`. Those of `IN_PROCESSES` run at the same time.
+    Findings come in the order of `CHECKS`. The checks in `IN_PROCESSES` run at the same time.
     """
     started: dict[Callable[[], Finding], Future[Finding]] = {}
     with ThreadPoolExecutor(len(IN_PROCESSES)) as pool:
@@ -93,23 +93,25 @@ def _finding(check: Callable[[], Finding]) -> Finding:
         return check()
     except Exception as error:
         name = check.__name__.replace("check_", "").replace("_", " ")
-        return Finding(name, FAILED, f"the check broke: {type(error).__name__}: {error}", "report this as a bug")
+        return Finding(
+            name, FAILED, f"the check itself failed: {type(error).__name__}: {error}", "please report this as a bug"
+        )
 
 
 def ready(findings: list[Finding]) -> bool:
-    """Whether no check failed."""
+    """Whether all checks passed, perhaps with warnings."""
     return all(finding.state != FAILED for finding in findings)
 
 
 def as_text(finding: Finding) -> str:
-    """A finding as a line for a person, or two."""
+    """A finding as one or two lines of text."""
     mark = {OK: "[ok]     ", WARNING: "[warning]", FAILED: "[FAILED] "}[finding.state]
     line = f"{mark} {finding.check}: {finding.found}"
     return f"{line}\n          -> {finding.mend}" if finding.mend else line
 
 
 def as_json(findings: list[Finding]) -> str:
-    """All findings for a program: ``{"ready": bool, "size": str, "findings": [{check, state, found, mend}]}``."""
+    """All findings as JSON: ``{"ready": bool, "size": str, "findings": [{check, state, found, mend}]}``."""
     content = {
         "ready": ready(findings),
         "size": sizes.current().name,
@@ -122,7 +124,7 @@ def check_python() -> Finding:
     found = f"{platform.python_version()} ({platform.system()} {platform.machine()})"
     if (3, 11) <= sys.version_info[:2] <= (3, 14):
         return Finding("Python", OK, found)
-    return Finding("Python", FAILED, found, f"take Python 3.11 to 3.14: {SET_UP_AGAIN}")
+    return Finding("Python", FAILED, found, f"use Python 3.11 to 3.14: {SET_UP_AGAIN}")
 
 
 def lock_file() -> Path | None:
@@ -146,7 +148,9 @@ def locked_versions(lock: Path) -> dict[NormalizedName, str]:
 def check_versions() -> Finding:
     lock = lock_file()
     if lock is None:
-        return Finding("packages", WARNING, "no requirements.lock to compare with", "run from a checkout of the class")
+        return Finding(
+            "packages", WARNING, "found no requirements.lock to compare with", "run this in a clone of the class"
+        )
     needed = {
         canonicalize_name(requirement.name): requirement.specifier
         for requirement in map(Requirement, importlib.metadata.requires("daskclass") or [])
@@ -170,7 +174,7 @@ def check_versions() -> Finding:
         return Finding("packages", FAILED, _few([*wrong, *(f"{name} is missing" for name in missing)]), mend)
     if other:
         return Finding("packages", WARNING, _few(other), mend)
-    return Finding("packages", OK, "the versions of requirements.lock")
+    return Finding("packages", OK, "versions match requirements.lock")
 
 
 def _few(items: list[str]) -> str:
@@ -182,7 +186,7 @@ def check_cores() -> Finding:
 
     if (cores := dask_internals.cores()) >= 2:
         return Finding("cores", OK, f"{cores}")
-    return Finding("cores", WARNING, "1", "labs work, but nothing will run at the same time: use two cores or more")
+    return Finding("cores", WARNING, "1", "labs work, but tasks can't run in parallel; use two cores or more")
 
 
 def check_memory() -> Finding:
@@ -199,8 +203,8 @@ def check_memory() -> Finding:
     available = min(psutil.virtual_memory().available, limit)
     found = f"{format_bytes(limit)}, {format_bytes(available)} of it free, for size {size.name}"
     if needed > limit:
-        smaller = "" if size == sizes.SMOKE else " Or set DASKCLASS_SIZE=smoke: the same labs on 200 MB"
-        return Finding("memory", FAILED, found, f"{format_bytes(needed)} are needed.{smaller}")
+        smaller = "" if size == sizes.SMOKE else " Or set DASKCLASS_SIZE=smoke to run the same labs on 200 MB"
+        return Finding("memory", FAILED, found, f"the labs need {format_bytes(needed)}.{smaller}")
     if available < needed / 2:
         return Finding("memory", WARNING, found, "close other programs before a lab measures memory")
     return Finding("memory", OK, found)
@@ -215,9 +219,11 @@ def check_disk_for_data() -> Finding:
     folder = sales.place(size)
     there = sales.look(folder)
     if there.state == "finished" and there.sales is not None and there.sales.formats == set(sales.FORMATS):
-        return Finding("disk for the data", OK, f"nothing is to be written: the data in {folder} is complete")
+        return Finding("disk for the data", OK, f"the data in {folder} is complete, so nothing more is needed")
     if why := sales.refusal(folder):
-        return Finding("disk for the data", FAILED, why, "mend that, or set DASKCLASS_DATA to a folder of yours")
+        return Finding(
+            "disk for the data", FAILED, why, "fix that, or set DASKCLASS_DATA to a folder that you can write to"
+        )
     folder = _existing(folder)
     free, needed = shutil.disk_usage(folder).free, int(size.csv_bytes * 1.5)
     found = f"{format_bytes(free)} free in {folder}"
@@ -227,7 +233,8 @@ def check_disk_for_data() -> Finding:
         "disk for the data",
         FAILED,
         found,
-        f"{format_bytes(needed)} are needed for size {size.name}; free some, or set DASKCLASS_DATA to another disk",
+        f"size {size.name} needs {format_bytes(needed)}; free some space, or set DASKCLASS_DATA to a folder on "
+        "another disk",
     )
 
 
@@ -235,14 +242,14 @@ def check_disk_for_spill() -> Finding:
     import dask
     from dask.utils import format_bytes
 
-    # Dask makes the folder if it is not there
+    # Dask makes the folder if it doesn't exist
     folder = _existing(Path(dask.config.get("temporary-directory") or tempfile.gettempdir()).absolute())
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        mend = "set DASK_TEMPORARY_DIRECTORY to a folder of yours"
-        return Finding("disk for spilling", FAILED, f"{folder} cannot be written: {error.strerror}", mend)
+        mend = "set DASK_TEMPORARY_DIRECTORY to a folder that you can write to"
+        return Finding("disk for spilling", FAILED, f"can't write to {folder}: {error.strerror}", mend)
     free, needed = shutil.disk_usage(folder).free, needs(sizes.current()).spill
     found = f"{format_bytes(free)} free in {folder}"
     if free >= needed:
@@ -251,19 +258,20 @@ def check_disk_for_spill() -> Finding:
         "disk for spilling",
         FAILED,
         found,
-        f"workers spill up to {format_bytes(needed)}; free some, or set DASK_TEMPORARY_DIRECTORY to another disk",
+        f"workers spill up to {format_bytes(needed)}; free some space, or set DASK_TEMPORARY_DIRECTORY to a folder on "
+        "another disk",
     )
 
 
 def _existing(folder: Path) -> Path:
-    """`folder`, or what is there of the way to it."""
+    """`folder`, or its nearest parent that exists."""
     from daskclass.sales import folder as folders
 
     return next(path for path in (folder, *folder.parents) if folders.exists(path))
 
 
 def _inside_lab() -> bool:
-    """Whether ``daskclass lab`` started this process: then the usual ports are taken by itself."""
+    """Whether ``daskclass lab`` started this process. If so, it uses the usual ports itself."""
     return bool(os.environ.get("DASKCLASS_LAB"))
 
 
@@ -278,8 +286,8 @@ def check_ports() -> Finding:
         "ports",
         WARNING,
         found,
-        "fine if that is this class, in another window; otherwise end the other Dask or Jupyter there, or let "
-        "`daskclass lab` take free ports and print them",
+        "that's fine if the class is running in another window; otherwise stop the other Dask or Jupyter, or let "
+        "`daskclass lab` choose free ports and print them",
     )
 
 
@@ -287,7 +295,7 @@ def check_proxy() -> Finding:
     proxy = urllib.request.getproxies().get("http")
     if proxy is None:
         return Finding("proxy", OK, "none")
-    return Finding("proxy", OK, f"{proxy}, which the class and its labs pass by when they ask a cluster's pages")
+    return Finding("proxy", OK, f"{proxy}; the class and its labs bypass it when they open a cluster's pages")
 
 
 def check_dashboard_link() -> Finding:
@@ -324,12 +332,12 @@ if __name__ == "__main__":
 
 
 def _probe(source: str, *arguments: str) -> dict[str, Any] | str:
-    """Run a script in a process of its own; the JSON in its last line, or what went wrong.
+    """Run a script in a separate process. Return the JSON in its last line, or an error message.
 
-    Its first argument is its own folder, in which it runs and which is removed afterwards.
+    The script runs in a temporary folder, which is its first argument.
     """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        script = Path(folder) / "probe.py"  # a file, because workers import the main module anew
+        script = Path(folder) / "probe.py"  # a file, because workers import the main module again
         script.write_text(source, encoding="utf-8")
         environment = {name: value for name, value in os.environ.items() if name != "DASK_SCHEDULER_ADDRESS"}
         try:
@@ -351,7 +359,7 @@ def _probe(source: str, *arguments: str) -> dict[str, Any] | str:
 
 def check_cluster() -> Finding:
     outcome = _probe(_PROBE)
-    mend = "let a firewall or virus scanner allow Python to listen on 127.0.0.1; then `daskclass doctor` again"
+    mend = "allow Python to listen on 127.0.0.1 in your firewall or virus scanner, then run `daskclass doctor` again"
     if isinstance(outcome, str):
         if outcome.startswith(("ImportError", "ModuleNotFoundError")):
             mend = SET_UP_AGAIN
@@ -360,7 +368,7 @@ def check_cluster() -> Finding:
         return Finding("a cluster computes", FAILED, f"it answered {outcome}", mend)
     if set(outcome["pages"].values()) != {200}:
         return Finding("a cluster computes", FAILED, f"its dashboard answered {outcome['pages']}", mend)
-    return Finding("a cluster computes", OK, "two workers answered rightly, and their dashboard too")
+    return Finding("a cluster computes", OK, "two workers gave the right answer, and their dashboard works")
 
 
 def check_class_cluster() -> Finding:
@@ -368,11 +376,9 @@ def check_class_cluster() -> Finding:
 
     name, address = "the class's cluster", clusters.named()
     if address is None:
-        own = (
-            "each lab starts its own (DASK_SCHEDULER_ADDRESS is not set, and no file of Dask settings names a cluster)"
-        )
+        own = "each lab starts its own (DASK_SCHEDULER_ADDRESS isn't set, and no Dask settings file names a cluster)"
         return Finding(name, OK, own)
-    mend = f"start that cluster, or take {clusters.named_by()} away for one of your own"
+    mend = f"start that cluster, or remove {clusters.named_by()} to use a local one"
     try:
         with clusters.connect() as client:
             answer, workers = client.submit(pow, 2, 10, pure=False).result(timeout=30), len(client.nthreads())
@@ -383,8 +389,9 @@ def check_class_cluster() -> Finding:
     if answer != 1024:
         return Finding(name, FAILED, f"{address} answered {answer} for 2**10", "restart it")
     if set(pages.values()) != {200}:
-        return Finding(name, FAILED, f"its dashboard at {dashboard} answered {pages}", "start its scheduler with one")
-    return Finding(name, OK, f"{address} answers, with {workers} workers, and so does its dashboard at {dashboard}")
+        mend = "start its scheduler with a dashboard"
+        return Finding(name, FAILED, f"its dashboard at {dashboard} answered {pages}", mend)
+    return Finding(name, OK, f"{address} works, with {workers} workers, and so does its dashboard at {dashboard}")
 
 
 def check_jupyterlab() -> Finding:
@@ -398,7 +405,7 @@ def check_jupyterlab() -> Finding:
         return Finding("JupyterLab", FAILED, f"{error.name} is not installed", mend)
     places = jupyter_path("labextensions")
     if not any((Path(place) / "dask-labextension" / "package.json").is_file() for place in places):
-        found = f"JupyterLab {lab} does not see the Dask extension {extension}"
+        found = f"JupyterLab {lab} can't find the Dask extension {extension}"
         return Finding("JupyterLab", WARNING, found, f"{mend}; without it, open the dashboard in a browser tab")
     return Finding("JupyterLab", OK, f"{lab} with the Dask extension {extension}")
 
@@ -455,7 +462,7 @@ print(json.dumps(said))
 
 
 def check_kernel() -> Finding:
-    """Start the kernel that the labs will get, in their folder, and have it import what they import."""
+    """Start the labs' kernel in their folder, and have it import what they import."""
     from daskclass import clusters
 
     try:
@@ -467,11 +474,11 @@ def check_kernel() -> Finding:
     if isinstance(said, str):
         return Finding("the labs' kernel", FAILED, said, SET_UP_AGAIN)
     spec = Path(said["spec"]) / "kernel.json"
-    mend = f"take {spec.parent} away, so that `python3` is the kernel of {sys.prefix}"
-    if Path(sys.prefix) in spec.parents:  # ours, and it does not start
+    mend = f"remove {spec.parent}, so that `python3` is the kernel of {sys.prefix}"
+    if Path(sys.prefix) in spec.parents:  # ours, but it does not start
         mend = (
-            f"start it by hand and read what it says: {sys.executable} -m ipykernel_launcher. First it runs your files "
-            "in `profile_default/startup` of IPython's folder (`ipython locate` says where)"
+            f"start it by hand and read its output: {sys.executable} -m ipykernel_launcher. It first runs your files "
+            "in `profile_default/startup` of IPython's folder (find that with `ipython locate`)"
         )
     if beside := said.get("beside"):
         return Finding("the labs' kernel", FAILED, f"{said['error']}: it imports {_few(beside)}", "rename that file")
@@ -487,7 +494,7 @@ def check_kernel() -> Finding:
 
 
 def check_pip() -> Finding:
-    """Have pip install a package of ours, as lab 06 has its workers do."""
+    """Install a small package with pip, as the workers of lab 06 do."""
     from daskclass import wheels
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -501,14 +508,14 @@ def check_pip() -> Finding:
             env={**os.environ, "PIP_TARGET": str(Path(folder) / "packages"), "PIP_NO_INDEX": "1"},
         )
     if run.returncode == 0:
-        return Finding("pip", OK, f"{importlib.metadata.version('pip')} installs packages (lab 06)")
+        return Finding("pip", OK, f"{importlib.metadata.version('pip')} can install packages (lab 06)")
     if importlib.util.find_spec("pip") is None:
-        mend = f"{sys.executable} -m ensurepip (an environment made by `uv venv` has none; `uv venv --seed` gives one)"
-        return Finding("pip", FAILED, f"there is no pip in {sys.prefix}, and lab 06 installs a package with it", mend)
+        mend = f"{sys.executable} -m ensurepip (`uv venv` makes environments without pip; `uv venv --seed` adds it)"
+        return Finding("pip", FAILED, f"{sys.prefix} has no pip, and lab 06 needs it", mend)
     words = (run.stderr.strip().splitlines() or [f"exit status {run.returncode}"])[-1]
     settings = sorted(name for name in os.environ if name.startswith("PIP_"))
-    mend = f"take its settings away: {', '.join(settings) or '`python -m pip config debug` shows them'}"
-    return Finding("pip", FAILED, f"it installs nothing, and lab 06 needs it: {words}", mend)
+    mend = f"remove these pip settings: {', '.join(settings) or '`python -m pip config debug` shows them'}"
+    return Finding("pip", FAILED, f"can't install packages, and lab 06 needs that: {words}", mend)
 
 
 def check_data() -> Finding:
@@ -519,15 +526,16 @@ def check_data() -> Finding:
     make = sales.command(size)
     what = f"sales data ({size.name})"
     if found.state == "missing":
-        return Finding(what, WARNING, found.why, f"{make}; `daskclass lab` and the labs make it too")
+        return Finding(what, WARNING, found.why, f"{make}; or let `daskclass lab` or a lab make it")
     if found.state == "finished" and found.sales is not None and found.sales.formats != set(sales.FORMATS):
         return Finding(what, WARNING, f"only {', '.join(found.sales.formats)} in {found.sales.folder}", make)
     if found.state == "finished" and found.sales is not None:
         if why := sales.unreadable(found.sales):
-            mend = "have its owner let you read it, or set DASKCLASS_DATA to a folder of yours"
+            mend = "ask its owner for read access, or set DASKCLASS_DATA to a folder that you can write to"
             return Finding(what, FAILED, why, mend)
         return Finding(what, OK, found.why)
-    return Finding(what, FAILED, found.why, f"`{make} --verify` compares checksums, `{make} --force` makes it anew")
+    mend = f"compare checksums with `{make} --verify`, or make the data again with `{make} --force`"
+    return Finding(what, FAILED, found.why, mend)
 
 
 CHECKS: tuple[Callable[[], Finding], ...] = (
@@ -549,4 +557,4 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
 )
 
 IN_PROCESSES = (check_kernel, check_pip, check_cluster)
-"""The checks that wait for programs which they start: one after another, they'd take most of the doctor's time."""
+"""Checks that start a program and wait for it. One after another, they would take most of the doctor's time."""

@@ -1,4 +1,4 @@
-"""What do we ask of Jupyter beyond its documented interfaces? All of it is here, as `watch.dask_internals` for Dask."""
+"""What do we use of Jupyter beyond its documented interfaces? For Dask, see `watch.dask_internals`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 class UpstreamChanged(Problem):
-    """Jupyter does not have what the class leans on."""
+    """This Jupyter lacks an internal interface that the class relies on."""
 
 
 @contextlib.contextmanager
 def leaning_on(package: str, file: str) -> Iterator[None]:
-    """Turn what is missing in `file` of `package` into an `UpstreamChanged` that names its release."""
+    """If something in `file` of `package` is missing, raise an `UpstreamChanged` that names the release."""
     try:
         yield
     except (AttributeError, TypeError) as error:
@@ -48,7 +48,7 @@ def exit_status(client: NotebookClient) -> int | None:
 
 
 def interrupt(client: NotebookClient) -> None:
-    """Interrupt what the kernel runs, as the square in JupyterLab does. Leans on jupyter_core/utils/__init__.py."""
+    """Interrupt the running cell, as JupyterLab's stop button does. Leans on jupyter_core/utils/__init__.py."""
     with leaning_on("jupyter_core", "jupyter_core/utils/__init__.py"):
         run_sync(cast("AsyncKernelManager", client.km).interrupt_kernel)()
 
@@ -60,7 +60,7 @@ def _process(client: NotebookClient) -> subprocess.Popen[bytes]:
 
 
 def save_workspace(folder: Path, name: str, layout: dict[str, Any]) -> Path:
-    """Write a layout into JupyterLab's folder of workspaces, in place of what was there; return the file.
+    """Write a layout into JupyterLab's workspaces folder, replacing an earlier one. Return the file.
 
     Leans on jupyterlab_server/workspaces_handler.py, which names the file.
     """

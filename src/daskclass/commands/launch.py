@@ -1,4 +1,4 @@
-"""What runs while somebody sits at a lab? The data, the class cluster, and JupyterLab; and it all ends together."""
+"""What runs while a learner works on a lab? The data, the class cluster, and JupyterLab. They all stop together."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ def lab(size: sizes.Size, *, port: int | None = None, browser: bool = True) -> N
     ----------
     size : sizes.Size
     port : int, optional
-        JupyterLab's; if it is not given, 8888 or, if that is taken, a free one.
+        JupyterLab's port. By default 8888 or, if that is taken, a free one.
     browser : bool
-        Open the address in a browser, too.
+        Also open the address in a browser.
 
     Raises
     ------
     UsageProblem
         If `port` is taken.
     Problem
-        If this is no checkout of the class, Dask's settings or the data are wrong, or JupyterLab does not start.
+        If this isn't a clone of the class, Dask's settings or the data are wrong, or JupyterLab doesn't start.
     """
     root = checkout.require()
     if port is not None and not ports.is_free(port):
-        raise UsageProblem(f"port {port} is taken: choose another --port, or none for a free one")
-    clusters.require_dashboard_link()  # before gigabytes are made
-    # As it is now: nannies set OMP_NUM_THREADS=1 and the like in this process, and labs are to have none of it.
+        raise UsageProblem(f"port {port} is taken; choose another --port, or leave the option out to use a free port")
+    clusters.require_dashboard_link()  # before making gigabytes of data
+    # Copied now, because nannies later set OMP_NUM_THREADS=1 and the like in this process, and labs must not get that.
     before = os.environ | {"DASKCLASS_SIZE": size.name}
     os.environ["DASKCLASS_SIZE"] = size.name  # for the workers of the class cluster
     with until_terminated():
@@ -69,17 +69,17 @@ def lab(size: sizes.Size, *, port: int | None = None, browser: bool = True) -> N
             print(f"Dashboard:  {cluster.dashboard_link}", flush=True)
             with _jupyter(root, cluster, port, browser, before) as (server, address):
                 print(f"JupyterLab: {address}", flush=True)
-                print("Ctrl-C here ends all of it.", flush=True)
+                print("Ctrl-C in this terminal stops everything.", flush=True)
                 try:
                     status = server.wait()
                 except KeyboardInterrupt:
-                    print("\nEnding …", flush=True)
+                    print("\nStopping …", flush=True)
                 else:
                     if status:
                         raise Problem(
-                            f"JupyterLab ended by itself with exit status {status}; see build/jupyterlab-{port}.log"
+                            f"JupyterLab stopped by itself with exit status {status}; see build/jupyterlab-{port}.log"
                         )
-    print("The class has ended: JupyterLab, its kernels and the cluster are gone.", flush=True)
+    print("Stopped JupyterLab, its kernels and the cluster.", flush=True)
 
 
 def _port_near(usual: int, whose: str, besides: int | None = None) -> int:
@@ -94,11 +94,11 @@ def _port_near(usual: int, whose: str, besides: int | None = None) -> int:
 def _jupyter(
     root: Path, cluster: LocalCluster, port: int, browser: bool, variables: dict[str, str]
 ) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """JupyterLab on this machine only, with a token; ended with its kernels when the block ends."""
+    """Run JupyterLab on this machine only, with a token. Stop it and its kernels when the block ends."""
     token = secrets.token_urlsafe(24)
     log, workspaces = root / "build" / f"jupyterlab-{port}.log", root / "build" / f"workspaces-{port}"
     environment = _environment(variables, cluster.scheduler_address, token)
-    # A group of its own: Ctrl-C reaches this process alone, which then ends everything in order.
+    # In a group of its own, so that Ctrl-C reaches only this process, which then stops everything in order.
     posix = os.name == "posix"
     address = f"http://127.0.0.1:{port}"
     server = None
@@ -117,7 +117,7 @@ def _jupyter(
                         creationflags=0 if posix else 0x200,
                     )
             except OSError as error:
-                raise Problem(f"{error.filename or log} cannot be written: {error.strerror}") from error
+                raise Problem(f"can't write {error.filename or log}: {error.strerror}") from error
         _wait_until_answers(server, f"{address}/api/status", token, log)
         _require_token(f"{address}/api/contents")
         yield server, f"{address}/lab/tree/{checkout.FIRST_LAB}?token={token}"
@@ -127,20 +127,20 @@ def _jupyter(
 
 
 def _environment(variables: dict[str, str], scheduler: str, token: str) -> dict[str, str]:
-    """What JupyterLab, its kernels and its terminals are given."""
+    """The environment of JupyterLab, its kernels and its terminals."""
     return variables | {
         "DASK_SCHEDULER_ADDRESS": scheduler,
         "DASKCLASS_LAB": "1",
-        # so that `daskclass` can be typed in JupyterLab's own terminals
+        # so that `daskclass` works in JupyterLab's own terminals
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), variables.get("PATH", "")]),
-        # the settings that containers have, too: nobody is asked about news, and no package index is asked for anything
+        # the same settings as in containers: no news pop-up, and no requests to a package index
         "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, [str(_SETTINGS), variables.get("JUPYTER_CONFIG_PATH")])),
         "JUPYTER_TOKEN": token,  # not on the command line, which other users of the machine can read
     }
 
 
 def _command(root: Path, port: int, browser: bool, workspaces: Path) -> list[str]:
-    """What starts JupyterLab, with the settings that are of this machine and this run."""
+    """The command that starts JupyterLab, with the settings of this machine and this run."""
     return [
         *(sys.executable, "-m", "jupyterlab"),
         "--ServerApp.ip=127.0.0.1",
@@ -158,14 +158,14 @@ def _wait_until_answers(server: subprocess.Popen[bytes], url: str, token: str, l
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            raise Problem(f"JupyterLab did not start (exit status {server.returncode}); why stands in {log}")
+            raise Problem(f"JupyterLab didn't start (exit status {server.returncode}); see {log}")
         try:
             _ask(url, token)
             return
         except (urllib.error.URLError, TimeoutError, ConnectionError):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 server.wait(timeout=0.2)
-    raise Problem(f"JupyterLab did not answer within {_START_SECONDS} seconds; see {log}")
+    raise Problem(f"JupyterLab didn't answer within {_START_SECONDS} seconds; see {log}")
 
 
 def _ask(url: str, token: str, method: str = "GET") -> bytes:
@@ -177,20 +177,20 @@ def _ask(url: str, token: str, method: str = "GET") -> bytes:
 
 
 def _require_token(url: str) -> None:
-    """A configuration of the user's own can switch the token off, and then anybody on this machine could run code."""
+    """The user's Jupyter configuration can switch the token off. Then anyone on this machine could run code."""
     try:
         _ask(url, token="")
     except urllib.error.HTTPError as refusal:
         if refusal.code == 403:
             return
     raise Problem(
-        "JupyterLab does not ask for its token, as a Jupyter configuration of yours says; "
-        "remove `token` and `password` from it (`jupyter --paths` says where it is)"
+        "JupyterLab doesn't ask for its token, because your Jupyter configuration switches it off; remove `token` and "
+        "`password` from that configuration (`jupyter --paths` shows where it is)"
     )
 
 
 def _end(server: subprocess.Popen[bytes], address: str, token: str) -> None:
-    """Shut the kernels down, then the server; kill what does not go by itself."""
+    """Shut down the kernels, then the server. Kill whatever doesn't stop by itself."""
     if server.poll() is not None:
         return
     patience = [(15.0, server.terminate), (15.0, server.kill)]
@@ -198,10 +198,10 @@ def _end(server: subprocess.Popen[bytes], address: str, token: str) -> None:
         for kernel in json.loads(_ask(f"{address}/api/kernels", token)):
             _ask(f"{address}/api/kernels/{kernel['id']}", token, "DELETE")
         _ask(f"{address}/api/shutdown", token, "POST")
-        # It has cleaned up and stopped its event loop. Where that left a request unfinished, its process never ends,
-        # and no signal but SIGKILL is heard: https://github.com/jupyterlab/jupyterlab/issues/10442
+        # The server has cleaned up and stopped its event loop. If a request was unfinished, its process never ends and
+        # reacts only to SIGKILL: https://github.com/jupyterlab/jupyterlab/issues/10442
         patience = [(_EXIT_SECONDS, server.kill)]
-    except (OSError, ValueError):  # it does not listen yet, or not any more
+    except (OSError, ValueError):  # it does not listen yet, or no longer listens
         server.terminate()
     for seconds, harder in patience:
         try:

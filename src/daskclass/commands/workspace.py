@@ -8,7 +8,7 @@ from typing import Any
 
 from daskclass.commands import jupyter_internals
 
-NAME = "default"  # the one that JupyterLab opens when an address names none
+NAME = "default"  # the workspace that JupyterLab opens by default
 PANES = {
     "individual-task-stream": "Task Stream",
     "individual-progress": "Progress",
@@ -19,12 +19,12 @@ _SHARES = (0.45, 0.2, 0.35)  # of the height, for the panes
 
 
 def write(folder: Path, notebook: str, dashboard: str) -> Path:
-    """Write the layout into JupyterLab's folder of workspaces, in place of what was there; return the file.
+    """Write the layout into JupyterLab's workspaces folder, replacing an earlier one. Return the file.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Made if it is not there.
+        Created if it doesn't exist.
     notebook : str
         Path of a notebook, as JupyterLab sees it.
     dashboard : str
@@ -34,7 +34,7 @@ def write(folder: Path, notebook: str, dashboard: str) -> Path:
 
 
 def layout(notebook: str, dashboard: str) -> dict[str, Any]:
-    """The workspace as JupyterLab restores it. Panes of an extension that is not there are left out by it."""
+    """The workspace as JupyterLab restores it. JupyterLab skips panes whose extension isn't installed."""
     lab = f"notebook:{notebook}"
     panes = {
         f"{_EXTENSION}:/{route}": {"data": {"item": {"route": f"/{route}", "label": label, "key": label}}}

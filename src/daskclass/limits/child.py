@@ -1,7 +1,7 @@
-"""What the limited process does: wait for its orders, run them, say how they ended.
+"""The limited process: waits for its orders, runs them, and reports how they ended.
 
-Run as a script, by path, so that it imports nothing that the orders do not need. The orders come on standard
-input, after the parent has put this process where its limit holds.
+The parent runs this file as a script, so that it imports nothing that the orders don't need. The orders come on
+standard input, once the parent has put this process under its limit.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ def main() -> int:
         import resource
 
         resource.setrlimit(resource.RLIMIT_DATA, (orders["rlimit"], orders["rlimit"]))
-    reserve = bytearray(2**20)  # so that there is memory left to say that there is none left
+    reserve = bytearray(2**20)  # so that enough memory is left to report that memory ran out
     try:
         if orders["source"] is not None:
             code = compile(orders["source"], "<cell>", "exec")
@@ -36,7 +36,7 @@ def main() -> int:
     except SystemExit as leave:
         status = leave.code if isinstance(leave.code, int) else int(leave.code is not None)
         found = {"error": "SystemExit" if status else None, "message": str(leave.code), "out_of_memory": False}
-    except BaseException as error:  # whatever it is, it is what the parent asks for
+    except BaseException as error:  # the parent wants to know about any error
         del reserve
         found = {"error": type(error).__name__, "message": str(error)[:1000], "out_of_memory": out_of_memory(error)}
         if orders["rlimit"] is not None and "can't start new thread" in str(error):  # no room for its stack
@@ -50,11 +50,11 @@ def main() -> int:
 
 
 def out_of_memory(error: BaseException | None) -> bool:
-    """Whether `error`, or one that it came from, says that memory ran out."""
+    """Whether `error`, or one that caused it, says that memory ran out."""
     seen = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        if isinstance(error, MemoryError):  # NumPy's and Arrow's are such
+        if isinstance(error, MemoryError):  # NumPy's and Arrow's errors are subclasses
             return True
         if isinstance(error, OSError) and error.errno == 12:  # ENOMEM
             return True
@@ -70,14 +70,14 @@ def out_of_memory(error: BaseException | None) -> bool:
 
 
 def die_with_parent(parent: int) -> None:
-    """On Linux, ask to be killed when the parent goes, however it goes. Elsewhere the parent's cleaning has to do."""
+    """On Linux, ask the kernel to kill this process when the parent dies. Elsewhere, the parent cleans up."""
     if sys.platform != "linux":
         return
     import ctypes
     import signal
 
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:  # it went meanwhile
+    if os.getppid() != parent:  # it has died already
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -1,4 +1,4 @@
-"""Runs code in a process of its own under a limit, and says how it ended. The caller always survives."""
+"""Runs code in a separate process under a memory limit, and says how it ended. The caller always survives."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from daskclass.limits.ways import Fence
 from daskclass.system import processes, signals
 
 SMALLEST = 32 * 2**20
-"""Python alone, with nothing imported, needs about half of this."""
+"""Python with no imports needs about half of this."""
 
 _INTERVAL = 0.01  # seconds between looks
-_MARK = "DASKCLASS_LIMITS"  # variable that everything inherits that comes of the code
+_MARK = "DASKCLASS_LIMITS"  # environment variable that every process of the code inherits
 _OUTPUT = 20_000  # last characters that are kept
 
 
@@ -42,14 +42,14 @@ _Ended = Literal["finished", "out of memory", "killed", "failed"]
 
 @dataclass(frozen=True)
 class Run:
-    """How some code ended.
+    """How the code ended.
 
     Attributes
     ----------
     ended : str
-        ``finished``; ``out of memory``; ``killed`` by a signal that no limit accounts for; ``failed`` otherwise.
+        ``finished``; ``out of memory``; ``killed`` by a signal that the limit doesn't explain; ``failed`` otherwise.
     how : str
-        The same in a sentence, with what was seen.
+        The same in words, with the details.
     way : str
         ``cgroup v1``, ``cgroup v2``, ``rlimit``, ``watching``, or ``no limit``.
     limit : int or None
@@ -58,11 +58,11 @@ class Run:
         The most memory seen, in bytes, of the process and its children together.
     seconds : float
     growth : pandas.DataFrame
-        Columns ``seconds`` since the start and ``bytes`` held, about a hundred rows a second. Resident memory; on
-        Linux without the pages of files, such as libraries, which the kernel can drop and a control group may
-        have charged to somebody else.
+        Columns ``seconds`` since the start and ``bytes`` held, about a hundred rows a second. This is resident memory.
+        On Linux, it doesn't include pages of files, such as libraries: the kernel can drop those, and may have charged
+        them to another control group.
     output : str
-        The end of what it wrote to standard output and standard error.
+        The end of its standard output and standard error.
     status : int
         Exit status; negative for a signal.
     """
@@ -79,34 +79,34 @@ class Run:
 
     @property
     def out_of_memory(self) -> bool:
-        """Whether memory ran out, in whichever way the machine says so."""
+        """Whether the code ran out of memory, however the machine reports that."""
         return self.ended == "out of memory"
 
 
 def run(code: str | Callable[..., object], memory: str | int | None, *, way: str | None = None, **names: Any) -> Run:
-    """Run `code` in a process of its own whose memory is limited.
+    """Run `code` in a separate process with limited memory.
 
     Parameters
     ----------
     code : str or callable
-        The source of a cell, in which `names` are variables; or a function, of which they are arguments.
+        The source of a cell, which gets `names` as variables; or a function, which gets them as arguments.
     memory : str or int or None
         Bytes, or as ``dask.utils.parse_bytes`` reads them (``2GiB``); None for no limit.
     way : str, optional
-        ``cgroup``, ``rlimit`` or ``watching``; by default the strictest that this machine offers.
+        ``cgroup``, ``rlimit`` or ``watching``; by default the strictest that works on this machine.
     **names
         Values that can be pickled.
 
     Returns
     -------
     Run
-        Also when the code failed, was killed, or ran out of memory. What a function returns is not in it.
+        Also if the code failed, was killed, or ran out of memory. It doesn't include a function's return value.
 
     Raises
     ------
     UsageProblem
-        If the limit is no size, too small for Python itself, or larger than the machine; if there is no such way, or
-        this machine does not offer it; or if a way is given and no limit.
+        If the limit is not a size, too small for Python itself, or larger than the machine's memory; if `way` doesn't
+        exist or doesn't work on this machine; or if `way` comes without a limit.
     pickle.PicklingError, AttributeError or TypeError
         If `names` or the function cannot be pickled.
 
@@ -123,7 +123,7 @@ def run(code: str | Callable[..., object], memory: str | int | None, *, way: str
     """
     limit = _limit(memory)
     if limit is None and way is not None:
-        raise UsageProblem(f"without a limit there is nothing to enforce: leave out way={way!r}")
+        raise UsageProblem(f"without a limit, there is nothing to enforce; leave out way={way!r}")
     if way is not None:
         ways.require(way)
     elif limit is not None:
@@ -149,13 +149,13 @@ def _limit(memory: str | int | None) -> int | None:
             raise ValueError
         limit = parse_bytes(memory) if isinstance(memory, str) else int(memory)
     except (ValueError, TypeError, OverflowError):
-        raise UsageProblem(f"{_short(memory)} is not a size: say bytes such as 400MiB or 2GiB") from None
+        raise UsageProblem(f"{_short(memory)} is not a size; use bytes such as 400MiB or 2GiB") from None
     if limit < SMALLEST:
-        raise UsageProblem(f"{_short(memory)} is too small for Python itself: say at least {format_bytes(SMALLEST)}")
+        raise UsageProblem(f"{_short(memory)} is too small for Python itself; use at least {format_bytes(SMALLEST)}")
     machine = psutil.virtual_memory().total
     if limit > machine:
         raise UsageProblem(
-            f"{_short(memory)} is more than this machine's {format_bytes(machine)}: it would limit nothing"
+            f"{_short(memory)} is more than this machine's {format_bytes(machine)}, so it would limit nothing"
         )
     return limit
 
@@ -170,7 +170,7 @@ def _short(value: object) -> str:
 
 @dataclass
 class _Watched:
-    """What was seen of a process and its children while they ran."""
+    """Measurements of a process and its children while they ran."""
 
     samples: list[tuple[float, int]] = field(default_factory=list)
     peak: int = 0
@@ -184,7 +184,9 @@ def _run(orders: dict[str, Any], folder: Path, limit: int | None, way: str | Non
     command = [sys.executable, str(Path(__file__).with_name("child.py")), str(report)]
     mark = secrets.token_hex(8)
     environment = _environment() | {_MARK: mark}
-    if way == "rlimit":  # Arrow's own allocator reserves a gigabyte at its first array, and reserved counts as used
+    if (
+        way == "rlimit"
+    ):  # Arrow's own allocator reserves a gigabyte for its first array, and reserved memory counts as used
         environment["ARROW_DEFAULT_MEMORY_POOL"] = "system"
     started = time.perf_counter()
     with output.open("wb") as sink:
@@ -201,7 +203,7 @@ def _run(orders: dict[str, Any], folder: Path, limit: int | None, way: str | Non
     try:
         if fence is not None:
             fence.admit(process.pid)
-        with contextlib.suppress(BrokenPipeError):  # it died at once; how, we are about to see
+        with contextlib.suppress(BrokenPipeError):  # it died at once; we find out below how
             stdin = cast(IO[bytes], process.stdin)  # a pipe, as was asked for
             pickle.dump(orders, stdin)
             stdin.close()
@@ -225,9 +227,9 @@ def _run(orders: dict[str, Any], folder: Path, limit: int | None, way: str | Non
 
 
 def _environment() -> dict[str, str]:
-    """This process's own, without what the first nanny that it started left there for workers.
+    """This process's environment, without the variables that its first nanny set for workers.
 
-    With that, memory is given back to the system sooner, and the same code would need less after a cluster was started.
+    With those, memory goes back to the system sooner, and the same code would need less after a cluster has started.
     """
     for_workers = dask.config.get("distributed.nanny.pre-spawn-environ", {})
     return {name: value for name, value in os.environ.items() if str(for_workers.get(name)) != value}
@@ -240,7 +242,7 @@ def _watch(
     started: float,
     limit: int | None,
 ) -> _Watched:
-    """Look at the family until its head has ended; kill them all if together they hold more than `limit`."""
+    """Watch the process and its children until it ends. Kill them all if together they hold more than `limit`."""
     seen = _Watched()
     look = 0
     while True:
@@ -264,14 +266,14 @@ def _watch(
 def _end(
     process: subprocess.Popen[bytes], head: psutil.Process, family: set[psutil.Process], fence: Fence | None, mark: str
 ) -> None:
-    """Make sure that the process, its children and whoever else is inside the fence are gone."""
+    """Make sure that the process, its children and all others inside the fence are gone."""
     family |= processes.descendants(head)
     if fence is not None:
         family |= {psutil.Process(pid) for pid in fence.processes() if psutil.pid_exists(pid)}
-    else:  # also who made itself a session of its own; what started it handed the variable down
+    else:  # also processes in a session of their own, because they inherited the variable
         family |= processes.carrying(_MARK, mark)
     processes.kill(family)
-    processes.kill_session(process.pid)  # also those orphaned between two looks
+    processes.kill_session(process.pid)  # also those orphaned between two samples
     process.wait()
     if process.stdin is not None and not process.stdin.closed:
         with contextlib.suppress(BrokenPipeError):
@@ -280,7 +282,7 @@ def _end(
 
 
 def _read(report: Path) -> dict[str, Any] | None:
-    """What the child said of its own end; None if it had no chance to."""
+    """The child's report of its own end; None if it couldn't write one."""
     text = report.read_text()
     return json.loads(text) if text else None
 
@@ -288,11 +290,11 @@ def _read(report: Path) -> dict[str, Any] | None:
 def _verdict(
     status: int, report: dict[str, Any] | None, text: str, seen: _Watched, kernel_kills: int, limit: int | None
 ) -> tuple[_Ended, str]:
-    """How it ended, in a word and in a sentence."""
+    """How it ended, in one word and in more."""
     if seen.killed_by_us:
         return (
             "out of memory",
-            f"it held {format_bytes(seen.peak)}, which is over the limit, and was killed by the watcher",
+            f"it held {format_bytes(seen.peak)}, which is over the limit, so the watcher killed it",
         )
     if kernel_kills and limit is not None:
         who = "it" if status == -signal.SIGKILL else "a process it had started"
@@ -305,12 +307,12 @@ def _verdict(
     if status < 0:
         name = signals.name(-status)
         if status == -signal.SIGABRT and "bad_alloc" in text:
-            return "out of memory", f"a library gave up when it was refused memory (std::bad_alloc, {name})"
+            return "out of memory", f"a library crashed because it got no memory (std::bad_alloc, {name})"
         return "killed", f"killed by {name} (exit status {status})"
     if status == 0:
-        return "finished", "it came to its end"
+        return "finished", "it ran to the end"
     if report is None:
-        last = text.strip().splitlines()[-1:] or ["without a word"]
+        last = text.strip().splitlines()[-1:] or ["no output"]
         if re.match(r"(\w+\.)*_?(\w*)MemoryError\b", last[0]):
             return "out of memory", last[0]
         return "failed", f"exit status {status}: {last[0]}"

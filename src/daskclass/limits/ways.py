@@ -1,9 +1,9 @@
 """How can this machine hold a process to N bytes?
 
-*cgroup*: the kernel counts what the process and its children hold, and kills when it is too much; needs the right
-to make a control group (version 2 with a delegated memory controller, or version 1 as root). *rlimit*: the kernel
-refuses to enlarge the process's data beyond N (``RLIMIT_DATA``, on Linux); it counts what was asked for, also what
-is not yet used. *watching*: we look a hundred times a second and kill; works everywhere.
+*cgroup*: the kernel counts the memory of the process and its children, and kills if it is too much. This needs the
+right to make a control group (version 2 with a delegated memory controller, or version 1 as root). *rlimit*: the
+kernel refuses to enlarge the process's data beyond N (``RLIMIT_DATA``, on Linux). It counts requested memory, also
+memory that isn't used yet. *watching*: we check a hundred times a second, and kill. This works everywhere.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ class Fence:
     version: int
 
     def admit(self, pid: int) -> None:
-        """Put a process in; all it starts afterwards is in, too."""
+        """Put a process in. All processes that it starts afterwards are in, too."""
         (self.folder / "cgroup.procs").write_text(str(pid))
 
     def processes(self) -> list[int]:
-        """Who is in."""
+        """The IDs of the processes inside."""
         return [int(line) for line in (self.folder / "cgroup.procs").read_text().split()]
 
     def kills(self) -> int:
-        """How often the kernel killed somebody in here because memory ran out."""
+        """How often the kernel killed a process in here because memory ran out."""
         name = "memory.events" if self.version == 2 else "memory.oom_control"
         for line in (self.folder / name).read_text().splitlines():
             key, _, value = line.partition(" ")
@@ -59,12 +59,12 @@ class Fence:
 
 @contextlib.contextmanager
 def fence(limit: int) -> Iterator[Fence]:
-    """A control group that ends whoever is in it together beyond `limit` bytes, without swap; gone afterwards.
+    """A control group with a limit of `limit` bytes for all its processes together, without swap. Removed afterwards.
 
     Raises
     ------
     OSError
-        If this machine does not let us.
+        If this machine doesn't allow it.
     """
     parent, version = _parent()
     _remove_abandoned(parent)
@@ -84,7 +84,7 @@ def fence(limit: int) -> Iterator[Fence]:
 def _own_group(parent: Path) -> Iterator[Path]:
     """A new group in `parent`, locked while the block runs and removed afterwards.
 
-    The kernel releases the lock when this process ends, even by SIGKILL. So a group that nobody has locked is
+    The kernel releases the lock when this process ends, even by SIGKILL. So a group without a lock is
     abandoned. Its name alone could not tell: the process ID in it may belong to another process by now.
     """
     folder, lock = _make_and_lock(parent)
@@ -159,15 +159,15 @@ def _remove_if_abandoned(folder: Path) -> None:
 
 
 def _write_if_there(file: Path, text: str) -> None:
-    """Swap files exist only where the kernel accounts for swap; where it does not, there is none to limit."""
+    """Write to the file if it exists. Files about swap only exist if the kernel accounts for swap."""
     if file.exists():
         file.write_text(text)
 
 
 def _parent(mounts: Path = Path("/proc/mounts"), membership: Path = Path("/proc/self/cgroup")) -> tuple[Path, int]:
-    """Where a control group of ours may be made, and of which version it is."""
+    """The folder where we may make a control group, and its version."""
     if sys.platform != "linux":
-        raise OSError(errno.ENOSYS, "control groups are Linux's")
+        raise OSError(errno.ENOSYS, "only Linux has control groups")
     own: dict[str, str] = {}
     for line in membership.read_text().splitlines():
         _number, controllers, path = line.split(":", 2)
@@ -186,18 +186,18 @@ def _parent(mounts: Path = Path("/proc/mounts"), membership: Path = Path("/proc/
                 handed_on = folder / "cgroup.subtree_control"
                 if handed_on.is_file() and "memory" in handed_on.read_text().split() and os.access(folder, os.W_OK):
                     return folder, 2
-    raise OSError(errno.EACCES, "no control group of this process may limit memory")
+    raise OSError(errno.EACCES, "this process has no control group that can limit memory")
 
 
 def best_way() -> str:
-    """The strictest way that works on this machine, tried out for cgroup."""
+    """The strictest way that works on this machine. We try cgroup to find out."""
     if _fence_works():
         return "cgroup"
     return "rlimit" if sys.platform == "linux" else "watching"
 
 
 def _fence_works() -> bool:
-    """Whether a process of ours can be put into a control group of ours."""
+    """Whether we can make a control group and put a process into it."""
     import subprocess
 
     try:
@@ -213,10 +213,10 @@ def _fence_works() -> bool:
 
 
 def require(way: str) -> None:
-    """A UsageProblem if `way` is none, or not one of this machine's."""
+    """Raise a UsageProblem if `way` doesn't exist, or doesn't work on this machine."""
     if way not in WAYS:
-        raise UsageProblem(f"{way!r} is no way to limit memory: choose from {', '.join(WAYS)}")
+        raise UsageProblem(f"{way!r} is not a way to limit memory; choose from {', '.join(WAYS)}")
     if way == "cgroup" and not _fence_works():
-        raise UsageProblem("this machine does not let us make a control group: choose rlimit or watching")
+        raise UsageProblem("this machine doesn't let us make a control group; choose rlimit or watching")
     if way == "rlimit" and sys.platform != "linux":
-        raise UsageProblem("RLIMIT_DATA limits nothing on this system: choose watching")
+        raise UsageProblem("RLIMIT_DATA has no effect on this system; choose watching")

@@ -1,7 +1,7 @@
 """What is the data, how is it made, can it be trusted?
 
-``open_sales()`` is what a lab calls. The rows are drawn in `daskclass.sales.rows`, made into files by
-`daskclass.sales.making`, and found again, or found to be wrong, by `daskclass.sales.folder`.
+Labs call ``open_sales()``. `daskclass.sales.rows` draws the rows, `daskclass.sales.making` writes them to files, and
+`daskclass.sales.folder` finds the files again and checks them.
 """
 
 from daskclass.sales.folder import (

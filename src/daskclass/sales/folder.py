@@ -1,7 +1,7 @@
 """Is the data there, and is it what was made? Reads a data folder; writes nothing.
 
-A folder is finished when its manifest is there, which is written last, and when every file it lists has the
-size and the time that it lists. The contents are compared by checksum when that is asked for (`verify`).
+A folder is finished if it has a manifest, which is written last, and every listed file has the listed size and time.
+`verify` compares the contents with their checksums.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CSV_NAME = "sales_data.csv"
 PARQUET_NAME = "sales.parquet"
 MANIFEST_NAME = "manifest.json"
 GENERATOR = 1
-"""Goes up with every change that gives other rows for the same seed and size."""
+"""Raise this with every change that makes other rows from the same seed and size."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,17 @@ class Sales:
     ----------
     folder : pathlib.Path
     size : str
-        Name of its size: ``class``, ``smoke`` or bytes.
+        Name of the size: ``class``, ``smoke`` or bytes.
     seed : int
     rows : int
     bytes : int or None
-        Size of the CSV; None where only Parquet was made.
+        Size of the CSV; None if there is only Parquet.
     csv : str
         Absolute path of the CSV file, as Dask and pandas take it.
     parquet : str
         Absolute path of the folder of Parquet files.
     answers : dict
-        For each category exact integers: ``rows``, ``price_cents``, ``quantity``, ``revenue_cents`` (price
+        Exact integers for each category: ``rows``, ``price_cents``, ``quantity``, ``revenue_cents`` (price
         times quantity), ``returned``.
     manifest : dict
         All of ``manifest.json``.
@@ -76,8 +76,8 @@ class Sales:
 class Found:
     """What a data folder holds.
 
-    ``state`` is *missing* (nothing there), *unfinished* (files without a manifest), *changed* (not what was
-    made, ``why`` says in what) or *finished*; ``sales`` is None unless a readable manifest is there.
+    ``state`` is *missing* (no data), *unfinished* (files without a manifest), *changed* (the files have changed, and
+    ``why`` says how) or *finished*. ``sales`` is None unless there is a readable manifest.
     """
 
     state: Literal["missing", "unfinished", "changed", "finished"]
@@ -86,10 +86,10 @@ class Found:
 
 
 def home() -> Path:
-    """Where data of every size lives.
+    """The folder for data of every size.
 
-    ``DASKCLASS_DATA`` if it is set, else ``data`` in the checkout around the working directory or, if there is
-    none, in the one this package is installed from, else ``data`` in the working directory.
+    This is ``DASKCLASS_DATA`` if set. Otherwise it is ``data`` in the checkout around the working directory, else in
+    the checkout that this package is installed from, else in the working directory itself.
     """
     if named := os.environ.get("DASKCLASS_DATA"):
         return Path(named).absolute()
@@ -99,8 +99,8 @@ def home() -> Path:
 def place(size: sizes.Size) -> Path:
     """The folder of `size`: ``data/`` for class, ``data/<size>/`` for any other.
 
-    If that folder holds no data, and an earlier version made this size under another spelling (``data/10gb``), the
-    folder that it made is used.
+    If that folder has no data, but an earlier version made this size under another spelling (``data/10gb``), use that
+    folder.
     """
     wanted = home() if size == sizes.CLASS else home() / size.name
     if not _has_data(wanted) and os.path.isdir(home()) and os.access(home(), os.R_OK):  # noqa: PTH112
@@ -111,7 +111,7 @@ def place(size: sizes.Size) -> Path:
 
 
 def _is_of(folder: Path, size: sizes.Size) -> bool:
-    """Whether `folder` is named after `size`, in whichever spelling, and holds data."""
+    """Whether `folder` is named after `size`, in any spelling, and has data."""
     try:
         return sizes.parse(folder.name) == size and _has_data(folder)
     except UsageProblem:  # not named after a size
@@ -123,12 +123,12 @@ def _has_data(folder: Path) -> bool:
 
 
 def exists(path: Path) -> bool:
-    """Whether `path` can be seen. `Path.exists` raises, up to Python 3.13, inside a folder that is closed to us."""
+    """Whether `path` exists. Up to Python 3.13, `Path.exists` raises inside a folder that we may not open."""
     return os.path.exists(path)  # noqa: PTH110
 
 
 def command(size: sizes.Size, out: Path | None = None, seed: int | None = None) -> str:
-    """What to type for the data of `size`, in `out` if that is not its place; another option can follow."""
+    """The command that makes the data of `size`, in `out` if that isn't its usual folder. You can append options."""
     words = ["daskclass data"]
     words += [f"--size {size.name}"] if size != sizes.CLASS else []
     words += [f"--seed {seed}"] if seed is not None else []
@@ -137,37 +137,37 @@ def command(size: sizes.Size, out: Path | None = None, seed: int | None = None) 
 
 
 def unreachable(folder: Path) -> str | None:
-    """Why there can be no folder of this name, in words: a file or a link that leads nowhere is in its way."""
+    """Why this folder can't exist: a file or a broken link is in the way. None if nothing is."""
     for path in (folder, *folder.parents):
         if path.is_symlink() and not exists(path):
-            return f"{path} is a link to {path.readlink()}, which is not there: connect that disk, or remove the link"
+            return f"{path} is a link to {path.readlink()}, which doesn't exist; connect that disk, or remove the link"
         if exists(path):
-            return None if path.is_dir() else f"{path} is a file, and should be a folder"
+            return None if path.is_dir() else f"{path} is a file, but should be a folder"
     return None
 
 
 def stamp(path: Path) -> dict[str, int]:
-    """Size in bytes and time of change in microseconds (some shared folders keep no more) of one file."""
+    """A file's size in bytes and modification time in microseconds; some shared folders store no finer times."""
     status = path.stat()
     return {"bytes": status.st_size, "modified_us": status.st_mtime_ns // 1000}
 
 
 def look(folder: Path) -> Found:
-    """Say what `folder` holds, by names, sizes and times.
+    """Check what `folder` holds, by names, sizes and times.
 
     Parameters
     ----------
     folder : pathlib.Path
-        It need not be there.
+        It doesn't have to exist.
 
     Returns
     -------
     Found
-        Also where something cannot be read: then its ``why`` names it.
+        Also if a file can't be read. Then ``why`` names it.
 
     Examples
     --------
-    `folder` is an empty folder. When the data is finished, a file that somebody writes to is noticed.
+    `folder` is an empty folder. Once the data is finished, `look` notices if a file changes.
 
     >>> from daskclass import sales, sizes
     >>> sales.look(folder).state
@@ -183,7 +183,7 @@ def look(folder: Path) -> Found:
     try:
         return _look(folder)
     except OSError as error:
-        return Found("changed", f"{error.filename or folder} cannot be read: {error.strerror or error}")
+        return Found("changed", f"can't read {error.filename or folder}: {error.strerror or error}")
 
 
 def _look(folder: Path) -> Found:
@@ -191,29 +191,31 @@ def _look(folder: Path) -> Found:
     if not manifest.is_file():
         there = [name for name in (CSV_NAME, PARQUET_NAME) if (folder / name).exists()]
         if there:
-            return Found("unfinished", f"{folder / there[0]} is there without a manifest")
+            return Found("unfinished", f"{folder / there[0]} has no manifest")
         return Found("missing", f"no sales data in {folder}")
     try:
         sales = _read(manifest)
     except (OSError, ValueError, RecursionError) as error:
-        return Found("changed", f"{manifest} cannot be read: {type(error).__name__}: {error}")
+        return Found("changed", f"can't read {manifest}: {type(error).__name__}: {error}")
     if (made_by := sales.manifest["schema"].get("generator")) != GENERATOR:
-        return Found("changed", f"{folder} was made by generator {made_by}, this is {GENERATOR}", sales)
+        return Found(
+            "changed", f"the data in {folder} comes from generator {made_by}, but this is generator {GENERATOR}", sales
+        )
     for name, listed in sales.manifest["files"].items():
         path = folder / name
         if not path.is_file():
-            return Found("changed", f"{path} is gone", sales)
+            return Found("changed", f"{path} is missing", sales)
         found = stamp(path)
         if found["bytes"] != listed["bytes"]:
-            return Found("changed", f"{path} has {found['bytes']:,} bytes, made were {listed['bytes']:,}", sales)
+            return Found("changed", f"{path} has {found['bytes']:,} bytes instead of {listed['bytes']:,}", sales)
         if found["modified_us"] != listed["modified_us"]:
-            return Found("changed", f"{path} was written to after it was made", sales)
+            return Found("changed", f"{path} has changed since it was made", sales)
     for kind, name in (("csv", CSV_NAME), ("parquet", PARQUET_NAME)):
         if kind not in sales.formats and (folder / name).exists():
-            return Found("changed", f"{folder / name} is not what the manifest lists", sales)
+            return Found("changed", f"{folder / name} is not in the manifest", sales)
     if "parquet" in sales.formats:
         if not Path(sales.parquet).is_dir():
-            return Found("changed", f"{sales.parquet} is not a folder any more", sales)
+            return Found("changed", f"{sales.parquet} is no longer a folder", sales)
         unlisted = {path.name for path in Path(sales.parquet).iterdir()} - {Path(p).name for p in sales.parts}
         if unlisted:
             return Found("changed", f"{Path(sales.parquet) / min(unlisted)} does not belong there", sales)
@@ -221,13 +223,13 @@ def _look(folder: Path) -> Found:
 
 
 def unreadable(sales: Sales) -> str | None:
-    """The first file of `sales` that cannot be opened, and why; None where all can. Labs need no more than that."""
+    """The first file of `sales` that can't be opened, and why; None if all can. The labs need no more than that."""
     for name in sales.manifest["files"]:
         try:
             with (sales.folder / name).open("rb"):
                 continue
         except OSError as error:
-            return f"{sales.folder / name} cannot be read: {error.strerror}"
+            return f"can't read {sales.folder / name}: {error.strerror}"
     return None
 
 
@@ -237,16 +239,16 @@ def verify(sales: Sales) -> None:
     Raises
     ------
     Problem
-        Naming the first file whose contents are not what was made.
+        Names the first file whose contents have changed.
     """
     for name, listed in sales.manifest["files"].items():
         path = sales.folder / name
         if files.sha256(path) != listed["sha256"]:
-            raise Problem(f"{path} is not what was made: its checksum differs; make it anew with --force")
+            raise Problem(f"{path} has changed: its checksum differs; make the data again with --force")
 
 
 def _read(manifest: Path) -> Sales:
-    """The folder that `manifest` describes; a ValueError where it is not of the form that `making` writes."""
+    """The folder that `manifest` describes. Raises a ValueError if it doesn't have the form that `making` writes."""
     content = json.loads(manifest.read_text(encoding="utf-8"))
     folder = manifest.parent.absolute()
     _require(content, dict, "the manifest")
@@ -274,7 +276,7 @@ def _read(manifest: Path) -> Sales:
         for tally in TALLIES:
             _require(sums.get(tally), int, f"{tally} of {category}")
     if sum(sums["rows"] for sums in content["answers"].values()) != content["rows"]:
-        raise ValueError("the rows of its answers do not add up to its rows")
+        raise ValueError("the rows of its answers don't add up to its number of rows")
     if CSV_NAME in content["files"]:
         csv = content["files"][CSV_NAME]
         if (content["bytes"], content.get("sha256")) != (csv["bytes"], csv["sha256"]):
@@ -293,7 +295,7 @@ def _read(manifest: Path) -> Sales:
 
 
 def _size_named(text: str) -> str:
-    """The name of a size that a manifest may spell in another way; a ValueError if it is no size."""
+    """The name of a size that a manifest may spell in another way. Raises a ValueError if it is not a size."""
     try:
         return sizes.parse(text).name
     except UsageProblem as problem:
@@ -302,4 +304,4 @@ def _size_named(text: str) -> str:
 
 def _require(value: Any, kind: type, what: str) -> None:
     if type(value) is not kind:
-        raise ValueError(f"{what} should be a {kind.__name__} and is {value!r:.60}")
+        raise ValueError(f"{what} should be a {kind.__name__}, but is {value!r:.60}")

@@ -1,8 +1,8 @@
-"""How is the data made so that what looks finished is finished?
+"""How do we make the data, so that data that looks finished is finished?
 
-Everything is written to a folder with a temporary name beside its place and renamed when it is complete, the
-manifest last. One run at a time per folder holds a lock that the system lets go of when the run dies, however
-it dies; what a dead run left is taken away by the next.
+A run writes everything to a folder with a temporary name, and renames the files when they are complete, the manifest
+last. One run at a time holds a lock on the data folder. The system releases the lock when the run dies, however it
+dies. The next run removes what a dead run left behind.
 """
 
 from __future__ import annotations
@@ -39,24 +39,24 @@ from daskclass.system.files import sha256, written
 
 DEFAULT_SEED = 2026
 FORMATS = ("csv", "parquet")
-MOST_THREADS = 4  # each holds about 50 MB, and the one thread that writes could not keep up with more
+MOST_THREADS = 4  # each needs about 50 MB, and the one thread that writes couldn't keep up with more
 BLOCKS_A_PART = 2  # a Parquet file of two row groups, each a block
 
 _UNFINISHED = ".unfinished"
 _MOVING = "moving"
 _LOCK = ".making.lock"
 _PARQUET_SHARE = 0.40  # of the CSV's bytes; 0.29 was measured
-_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)  # as network disks say that they lock no files
-_ELSEWHERE = "set DASKCLASS_DATA to another folder, or say --out with `daskclass data`"
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)  # the errors of network disks that don't support file locks
+_ELSEWHERE = "set DASKCLASS_DATA to another folder, or use --out with `daskclass data`"
 
 
 def open_sales(size: sizes.Size | str | None = None) -> Sales:
-    """The sales data of `size`, made now if it is not there.
+    """The sales data of `size`. Makes it first if it doesn't exist.
 
     Parameters
     ----------
     size : sizes.Size or str, optional
-        ``class``, ``smoke`` or bytes; by default what ``DASKCLASS_SIZE`` says, else ``class``.
+        ``class``, ``smoke`` or bytes. By default, the value of ``DASKCLASS_SIZE``, else ``class``.
 
     Returns
     -------
@@ -68,16 +68,16 @@ def open_sales(size: sizes.Size | str | None = None) -> Sales:
     UsageProblem
         If there is no such size.
     Problem
-        If the files are there but are not what was made. They are never replaced without being asked to. Also if there
-        is no room for them; see `make`.
+        If there are files, but they have changed. We never replace those unless you ask for it. Also if there is no
+        room for the data; see `make`.
 
     Examples
     --------
-    The first call makes the data, in ``data`` or where ``DASKCLASS_DATA`` says, and the second finds it.
+    The first call makes the data, in ``data`` or in ``DASKCLASS_DATA``. The second call finds it.
 
     >>> from daskclass import sales
     >>> made = sales.open_sales("1MB")
-    Making the sales data of size 1MB, once.
+    Making the sales data of size 1MB (only the first time).
     >>> found = sales.open_sales("1MB")
     >>> found.rows == made.rows
     True
@@ -89,7 +89,7 @@ def open_sales(size: sizes.Size | str | None = None) -> Sales:
     if found.state == "finished" and found.sales is not None and found.sales.formats == set(FORMATS):
         return found.sales
     if found.state in ("missing", "finished"):
-        print(f"Making the sales data of size {wanted.name}, once.", flush=True)
+        print(f"Making the sales data of size {wanted.name} (only the first time).", flush=True)
     return make(wanted, progress=True)
 
 
@@ -103,36 +103,36 @@ def make(
     force: bool = False,
     progress: bool = False,
 ) -> Sales:
-    """Make the sales data, unless the same data is there already.
+    """Make the sales data, unless it already exists.
 
     Parameters
     ----------
     size : sizes.Size
         How many bytes of CSV.
     out : pathlib.Path, optional
-        The folder to make it in; by default the place of `size` (`daskclass.sales.folder.place`).
+        Folder for the data; by default the folder of `size` (`daskclass.sales.folder.place`).
     seed : int
-        Same seed and size, same bytes, with any number of threads.
+        The same seed and size give the same bytes, with any number of threads.
     threads : int, optional
         1 to 4; by default one for each core.
     formats : iterable of str
-        ``csv``, ``parquet`` or both. A format that is there already is kept.
+        ``csv``, ``parquet`` or both. A format that already exists is kept.
     force : bool
-        Replace what is there, also if it is of another size or seed, changed, or not ours.
+        Replace existing files, also if they have another size or seed, have changed, or aren't ours.
     progress : bool
         Show a bar on standard error, or in the notebook.
 
     Returns
     -------
     Sales
-        What is there now.
+        The data that exists now.
 
     Raises
     ------
     UsageProblem
-        If an argument makes no sense.
+        If an argument is invalid.
     Problem
-        If something else is there, another run is at work, or the disk has no room or cannot be written.
+        If the folder has other data, another run is making data there, or the disk is full or read-only.
 
     Examples
     --------
@@ -145,27 +145,27 @@ def make(
     >>> sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     ['manifest.json', 'sales.parquet', 'sales_data.csv']
 
-    Data of another seed isn't put in its place unless you say ``force=True``:
+    Data with another seed doesn't replace it unless you pass ``force=True``:
 
     >>> sales.make(sizes.parse("1MB"), folder, seed=1)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    daskclass.errors.Problem: ... holds data of seed 2026, not 1; ...
+    daskclass.errors.Problem: ... holds data with seed 2026, not 1; ...
     """
     wanted = set(formats)
     if not wanted or not wanted <= set(FORMATS):
-        raise UsageProblem(f"formats {sorted(wanted)} make no sense: choose from {', '.join(FORMATS)}")
+        raise UsageProblem(f"formats {sorted(wanted)} are invalid; choose from {', '.join(FORMATS)}")
     if threads is None:
         threads = min(os.cpu_count() or 1, MOST_THREADS)
     if not 1 <= threads <= MOST_THREADS:
-        raise UsageProblem(f"{threads} threads make no sense: choose 1 to {MOST_THREADS}")
+        raise UsageProblem(f"{threads} threads won't work; choose 1 to {MOST_THREADS}")
     if rows.rows_for(size.csv_bytes) > rows.MOST_ORDERS:
-        raise UsageProblem(f"size {size.name} makes no sense: order numbers have ten digits, enough for 400GB")
+        raise UsageProblem(f"size {size.name} is too large: order numbers have ten digits, enough for 400GB")
     if seed < 0:
-        raise UsageProblem(f"seed {seed} makes no sense: choose an integer from 0 up")
+        raise UsageProblem(f"seed {seed} is invalid; choose an integer of 0 or more")
     out = (out or folders.place(size)).absolute()
     with _explained(out):
-        # Asked twice: before anything is touched, and once nobody else can be at work.
+        # We check twice: before touching anything, and once no other run can be at work.
         there, wanted = _settle(out, size, seed, wanted, force)
         if there is not None:
             return there
@@ -185,16 +185,16 @@ def make(
             _move_in(unfinished, out, wanted)
             moving = False
         finally:
-            if not moving:  # else it stays, as the mark by which the next run knows the files for ours
+            if not moving:  # otherwise it stays, so that the next run knows that the files are ours
                 shutil.rmtree(unfinished, ignore_errors=True)
     finished = folders.look(out)
     if finished.sales is None or finished.state != "finished":
-        raise Problem(f"{finished.why}: something else wrote to {out} meanwhile")
+        raise Problem(f"{finished.why}: another program wrote to {out} at the same time")
     return finished.sales
 
 
 def restamp(sales: Sales) -> None:
-    """Write the files' present times into the manifest: for a copy that `verify` found to be the same."""
+    """Write the files' present times into the manifest, for a copy that `verify` found to be unchanged."""
     for name, listed in sales.manifest["files"].items():
         listed.update(folders.stamp(sales.folder / name))
     with _explained(sales.folder), _alone(sales.folder):
@@ -202,10 +202,10 @@ def restamp(sales: Sales) -> None:
 
 
 def refusal(out: Path) -> str | None:
-    """Why no data can be made in `out`, in words; None where it can.
+    """Why we can't make data in `out`; None if we can.
 
-    Tries what making does first, and leaves nothing behind: writes a file without a name where `out` is or will be,
-    and locks it.
+    Tries the first steps of making data: writes a temporary file where `out` is or will be, and locks it. Leaves
+    nothing behind.
     """
     if why := folders.unreachable(out):
         return why
@@ -214,12 +214,12 @@ def refusal(out: Path) -> str | None:
         with tempfile.TemporaryFile(dir=there) as file:
             _lock(file.fileno())
     except OSError as error:
-        return _no_locks(out, error) if error.errno in _NO_LOCKS else f"{there} cannot be written ({error.strerror})"
+        return _no_locks(out, error) if error.errno in _NO_LOCKS else f"can't write to {there} ({error.strerror})"
     return None
 
 
 def _lock(descriptor: int) -> None:
-    """Lock a file of our own as filelock does, which makes do without where the system has no such thing (ENOSYS)."""
+    """Lock a file as filelock does. Like filelock, go on without a lock if the system has none (ENOSYS)."""
     if os.name != "posix":
         return
     import fcntl
@@ -233,24 +233,24 @@ def _lock(descriptor: int) -> None:
 
 def _no_locks(out: Path, error: OSError) -> str:
     return (
-        f"the disk of {out} locks no files ({error.strerror}), as some network disks do, and without a lock two runs "
+        f"the disk of {out} can't lock files ({error.strerror}), like some network disks; without a lock, two runs "
         "could write the same files"
     )
 
 
 @contextlib.contextmanager
 def _explained(out: Path) -> Iterator[None]:
-    """Turn the system's refusals into problems that name the folder."""
+    """Turn system errors into problems that name the folder."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise Problem(
-                f"the disk of {out} is full; nothing was kept. Free some room, choose a smaller size, or {_ELSEWHERE}"
+                f"the disk of {out} is full; we kept nothing. Free some space, choose a smaller size, or {_ELSEWHERE}"
             ) from error
         if error.errno in _NO_LOCKS:
-            raise Problem(f"{_no_locks(out, error)}: for a folder on a disk of this machine, {_ELSEWHERE}") from error
-        raise Problem(f"{out} cannot be written ({error.strerror or error}): {_ELSEWHERE}") from error
+            raise Problem(f"{_no_locks(out, error)}. To use a local disk, {_ELSEWHERE}") from error
+        raise Problem(f"can't write to {out} ({error.strerror or error}): {_ELSEWHERE}") from error
 
 
 @contextlib.contextmanager
@@ -265,7 +265,7 @@ def _alone(out: Path) -> Iterator[None]:
     except Timeout:
         # Such a file stays when a run on another machine was killed.
         soft = f"; if none is running, delete {out / _LOCK}" if isinstance(lock, SoftFileLock) else ""
-        raise Problem(f"another run is making data in {out}; wait until it has ended{soft}") from None
+        raise Problem(f"another run is making data in {out}; wait until it ends{soft}") from None
     try:
         yield
     finally:
@@ -273,14 +273,14 @@ def _alone(out: Path) -> Iterator[None]:
 
 
 def _settle(out: Path, size: sizes.Size, seed: int, wanted: set[str], force: bool) -> tuple[Sales | None, set[str]]:
-    """What is there already and will do, or which formats to make; a Problem where neither is possible."""
+    """The existing data if it will do, or the formats to make. Raises a Problem if neither is possible."""
     found = folders.look(out)
     if not force:
         ours = (out / _UNFINISHED / _MOVING).exists()  # a run that ended while it moved its files to their place
         if found.state == "changed" or (found.state == "unfinished" and not ours):
             command = _command(size, out, seed)
-            verify = "" if found.sales is None else f"`{command} --verify` compares checksums, "
-            raise Problem(f"{found.why}; {verify}`{command} --force` makes it anew")
+            verify = "" if found.sales is None else f"compare checksums with `{command} --verify`, or "
+            raise Problem(f"{found.why}; {verify}make the data again with `{command} --force`")
         if found.sales is not None:
             _require_same(found.sales, size, seed, out)
             if wanted <= found.sales.formats:
@@ -298,11 +298,12 @@ def _require_same(there: Sales, size: sizes.Size, seed: int, out: Path) -> None:
     if there.size != size.name:
         what = f"of size {there.size}, not {size.name}"
     elif there.seed != seed:
-        what = f"of seed {there.seed}, not {seed}"
+        what = f"with seed {there.seed}, not {seed}"
     else:
         return
     raise Problem(
-        f"{there.folder} holds data {what}; `{_command(size, out, seed)} --force` replaces it; to keep it, {_ELSEWHERE}"
+        f"{there.folder} holds data {what}; replace it with `{_command(size, out, seed)} --force`, or keep it and "
+        f"{_ELSEWHERE}"
     )
 
 
@@ -314,15 +315,15 @@ def _require_room(out: Path, size: sizes.Size, formats: set[str]) -> None:
     needed, free = int(size.csv_bytes * share * 1.01), shutil.disk_usage(there).free
     if needed > free:
         raise Problem(
-            f"no room in {out}: {format_bytes(needed)} are needed and {format_bytes(free)} are free. Free some, "
-            f"choose a smaller size, or {_ELSEWHERE}"
+            f"no room in {out}: the data needs {format_bytes(needed)}, and {format_bytes(free)} are free. Free some "
+            f"space, choose a smaller size, or {_ELSEWHERE}"
         )
 
 
 def _write(
     unfinished: Path, size: sizes.Size, seed: int, threads: int, formats: set[str], progress: bool
 ) -> dict[str, Any]:
-    """Write the files of `formats` into the folder `unfinished`; what the manifest says of them."""
+    """Write the files of `formats` into the folder `unfinished`. Return the contents of the manifest."""
     total_rows = rows.rows_for(size.csv_bytes)
     if "parquet" in formats:
         (unfinished / PARQUET_NAME).mkdir()
@@ -376,7 +377,7 @@ class _Part:
 
 
 def _part(number: int, *, unfinished: Path, seed: int, total_rows: int, formats: set[str]) -> _Part:
-    """Draw a part's blocks and write its Parquet file; its CSV is left to the one thread that writes in order."""
+    """Draw a part's blocks and write its Parquet file. Another thread writes the CSV of all parts, in order."""
     with_csv, with_parquet = "csv" in formats, "parquet" in formats
     path = unfinished / PARQUET_NAME / f"part-{number:06d}.parquet"
     first = number * BLOCKS_A_PART
@@ -398,7 +399,7 @@ def _part(number: int, *, unfinished: Path, seed: int, total_rows: int, formats:
 
 
 class _Csv:
-    """The CSV file that is being written, with its checksum; without a path, nothing is written."""
+    """Writes the CSV file and computes its checksum. Without a path, it writes nothing."""
 
     def __init__(self, path: Path | None) -> None:
         self.path, self.digest, self.written = path, hashlib.sha256(), 0
@@ -416,7 +417,7 @@ class _Csv:
             return
         rest = memoryview(text)
         self.digest.update(rest)
-        while rest:  # a raw file may take less than it is given
+        while rest:  # a raw file may write less than we give it
             taken = self.file.write(rest)
             self.written, rest = self.written + taken, rest[taken:]
 
@@ -444,7 +445,7 @@ def _in_order(one: Callable[[int], _Part], count: int, threads: int) -> Iterator
 
 def _move_in(unfinished: Path, out: Path, formats: set[str]) -> None:
     (unfinished / _MOVING).touch()
-    # Without a manifest nothing counts as finished, so it goes first and comes last.
+    # Without a manifest, nothing counts as finished. So we remove it first, and move the new one last.
     (out / MANIFEST_NAME).unlink(missing_ok=True)
     (out / CSV_NAME).unlink(missing_ok=True)
     _remove(out / PARQUET_NAME)

@@ -1,7 +1,7 @@
-"""Which orders will come back? Train a model, and score every order on disk with it, once and only once.
+"""Which orders will come back? Trains a model, and scores every order on disk exactly once.
 
-The model is trained, saved and loaded in `daskclass.scoring.model`; one file of orders becomes one part of scores in
-`daskclass.scoring.parts`, which also says what is finished already. Who does which part when is the lab's question.
+`daskclass.scoring.model` trains, saves and loads the model. `daskclass.scoring.parts` turns a file of orders into a
+part with scores, and knows which parts are finished. The lab decides which worker does which part, and when.
 """
 
 from daskclass.scoring.model import (

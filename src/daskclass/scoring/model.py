@@ -1,4 +1,4 @@
-"""A model that says how likely an order is to come back: trained, judged, saved with what it expects, loaded again."""
+"""A model of how likely an order is to come back: train it, judge it, save it with what it expects, load it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from daskclass.sales import CATEGORIES, COLUMNS, STORES, Sales, return_threshold
 from daskclass.system.files import sha256, written
 
 FEATURES = ("store", "category", "price", "quantity")
-"""The columns that a model takes, in this order."""
+"""The columns that a model needs, in this order."""
 
 TARGET = "returned"
 
@@ -34,11 +34,11 @@ _MODEL, _ABOUT = "model.joblib", "model.json"
 
 
 class ModelProblem(Problem):
-    """A saved model cannot be used."""
+    """We can't use a saved model."""
 
 
 class DoesNotFit(Problem):
-    """Orders are not what the model was trained for."""
+    """The orders don't fit the model."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ class Model:
     pipeline : sklearn.pipeline.Pipeline
         Takes a DataFrame with the columns `FEATURES`.
     version : str
-        SHA-256 of the saved pipeline, 64 hexadecimal digits; two models of one version are the same bytes.
+        SHA-256 of the saved pipeline, 64 hexadecimal digits; models of the same version have the same bytes.
     types : Mapping
-        For each feature the name of its Arrow type.
+        The name of each feature's Arrow type.
     known : Mapping
-        For each feature that is a text the values that the model was trained with.
+        For each feature that is a string, the values that the model was trained with.
     """
 
     pipeline: Pipeline
@@ -68,9 +68,9 @@ class Model:
         Parameters
         ----------
         orders : pandas.DataFrame
-            At least the columns `FEATURES`; see `check`.
+            With at least the columns `FEATURES`; see `check`.
         batch : int, optional
-            Rows that are handed to scikit-learn at once; all of them if not given. The scores are the same.
+            Rows to hand to scikit-learn at once; by default all. The scores are the same.
 
         Returns
         -------
@@ -83,7 +83,7 @@ class Model:
             If `batch` is less than 1.
         """
         if batch is not None and batch < 1:
-            raise UsageProblem(f"a batch of {batch} rows makes no sense: say 1 or more")
+            raise UsageProblem(f"a batch can't have {batch} rows; use 1 or more")
         features = orders[list(FEATURES)]
         starts = range(0, len(features), batch or max(len(features), 1))
         pieces = [features.iloc[start : start + (batch or len(features))] for start in starts]
@@ -91,14 +91,14 @@ class Model:
 
 
 def sample(sales: Sales, rows: int, seed: int = 0) -> pd.DataFrame:
-    """Orders to train with, as many from each of up to twenty files that chance picks.
+    """Orders to train with, the same number from each of up to twenty random files.
 
-    The last file is never among them: its orders are there to judge a model by.
+    It never uses the last file. Those orders are there to judge a model.
 
     Parameters
     ----------
     rows : int
-        How many; fewer if the files have not so many.
+        How many; fewer if the files don't have that many.
 
     Returns
     -------
@@ -108,10 +108,10 @@ def sample(sales: Sales, rows: int, seed: int = 0) -> pd.DataFrame:
     Raises
     ------
     UsageProblem
-        If there is one file only.
+        If there is only one file.
     """
     if len(sales.parts) < 2:
-        raise UsageProblem("there is one file of orders, and a model that learned from it cannot be judged by it")
+        raise UsageProblem("there is only one file of orders, and a model that learned from it can't be judged with it")
     random = np.random.default_rng(seed)
     paths = random.choice(sales.parts[:-1], size=min(20, len(sales.parts) - 1), replace=False)
     each = -(-rows // len(paths))
@@ -121,17 +121,17 @@ def sample(sales: Sales, rows: int, seed: int = 0) -> pd.DataFrame:
 
 
 def train(orders: pd.DataFrame, kind: str = "forest", seed: int = 0) -> Pipeline:
-    """A pipeline with its own preprocessing, trained on `orders`.
+    """Train a pipeline on `orders`. It includes the preprocessing.
 
     Parameters
     ----------
     orders : pandas.DataFrame
         Columns `FEATURES` and `TARGET`; a row for each order.
     kind : str
-        ``forest``, thirty trees, some 17 MB on 400,000 rows; or ``boosted``, gradient boosting on histograms, which is
-        small; or ``xgboost``, which needs the extra of that name.
+        ``forest``: thirty trees, about 17 MB for 400,000 rows. ``boosted``: gradient boosting on histograms, which is
+        small. ``xgboost``: needs the extra of that name.
     seed : int
-        Of what the model draws at random.
+        Seed of the model's random numbers.
 
     Returns
     -------
@@ -141,13 +141,13 @@ def train(orders: pd.DataFrame, kind: str = "forest", seed: int = 0) -> Pipeline
     Raises
     ------
     UsageProblem
-        If there is no such kind, or XGBoost is not installed.
+        If there is no such kind, or XGBoost isn't installed.
     KeyError
         If `orders` lacks a column.
 
     Examples
     --------
-    `data` is sales data of 2 MB. A model says for each order how likely it stays and how likely it comes back.
+    `data` is sales data of 2 MB. For each order, a model predicts how likely it is to stay and to come back.
 
     >>> import pandas as pd
     >>> from daskclass import scoring
@@ -157,13 +157,15 @@ def train(orders: pd.DataFrame, kind: str = "forest", seed: int = 0) -> Pipeline
     (100, 2)
     """
     if kind not in _KINDS:
-        raise UsageProblem(f"there is no model {kind!r}: say {', '.join(_KINDS)}")
+        raise UsageProblem(f"there is no model {kind!r}; choose from {', '.join(_KINDS)}")
     codes = OrdinalEncoder(categories=[list(STORES), list(CATEGORIES)], dtype=np.float32)
     columns = ColumnTransformer([("codes", codes, list(_TEXTS))], remainder="passthrough")
     pipeline = Pipeline([("columns", columns), ("model", _KINDS[kind](seed))])
     pipeline.fit(orders[list(FEATURES)], orders[TARGET])
     if "n_jobs" in pipeline["model"].get_params():
-        pipeline.set_params(model__n_jobs=1)  # trained by all cores; when it scores, the workers are what is parallel
+        pipeline.set_params(
+            model__n_jobs=1
+        )  # training uses all cores; scoring uses one, because the workers run in parallel
     return pipeline
 
 
@@ -178,8 +180,8 @@ def _boosted(seed: int) -> HistGradientBoostingClassifier:
 def _xgboost(seed: int) -> Any:
     try:
         from xgboost import XGBClassifier
-    except (ImportError, OSError, ValueError) as error:  # the last: its library is there and cannot be loaded
-        what = f"XGBoost cannot be loaded ({type(error).__name__}): pip install 'daskclass[xgboost]'"
+    except (ImportError, OSError, ValueError) as error:  # ValueError: its library exists but doesn't load
+        what = f"can't load XGBoost ({type(error).__name__}): pip install 'daskclass[xgboost]'"
         raise UsageProblem(f"{what}; on macOS it needs OpenMP as well (brew install libomp)") from None
     return XGBClassifier(n_estimators=100, max_depth=6, n_jobs=-1, random_state=seed)
 
@@ -188,12 +190,12 @@ _KINDS: dict[str, Callable[[int], Any]] = {"forest": _forest, "boosted": _booste
 
 
 def best_possible(orders: pd.DataFrame) -> np.ndarray:
-    """The chance with which each order really comes back, by the rule that the data were made with.
+    """The true probability that each order comes back, by the rule that made the data.
 
     Returns
     -------
     numpy.ndarray
-        float64, shape (orders,). No model can know more.
+        float64, shape (orders,). No model can do better.
     """
     store = pd.Index(STORES).get_indexer(pd.Index(orders.store))
     category = pd.Index(CATEGORIES).get_indexer(pd.Index(orders.category))
@@ -203,12 +205,12 @@ def best_possible(orders: pd.DataFrame) -> np.ndarray:
 
 
 def quality(returned: np.ndarray | pd.Series, scores: np.ndarray) -> dict[str, float]:
-    """How good scores are: ``log_loss`` (nats an order, less is better) and ``auc`` (0.5 is chance, 1 perfect)."""
+    """How good scores are: ``log_loss`` (nats per order; less is better) and ``auc`` (0.5 is chance, 1 is perfect)."""
     return {"log_loss": float(log_loss(returned, scores)), "auc": float(roc_auc_score(returned, scores))}
 
 
 def save(pipeline: Pipeline, folder: str | Path) -> str:
-    """Save a pipeline and what it expects into `folder`, which is made if it is not there.
+    """Save a pipeline and what it expects to `folder`. Creates the folder if needed.
 
     Parameters
     ----------
@@ -224,7 +226,7 @@ def save(pipeline: Pipeline, folder: str | Path) -> str:
     Raises
     ------
     ModelProblem
-        If it cannot be written. A model that was there before stays.
+        If it can't write the model. An earlier model stays.
 
     Examples
     --------
@@ -240,19 +242,19 @@ def save(pipeline: Pipeline, folder: str | Path) -> str:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # Both are complete before either takes its place: the model when its block ends, then its description. A
-        # process that dies between the two leaves a checksum that does not fit, which `load` refuses.
+        # Both files are complete before either is moved to its place: first the model, then its description. If the
+        # process dies between the two, the checksum doesn't match, and `load` refuses the model.
         with written(folder / _ABOUT) as about, written(folder / _MODEL) as model:
             joblib.dump(pipeline, model)
             version = sha256(model)
             about.write_text(json.dumps(_description(pipeline, version), indent=1) + "\n")
     except OSError as error:
-        raise ModelProblem(f"the model cannot be saved into {folder} ({error.strerror or error})") from error
+        raise ModelProblem(f"can't save the model to {folder} ({error.strerror or error})") from error
     return version
 
 
 def _description(pipeline: Pipeline, version: str) -> dict[str, Any]:
-    """What is saved beside a pipeline: what it expects, and what to know it by."""
+    """The description that we save beside a pipeline: what it expects, and its checksum."""
     categories = pipeline["columns"].named_transformers_["codes"].categories_
     return {
         "version": version,
@@ -263,9 +265,9 @@ def _description(pipeline: Pipeline, version: str) -> dict[str, Any]:
 
 
 def load(folder: str | Path) -> Model:
-    """The model that was saved into `folder`.
+    """Load the model from `folder`.
 
-    Only load what you trust: a saved pipeline is a pickle, and loading it can run anything.
+    Only load models that you trust. A saved pipeline is a pickle, and loading it can run any code.
 
     Parameters
     ----------
@@ -278,11 +280,11 @@ def load(folder: str | Path) -> Model:
     Raises
     ------
     ModelProblem
-        If it is not there, cannot be read, is not what was saved, or was saved by another version of scikit-learn.
+        If it is missing, can't be read, has changed, or comes from another version of scikit-learn.
 
     Examples
     --------
-    `model` is a trained model, and `folder` is an empty folder. The loaded model has the version that saving returned.
+    `model` is a trained model, and `folder` is an empty folder. The loaded model has the version that `save` returned.
 
     >>> from daskclass import scoring
     >>> version = scoring.save(model.pipeline, folder)
@@ -292,13 +294,13 @@ def load(folder: str | Path) -> Model:
     >>> loaded.types["price"]
     'double'
 
-    A file that changed since isn't loaded:
+    If the file has changed since, `load` refuses it:
 
     >>> saved = (folder / "model.joblib").write_bytes(b"something else")
     >>> scoring.load(folder)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    daskclass.scoring.model.ModelProblem: ... is not what was saved: its checksum begins with ...
+    daskclass.scoring.model.ModelProblem: ... has changed since it was saved: its checksum starts with ...
     """
     folder = Path(folder)
     try:
@@ -306,48 +308,48 @@ def load(folder: str | Path) -> Model:
         version, saved_by = about["version"], about["scikit-learn"]
         types, known = dict(about["types"]), {name: tuple(values) for name, values in about["known"].items()}
         if list(types) != list(FEATURES) or set(known) != set(_TEXTS) or not isinstance(version, str):
-            raise ValueError("version, types or known values are not those of a model")
+            raise ValueError("its version, types or known values aren't those of a model")
         found = sha256(folder / _MODEL)
     except FileNotFoundError as error:
         raise ModelProblem(f"there is no model in {folder}: {error.filename} is missing") from None
     except OSError as error:
-        raise ModelProblem(f"the model in {folder} cannot be read: {error}") from None
+        raise ModelProblem(f"can't read the model in {folder}: {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelProblem(f"{folder / _ABOUT} is not what `save` writes: {type(error).__name__}: {error}") from None
+        raise ModelProblem(f"{folder / _ABOUT} wasn't written by `save`: {type(error).__name__}: {error}") from None
     if found != version:
         raise ModelProblem(
-            f"{folder / _MODEL} is not what was saved: its checksum begins with {found[:12]}, "
-            f"and {version[:12]} is right"
+            f"{folder / _MODEL} has changed since it was saved: its checksum starts with {found[:12]} "
+            f"instead of {version[:12]}"
         )
     if saved_by != sklearn.__version__:
         raise ModelProblem(
-            f"the model in {folder} was saved by scikit-learn {saved_by}, and this process has {sklearn.__version__}; "
-            "install that version here, or train it anew"
+            f"the model in {folder} comes from scikit-learn {saved_by}, but this process has {sklearn.__version__}; "
+            "install that version here, or train the model again"
         )
     return Model(joblib.load(folder / _MODEL), version, types, known)
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether an Arrow type is one of texts, of whatever layout; which one is taken is a matter of who wrote them."""
+    """Whether an Arrow type is a string type of any layout. Different programs write different layouts."""
     text: bool = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     return text
 
 
 def check(orders: pa.Table, model: Model) -> None:
-    """Whether a model can score these orders.
+    """Check that a model can score these orders.
 
     Raises
     ------
     DoesNotFit
-        If a column is missing or of another type, if a value is missing, or if a text is not known to the model.
+        If a column is missing or has another type, if a value is missing, or if the model doesn't know a string.
     """
     for name, wanted in model.types.items():
         if name not in orders.column_names:
-            raise DoesNotFit(f"there is no column {name!r}; the model takes {', '.join(model.types)}")
+            raise DoesNotFit(f"there is no column {name!r}; the model needs {', '.join(model.types)}")
         column = orders.column(name)
         values = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
         if str(pa.string() if is_text(values) else values) != wanted:
-            raise DoesNotFit(f"column {name!r} is {values}, and the model was trained with {wanted}")
+            raise DoesNotFit(f"column {name!r} is {values}, but the model was trained with {wanted}")
         if column.null_count:
             raise DoesNotFit(f"column {name!r} has {column.null_count:,} of {len(column):,} values missing")
         if name in model.known and (strangers := set(pc.unique(column).to_pylist()) - set(model.known[name])):

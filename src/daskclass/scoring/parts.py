@@ -1,7 +1,7 @@
-"""One file of orders, one part of scores: written as a whole or not at all, and known again.
+"""Turns one file of orders into one part with scores, which is written completely or not at all.
 
-A part names, inside, the model it was made with, the file it was made from, and what its own rows add up to. So what is
-finished can be seen from the parts alone, whoever made them and whatever died or was damaged since.
+The metadata of a part name its model and its source, and have a checksum of its rows. So the parts alone show what is
+finished, no matter which process made them and what died or was damaged since.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MODEL, _SOURCE, _ROWS = b"daskclass.model", b"daskclass.source", b"daskclass.ro
 
 
 class CannotScore(Problem):
-    """A file of orders cannot be scored; the message names it, and the row group."""
+    """We can't score a file of orders. The message names the file and the row group."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ class Part:
     Attributes
     ----------
     name : str
-        Of the file in the folder of parts.
+        Name of the part's file.
     source : str
         Name of the file of orders.
     rows : int
     model : str
         Version of the model.
     sha256 : str
-        Of the file, 64 hexadecimal digits.
+        SHA-256 of the file, 64 hexadecimal digits.
     """
 
     name: str
@@ -56,28 +56,28 @@ class Part:
 def score_file(source: str | Path, folder: str | Path, model: Model, batch: int | None = None) -> Part:
     """Score the orders of a Parquet file, row group by row group, into a part of the same name in `folder`.
 
-    The part appears when it is complete. If there is one of that name already, it is replaced in one step.
+    The part appears when it is complete. It replaces an earlier part of that name in one step.
 
     Parameters
     ----------
     source : str or path
-        A Parquet file with ``order_id``, int64 and never missing, and the columns of the model.
+        A Parquet file with the columns of the model, and ``order_id`` (int64, with no missing values).
     folder : str or path
-        An existing folder that is not the source's.
+        An existing folder, not the one with the source.
     model : Model
     batch : int, optional
-        Rows that are scored at once; a row group if not given.
+        Rows to score at once; by default a row group.
 
     Returns
     -------
     Part
-        Its file has the columns ``order_id`` (int64) and ``score`` (float64, 0 to 1), and a row for each order.
+        Its file has a row for each order, with the columns ``order_id`` (int64) and ``score`` (float64, 0 to 1).
 
     Raises
     ------
     CannotScore
-        If the file or a row group of it cannot be read or does not fit the model, or the part cannot be written. There
-        is no new part then; one that was there before stays.
+        If the file or a row group can't be read or doesn't fit the model, or if the part can't be written. Then there
+        is no new part, and an earlier one stays.
     UsageProblem
         If `batch` is less than 1.
 
@@ -96,19 +96,19 @@ def score_file(source: str | Path, folder: str | Path, model: Model, batch: int 
     """
     source, folder = Path(source), Path(folder)
     if source.parent.resolve() == folder.resolve() or source.resolve() == (folder / source.name).resolve():
-        raise CannotScore(f"{source} is in the folder of parts itself, and a part would replace it")
+        raise CannotScore(f"{source} is in the folder for parts, so its part would replace it")
     if not folder.is_dir():
-        raise CannotScore(f"{folder} is no folder that parts could be written to")
+        raise CannotScore(f"{folder} isn't a folder, so it can't hold parts")
     try:
         stamp, file = _stamp(source), _open(source, model)
     except (OSError, pa.ArrowException) as error:
-        raise CannotScore(f"{source} cannot be read: {_first_line(error)}") from error
+        raise CannotScore(f"can't read {source}: {_first_line(error)}") from error
     schema = pa.schema(
         [(_KEY, pa.int64()), (_SCORE, pa.float64())], metadata={_MODEL: model.version.encode(), _SOURCE: stamp}
     )
     rows = hashlib.sha256()
     try:
-        # No dictionary: of values that are all different it would be as large as they are, and six times the work.
+        # No dictionary: all values differ, so it would be as large as the values, and six times the work.
         with file, written(folder / source.name) as unfinished:
             with pq.ParquetWriter(unfinished, schema, use_dictionary=False, write_page_checksum=True) as writer:
                 for number in range(file.num_row_groups):
@@ -121,12 +121,12 @@ def score_file(source: str | Path, folder: str | Path, model: Model, batch: int 
                 count = file.metadata.num_rows
             digest = sha256(unfinished)
     except OSError as error:
-        raise CannotScore(f"{source} was read, and its part cannot be written to {folder}: {error}") from error
+        raise CannotScore(f"can't write the part of {source} to {folder}: {error}") from error
     return Part(source.name, source.name, count, model.version, digest)
 
 
 def _open(source: Path, model: Model) -> pq.ParquetFile:
-    """With the columns that are texts as dictionaries, if it has them; what a file lacks is said of its row groups."""
+    """Open the file, with string columns as dictionaries. `_row_group` reports missing columns."""
     there = pq.read_schema(source)
     texts = [name for name in model.known if there.names.count(name) == 1 and is_text(there.field(name).type)]
     return pq.ParquetFile(source, read_dictionary=texts, page_checksum_verification=True)
@@ -141,11 +141,11 @@ def _row_group(file: pq.ParquetFile, number: int, source: Path, model: Model) ->
     where = f"{source}, row group {number + 1} of {file.num_row_groups}"
     names = Counter(file.schema_arrow.names)
     if _KEY not in names:
-        raise CannotScore(f"{where}: there is no column {_KEY!r}, and a score would be nobody's")
+        raise CannotScore(f"{where}: there is no column {_KEY!r}, so we couldn't tell which order a score belongs to")
     if twice := [name for name in (_KEY, *FEATURES) if names[name] > 1]:
-        raise CannotScore(f"{where}: column {twice[0]!r} is there {names[twice[0]]} times")
+        raise CannotScore(f"{where}: column {twice[0]!r} appears {names[twice[0]]} times")
     if (kind := file.schema_arrow.field(_KEY).type) != pa.int64():
-        raise CannotScore(f"{where}: column {_KEY!r} is {kind}, and int64 is right")
+        raise CannotScore(f"{where}: column {_KEY!r} is {kind}, but should be int64")
     try:
         orders = file.read_row_group(number, columns=[name for name in (_KEY, *FEATURES) if name in names])
         orders.validate(full=True)
@@ -153,9 +153,11 @@ def _row_group(file: pq.ParquetFile, number: int, source: Path, model: Model) ->
     except DoesNotFit as error:
         raise CannotScore(f"{where}: {error}") from error
     except (OSError, pa.ArrowException) as error:
-        raise CannotScore(f"{where} cannot be read: {_first_line(error)}") from error
+        raise CannotScore(f"can't read {where}: {_first_line(error)}") from error
     if orders.column(_KEY).null_count:
-        raise CannotScore(f"{where}: column {_KEY!r} has values missing, and a score would be nobody's")
+        raise CannotScore(
+            f"{where}: column {_KEY!r} has missing values, so we couldn't tell which order a score belongs to"
+        )
     return orders
 
 
@@ -164,33 +166,33 @@ def _first_line(error: BaseException) -> str:
 
 
 def _stamp(source: Path) -> bytes:
-    """What a file is, as far as one can see without reading it."""
+    """A file's name, size and modification time, as far as we can identify it without reading it."""
     status = source.stat()
     return json.dumps([source.name, status.st_size, status.st_mtime_ns]).encode()
 
 
 def finished(sources: Iterable[str | Path], folder: str | Path, model: Model) -> dict[str, Part]:
-    """Which of `sources` have a part that is complete and undamaged, of this model, and of the file as it is now.
+    """Which of `sources` have a complete and undamaged part, made with this model from the file as it is now.
 
-    A file counts as changed if its size or its time of change is another one.
+    A file counts as changed if its size or modification time differs.
 
     Parameters
     ----------
     sources : iterable of str or path
         Parquet files of orders.
     folder : str or path
-        Where their parts would be.
+        The folder for their parts.
     model : Model
 
     Returns
     -------
     dict
-        The part for each such source, by the source as it was given, as a text.
+        The part of each such source. Its key is the source as you passed it, as a string.
 
     Examples
     --------
-    `data` is sales data of 2 MB, `model` a trained model, and `folder` an empty folder. A job that starts again asks
-    first which files are left to score.
+    `data` is sales data of 2 MB, `model` a trained model, and `folder` an empty folder. A restarted job first asks
+    which files are left to score.
 
     >>> from daskclass import scoring
     >>> scoring.finished(data.parts, folder, model)
@@ -209,7 +211,7 @@ def finished(sources: Iterable[str | Path], folder: str | Path, model: Model) ->
             metadata, rows = pq.read_metadata(path), pq.read_metadata(source).num_rows
             stamp = _stamp(Path(source))
         except (OSError, pa.ArrowException):
-            continue  # not there, or not to be read: not finished
+            continue  # missing or unreadable, so not finished
         about = metadata.metadata or {}
         if (
             metadata.num_rows == rows
@@ -222,7 +224,7 @@ def finished(sources: Iterable[str | Path], folder: str | Path, model: Model) ->
 
 
 def _rows_of(path: Path) -> bytes | None:
-    """What the rows of a part add up to; nothing if they cannot be read."""
+    """The checksum of a part's rows; None if they can't be read."""
     rows = hashlib.sha256()
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as part:
@@ -234,29 +236,29 @@ def _rows_of(path: Path) -> bytes | None:
 
 
 def write_manifest(folder: str | Path, parts: Iterable[Part]) -> Path:
-    """Write the list of all parts, sorted by name, into `folder`; in one step.
+    """Write the list of all parts, sorted by name, to `folder`, in one step.
 
     Parameters
     ----------
     folder : str or path
-        Where the parts are.
+        The folder with the parts.
     parts : iterable of Part
 
     Returns
     -------
     pathlib.Path
-        The manifest: JSON with ``rows``, the sum of the parts' rows, and ``parts``, their attributes.
+        The manifest: JSON with ``rows``, the total number of rows, and ``parts``, the parts' attributes.
 
     Raises
     ------
     CannotScore
-        If two of them have one name, one of them is not there, they are of more than one model, or the manifest cannot
-        be written. Then a manifest that was there before stays.
+        If two parts have the same name, a part is missing, they come from different models, or the manifest can't be
+        written. Then an earlier manifest stays.
 
     Examples
     --------
-    `data` is sales data of 2 MB, `model` a trained model, and `folder` an empty folder. The manifest comes last: the
-    scores are complete when it is there.
+    `data` is sales data of 2 MB, `model` a trained model, and `folder` an empty folder. The manifest comes last: if it
+    exists, the scores are complete.
 
     >>> import json
     >>> from daskclass import scoring
@@ -272,23 +274,25 @@ def write_manifest(folder: str | Path, parts: Iterable[Part]) -> Path:
     if twice := {name for name, count in names.items() if count > 1}:
         raise CannotScore(f"{min(twice)} is in the list of parts more than once")
     if len(models := {part.model for part in listed}) > 1:
-        raise CannotScore(f"the parts are of {len(models)} models: {', '.join(name[:12] for name in sorted(models))}")
+        raise CannotScore(
+            f"the parts come from {len(models)} models: {', '.join(name[:12] for name in sorted(models))}"
+        )
     if gone := [name for name in names if not (folder / name).is_file()]:
-        raise CannotScore(f"{folder / gone[0]} is in the list of parts, and not there")
+        raise CannotScore(f"{folder / gone[0]} is in the list of parts, but missing")
     text = {"rows": sum(part.rows for part in listed), "parts": [asdict(part) for part in listed]}
     try:
         with written(folder / MANIFEST_NAME) as unfinished:
             unfinished.write_text(json.dumps(text, indent=1) + "\n")
     except OSError as error:
         raise CannotScore(
-            f"{MANIFEST_NAME} cannot be written to {folder} ({error.strerror or error}); the parts are there, "
-            "so free some room and run this again"
+            f"can't write {MANIFEST_NAME} to {folder} ({error.strerror or error}); the parts are complete, "
+            "so free some space and run this again"
         ) from error
     return folder / MANIFEST_NAME
 
 
 def read_manifest(folder: str | Path) -> list[Part]:
-    """The parts that the manifest of `folder` lists, when every one of them has been checked.
+    """Check every part that the manifest of `folder` lists, and return the parts.
 
     Parameters
     ----------
@@ -302,8 +306,8 @@ def read_manifest(folder: str | Path) -> list[Part]:
     Raises
     ------
     CannotScore
-        If there is no manifest, it cannot be read, a part of it is missing or is not what was written, or a file is
-        there that it does not list.
+        If the manifest is missing or unreadable, a part is missing or has changed, or there is a file that isn't in the
+        manifest.
 
     Examples
     --------
@@ -315,27 +319,27 @@ def read_manifest(folder: str | Path) -> list[Part]:
     >>> scoring.read_manifest(folder) == parts
     True
 
-    A part that went missing is noticed:
+    It notices a missing part:
 
     >>> (folder / parts[0].name).unlink()
     >>> scoring.read_manifest(folder)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    daskclass.scoring.parts.CannotScore: ...part-000000.parquet is in the manifest, and not there
+    daskclass.scoring.parts.CannotScore: ...part-000000.parquet is in the manifest, but missing
     """
     folder = Path(folder)
     try:
         parts = [Part(**part) for part in json.loads((folder / MANIFEST_NAME).read_text())["parts"]]
     except FileNotFoundError:
-        raise CannotScore(f"there is no {MANIFEST_NAME} in {folder}: the scores are not complete") from None
+        raise CannotScore(f"{folder} has no {MANIFEST_NAME}, so the scores aren't complete") from None
     except (ValueError, KeyError, TypeError) as error:
-        raise CannotScore(f"{folder / MANIFEST_NAME} cannot be read: {_first_line(error)}") from error
+        raise CannotScore(f"can't read {folder / MANIFEST_NAME}: {_first_line(error)}") from error
     for part in parts:
         path = folder / part.name
         if not path.is_file():
-            raise CannotScore(f"{path} is in the manifest, and not there")
+            raise CannotScore(f"{path} is in the manifest, but missing")
         if sha256(path) != part.sha256:
-            raise CannotScore(f"{path} is not what the manifest lists")
+            raise CannotScore(f"{path} doesn't match the manifest")
     if strangers := {path.name for path in folder.glob("*.parquet")} - {part.name for part in parts}:
         raise CannotScore(f"{folder / min(strangers)} is not in the manifest")
     return parts

@@ -7,11 +7,11 @@ from pathlib import Path
 from daskclass.errors import Problem
 
 FIRST_LAB = "labs/00-start-here.ipynb"
-"""What every checkout has."""
+"""The file by which we recognize a checkout."""
 
 
 def around(folder: Path) -> Path | None:
-    """The checkout that `folder` lies in, or is; None if there is none."""
+    """The checkout that contains `folder`, or is `folder`; None if there is none."""
     for candidate in (folder, *folder.parents):
         if (candidate / FIRST_LAB).is_file():
             return candidate
@@ -19,7 +19,7 @@ def around(folder: Path) -> Path | None:
 
 
 def installed_from() -> Path | None:
-    """The checkout that this package is installed from, as an editable install; None for a wheel's."""
+    """The checkout of an editable install of this package; None if it was installed from a wheel."""
     root = Path(__file__).resolve().parents[3]
     return root if (root / FIRST_LAB).is_file() else None
 
@@ -35,7 +35,7 @@ def require(*, installed: bool = True) -> Path:
     Parameters
     ----------
     installed : bool
-        Whether the latter counts.
+        Whether the second one counts.
 
     Raises
     ------
@@ -44,5 +44,5 @@ def require(*, installed: bool = True) -> Path:
     """
     found = find() if installed else around(Path.cwd())
     if found is None:
-        raise Problem(f"there are no labs around {Path.cwd()}: go to the folder that you cloned the class into")
+        raise Problem(f"there are no labs in or above {Path.cwd()}; go to the folder that you cloned the class into")
     return found

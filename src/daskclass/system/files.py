@@ -1,4 +1,4 @@
-"""How does a file come to its place: complete, kept through a power cut, and known by its checksum?"""
+"""How do we write a file so that it is complete, survives a power cut, and has a checksum?"""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def sha256(path: Path) -> str:
 
 @contextlib.contextmanager
 def written(path: Path) -> Iterator[Path]:
-    """Give a new name beside `path` to write to; the file becomes `path` when the block ends well.
+    """Yield a temporary name beside `path` to write to. When the block succeeds, that file becomes `path`.
 
-    Until then, and if the block raises, whatever was at `path` stays, and nothing else is left.
+    Until then, and if the block raises, an earlier file at `path` stays. Nothing else is left behind.
 
     Raises
     ------
     OSError
-        If the file cannot be written or moved.
+        If the file can't be written or moved.
     """
     unfinished = path.with_name(f"{path.name}.{uuid.uuid4()}.tmp")
     try:
@@ -39,9 +39,9 @@ def written(path: Path) -> Iterator[Path]:
 
 
 def move(unfinished: Path, path: Path) -> None:
-    """Give a complete file its final name, in one step, and have the disk keep both the bytes and the name.
+    """Give a complete file its final name, in one step, and flush both the bytes and the name to disk.
 
-    A rename alone survives a killed process and not a power cut: the name can reach the disk before the bytes do.
+    A rename alone survives a killed process but not a power cut, because the name can reach the disk before the bytes.
     """
     with unfinished.open("rb+") as file:
         os.fsync(file.fileno())
@@ -51,7 +51,7 @@ def move(unfinished: Path, path: Path) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Have the disk keep the names in a folder; some network disks don't offer that, and the file is there anyway."""
+    """Flush a folder's names to disk. Some network disks don't support that; then the file exists anyway."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
         try:

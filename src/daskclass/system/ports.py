@@ -9,7 +9,7 @@ import socket
 def is_free(port: int) -> bool:
     """Whether a server could listen on `port` of 127.0.0.1 now."""
     with socket.socket() as probe:
-        # Servers do the same: a port that was just left counts as free. On Windows, this would share a taken port.
+        # Like servers, count a port that was just released as free. On Windows, this option would share a taken port.
         if os.name == "posix":
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,4 +1,4 @@
-"""Which processes came of one, how much memory do they hold, and how does one end them all?"""
+"""Which processes descend from one, how much memory do they hold, and how do we stop them all?"""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import psutil
 def held(process: psutil.Process) -> int:
     """Resident memory of `process` in bytes; 0 if it has ended.
 
-    On Linux without the pages of files, such as libraries, which the kernel can drop and may have charged to another
-    control group.
+    On Linux, this doesn't include pages of files, such as libraries. The kernel can drop those, and may have charged
+    them to another control group.
     """
     try:
         if sys.platform == "linux":
@@ -29,7 +29,7 @@ def held(process: psutil.Process) -> int:
 
 
 def descendants(process: psutil.Process) -> set[psutil.Process]:
-    """The children of `process`, theirs, and so on; none if it has ended, also if its number is another one's now."""
+    """The children of `process`, their children, and so on. Empty if it has ended, even if its ID is in use again."""
     try:
         return set(process.children(recursive=True))
     except psutil.Error:
@@ -37,17 +37,17 @@ def descendants(process: psutil.Process) -> set[psutil.Process]:
 
 
 def carrying(variable: str, value: str) -> set[psutil.Process]:
-    """Processes whose environment has `variable` set to `value`: what came of one, wherever it went."""
+    """Processes whose environment has `variable` set to `value`. This finds descendants that other ways miss."""
     found = set()
     for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):  # not ours to look into, or just gone
+        with contextlib.suppress(psutil.Error, OSError):  # we may not read its environment, or it has just ended
             if process.environ().get(variable) == value:
                 found.add(process)
     return found
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether `process` is there and no zombie, which is gone but for its exit status."""
+    """Whether `process` runs. A zombie doesn't count: only its exit status is left."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -55,7 +55,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def described(process: psutil.Process) -> str:
-    """The command line of `process` and its number, for people."""
+    """The command line of `process` and its ID, for messages."""
     try:
         words = " ".join(process.cmdline()) or process.name()
     except psutil.Error:
@@ -64,14 +64,14 @@ def described(process: psutil.Process) -> str:
 
 
 def end(living: Callable[[], Collection[psutil.Process]], *, mercy: float) -> None:
-    """Ask processes to end, and kill those that are still there `mercy` seconds later.
+    """Ask processes to stop, and kill those that still run `mercy` seconds later.
 
     Parameters
     ----------
     living : callable
-        Those to end. It is asked again before they are killed, because the end of one can start another.
+        Returns the processes to stop. We call it again before killing, because the end of one can start another.
     mercy : float
-        Seconds; as long again is waited for those that were killed.
+        Seconds to wait; after killing, we wait that long again.
     """
     for ask in (psutil.Process.terminate, psutil.Process.kill):
         there = living()
@@ -82,14 +82,14 @@ def end(living: Callable[[], Collection[psutil.Process]], *, mercy: float) -> No
 
 
 def kill(processes: Iterable[psutil.Process]) -> None:
-    """Kill them at once; those that have ended, or are not ours, are passed over."""
+    """Kill them at once. Skip processes that have ended or that we may not kill."""
     for process in processes:
         with contextlib.suppress(psutil.Error):
             process.kill()
 
 
 def kill_session(leader: int) -> None:
-    """Kill what is left of the process group that `leader` began with its session, orphans too. On Windows: nothing."""
+    """Kill what is left of the process group of `leader`'s session, orphans too. Does nothing on Windows."""
     if os.name == "posix":
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(leader, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""How does it all end in good order, and only once? Ctrl-C, SIGTERM and a closed terminal, whenever they come."""
+"""How does everything stop in order, and only once? Handles Ctrl-C, SIGTERM and a closed terminal at any time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 
 
 def name(number: int) -> str:
-    """What a signal is called; ``signal 35`` for one without a name, such as those for real time."""
+    """The name of a signal, or ``signal 35`` if it has no name, like real-time signals."""
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -21,7 +21,7 @@ def name(number: int) -> str:
 
 @contextlib.contextmanager
 def _handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
-    """Have `handler` for every signal to end while the block runs."""
+    """Use `handler` for every terminating signal while the block runs."""
     before = {number: signal.signal(number, handler) for number in _ENDING}
     try:
         yield
@@ -32,10 +32,10 @@ def _handled(handler: Callable[[int, FrameType | None], object]) -> Iterator[Non
 
 @contextlib.contextmanager
 def until_terminated() -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and a closed terminal end the block the same way, in good order, and only once."""
+    """Let Ctrl-C, SIGTERM and a closed terminal end the block the same way, in order, and only once."""
 
     def stop(_signal: int, _frame: FrameType | None) -> NoReturn:
-        for number in _ENDING:  # whoever is impatient now waits until all has ended
+        for number in _ENDING:  # a second Ctrl-C must not interrupt the cleanup
             signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
@@ -45,10 +45,10 @@ def until_terminated() -> Iterator[None]:
 
 @contextlib.contextmanager
 def held_back(*, deaf_children: bool = False) -> Iterator[None]:
-    """Hold a signal to end back until the block is done, so that nothing is started and then lost sight of.
+    """Delay terminating signals until the block is done, so that we don't lose track of a process that it starts.
 
-    With `deaf_children`, processes that the block starts never hear of Ctrl-C (where the system has signal masks,
-    which they inherit): this process ends them, in order.
+    With `deaf_children`, processes that the block starts ignore Ctrl-C, because this process stops them, in order.
+    (They inherit a signal mask, on systems that have one.)
     """
     held: list[int] = []
     real = signal.getsignal(signal.SIGINT)

@@ -1,4 +1,4 @@
-"""How does one wait for what nobody can be told of?"""
+"""How do we wait for something that sends no notification?"""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 from daskclass.errors import Problem
 
-_LOOK = 0.02  # seconds between two looks at something that is waited for
+_LOOK = 0.02  # seconds between two checks
 
 
 def until(condition: Callable[[], Any], what: str, *, seconds: float = 60) -> Any:
-    """Wait until `condition()` is true, and return what it returned: for things that announce nothing themselves.
+    """Wait until `condition()` is true, and return its value. Use this for events that send no notification.
 
     Parameters
     ----------
     condition : callable
         Called fifty times a second.
     what : str
-        What you wait for, in the words of the message if it does not happen.
+        What you wait for, as the error message should call it.
     seconds : float
         How long to wait.
 
@@ -31,7 +31,7 @@ def until(condition: Callable[[], Any], what: str, *, seconds: float = 60) -> An
     Raises
     ------
     Problem
-        If it is not true in time.
+        If it isn't true in time.
 
     Examples
     --------

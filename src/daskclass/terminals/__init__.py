@@ -1,4 +1,4 @@
-"""What happens if I type this in a terminal? Commands that run beside the notebook, each in a folder of its own."""
+"""What happens if I type this in a terminal? Runs commands beside the notebook, each in its own folder."""
 
 from daskclass.terminals.terminal import Terminal, Terminals
 

@@ -1,7 +1,7 @@
-"""Stands between a notebook and what it started: ends that, and removes its folder, as soon as the notebook is gone.
+"""Stops a notebook's command, and removes its folder, as soon as the notebook is gone.
 
-Run as a script: ``python keep.py FOLDER`` or ``python keep.py "" COMMAND …``. As long as standard input is open,
-somebody is there. However the notebook's process ended, also if it was killed, the system closes its end of the pipe.
+Run it as a script: ``python keep.py FOLDER`` or ``python keep.py "" COMMAND …``. While standard input is open, the
+notebook is alive. When the notebook's process ends, even if it was killed, the system closes its end of the pipe.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ import psutil
 
 from daskclass.system import processes
 
-_INTERVAL = 0.05  # seconds between two looks at the command
+_INTERVAL = 0.05  # seconds between two checks of the command
 _MERCY = 5.0  # seconds between asking a process to end and killing it
 
 
 def main(arguments: list[str]) -> int:
-    """Wait for the end of standard input or of the command; its exit status, negative for a signal."""
+    """Wait for the end of standard input or of the command. Return the exit status, negative for a signal."""
     folder, *command = arguments
     alone = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: alone.set())  # whoever is asked to end here ends what is kept first
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for somebody else
+    signal.signal(signal.SIGTERM, lambda *_: alone.set())  # when asked to stop, stop the command first
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for another process
     threading.Thread(target=_wait_for_the_end_of_input, args=(alone,), daemon=True).start()
     if not command:
         alone.wait()
@@ -49,7 +49,7 @@ def _wait_for_the_end_of_input(alone: threading.Event) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove it. On Windows who stands in it may not be gone yet: pipes are not handed on there, so it has to wait."""
+    """Remove the folder. On Windows, a command may still run in it, because it doesn't inherit our pipe. So wait."""
     if os.name != "nt":
         shutil.rmtree(folder, ignore_errors=True)
         return
@@ -60,7 +60,7 @@ def _remove(folder: Path) -> None:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ask the command to end, as a person would; then end what is left of it."""
+    """Ask the command to stop, as a person would. Then kill what is left of it."""
     family: set[psutil.Process] = set()
     if process.poll() is None:
         family = processes.descendants(psutil.Process(process.pid))
@@ -71,7 +71,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
     _gone, left = psutil.wait_procs(family, timeout=_MERCY)
     processes.kill(left)
-    processes.kill_session(process.pid)  # those that came later than that look
+    processes.kill_session(process.pid)  # those that started after that check
 
 
 if __name__ == "__main__":

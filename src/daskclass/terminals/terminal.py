@@ -1,4 +1,4 @@
-"""Terminals: what was typed, what it said, and the end of all of it."""
+"""Terminals: run a command, read its output, and stop it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from typing import IO, AnyStr, TextIO, cast
 from daskclass.errors import Problem
 
 _KEEPER = Path(__file__).with_name("keep.py")
-# Jupyter interrupts and kills a kernel together with its group; whoever ends what the kernel started is not in it.
+# Jupyter interrupts and kills a kernel together with its process group. The keeper must not be in that group.
 _APART = os.name != "nt"
 _MERCY = 30.0  # seconds; the keeper kills long before
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ - ")
@@ -28,12 +28,12 @@ _ERROR = re.compile(r"^(?:Error: .|[\w.]*(?:Error|Exception|Exit)\b: ?.|No such)
 
 
 def _pipe(stream: IO[AnyStr] | None) -> IO[AnyStr]:
-    """A stream of a process that was started with a pipe there, and so has one."""
+    """A stream of a process that we started with a pipe, so it is not None."""
     return cast(IO[AnyStr], stream)
 
 
 class _Said:
-    """What a command said. Apart from the terminal, so that the thread that reads does not hold on to that."""
+    """A command's output. Separate from the terminal, so that the reading thread keeps no reference to the terminal."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -53,22 +53,22 @@ class _Said:
 class Terminal:
     """A command that runs beside this process, in a folder of its own, as if typed in a terminal there.
 
-    It ends when it is closed or let go of, or when this process ends, however that happens.
+    The command stops when you close the terminal, when nothing refers to it any longer, and when this process ends.
 
     Parameters
     ----------
     folder : path
-        Where it runs; made if it is not there. Its name is what the prompt shows.
+        Folder to run it in, created if needed. The prompt shows its name.
     command : str or sequence
-        The command and its arguments, as one types them; or word by word, for words with spaces in them. Commands of
-        this Python's environment are found first.
+        The command and its arguments, as you would type them; or word by word, if words contain spaces. Commands of
+        this Python environment come first.
     **environment : str
-        Variables that it gets besides those of this process.
+        Additional environment variables.
 
     Raises
     ------
     Problem
-        If there is no such command, or the folder cannot be made.
+        If there is no such command, or the folder can't be created.
     """
 
     def __init__(
@@ -89,11 +89,11 @@ class Terminal:
         variables["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), variables.get("PATH", os.defpath)])
         found = shutil.which(words[0], path=variables["PATH"]) if words else None
         if found is None:
-            raise Problem(f"there is no command {words[0] if words else ''!r} here; is it spelled as in the text?")
+            raise Problem(f"there is no command {words[0] if words else ''!r} here; check its spelling")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise Problem(f"{self.folder} cannot be the folder of a terminal: {error}") from error
+            raise Problem(f"can't use {self.folder} as a terminal's folder: {error}") from error
         settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
         print(f"{self.folder.name}$ {settings + ' ' if settings else ''}{command}")
         self._heard = 0  # lines up to the last match
@@ -115,37 +115,39 @@ class Terminal:
             name=f"terminal {self.folder.name}", target=self._said.read, args=(self._keeper.stdout,), daemon=True
         )
         self._reader.start()
-        weakref.finalize(self, _pipe(self._keeper.stdin).close)  # whoever lets go of it ends it
+        weakref.finalize(
+            self, _pipe(self._keeper.stdin).close
+        )  # stops the command when nothing refers to the terminal any longer
 
     @property
     def output(self) -> str:
-        """What it said until now, without the times of day."""
+        """The output so far, without timestamps."""
         with self._said.news:
             return "\n".join(self._said.lines)
 
     @property
     def status(self) -> int | None:
-        """Exit status; None while it runs. 128 and more is 128 and the number of a signal."""
+        """Exit status; None while it runs. 128 or more means 128 plus the number of a signal."""
         return self._keeper.poll()
 
     def wait_for(self, pattern: str, seconds: float = 30, *, quiet: bool = False) -> str:
-        """Wait until a line of its output matches, print it and what came before it, and return what matched.
+        """Wait until a line of the output matches. Print the output up to that line, and return the match.
 
-        Only what comes after the line of the last match is looked at, so that the same words can be waited for again.
+        The search starts after the line of the last match, so you can wait for the same words again.
 
         Parameters
         ----------
         pattern : str
-            A regular expression. Its first group is returned if it has one, else all of the match.
+            A regular expression. If it has a group, this returns the first group, else the whole match.
         seconds : float
             How long to wait.
         quiet : bool
-            Print the line that matched, and nothing of what came before it.
+            Print only the line that matched.
 
         Raises
         ------
         Problem
-            If the command ends before, or does not say it in time.
+            If the command ends first, or no line matches in time.
         """
         lines = self._said.lines
         looked = self._heard
@@ -170,51 +172,51 @@ class Terminal:
             errors = [line for line in said if _ERROR.match(line)]
             words = errors[0] if errors else said[-1] if said else "nothing"
             raise Problem(
-                f"`{self.command}` ended with exit status {status} before it said {pattern!r}. It said: {words}"
+                f"`{self.command}` ended with exit status {status} before it printed {pattern!r}. It printed: {words}"
             )
         last = lines[-1] if lines else "nothing"
-        raise Problem(f"`{self.command}` has not said {pattern!r} in {seconds:g} s. It said last: {last}")
+        raise Problem(f"`{self.command}` hasn't printed {pattern!r} in {seconds:g} s. Its last line is: {last}")
 
     def wait(self, seconds: float = 30) -> int:
-        """Wait until the command ends by itself; its exit status.
+        """Wait until the command ends by itself, and return its exit status.
 
         Raises
         ------
         Problem
-            If it still runs after so many seconds.
+            If it still runs after that time.
         """
         try:
             status = self._keeper.wait(seconds)
         except subprocess.TimeoutExpired as error:
-            raise Problem(f"`{self.command}` still runs after {seconds:g} s") from error
+            raise Problem(f"`{self.command}` is still running after {seconds:g} s") from error
         self._reader.join(_MERCY)
         return status
 
     def end(self) -> None:
-        """Ask it to end, as Ctrl-C does, and do not wait."""
+        """Ask the command to stop, as Ctrl-C does. Don't wait."""
         with contextlib.suppress(OSError):
             _pipe(self._keeper.stdin).close()
 
     def close(self) -> None:
-        """End it and wait until it is gone. What it said stays."""
+        """Stop the command and wait until it is gone. Its output remains available."""
         self.end()
         self.wait(_MERCY)
         _pipe(self._keeper.stdout).close()
 
 
 class Terminals:
-    """Terminals in folders of their own, below one folder that is removed with them.
+    """Terminals in their own folders, inside one temporary folder that is removed with them.
 
-    They end when you close them, when nothing refers to them any longer, and when this process ends, however it ends.
+    They stop when you close them, when nothing refers to them any longer, and when this process ends, however it ends.
 
     Attributes
     ----------
     folder : Path
-        The folder that theirs are in.
+        The folder that contains their folders.
 
     Examples
     --------
-    A command shows what was typed, and `Terminal.wait_for` what it said up to the line that matches.
+    `type` prints the command, and `Terminal.wait_for` prints its output up to the line that matches.
 
     >>> from daskclass.terminals import Terminals
     >>> with Terminals() as terminals:
@@ -243,36 +245,37 @@ class Terminals:
     def type(self, folder: str, command: str | Sequence[object], **environment: str) -> Terminal:
         """Type a command into the terminal of the folder `folder`; see `Terminal`.
 
-        A terminal runs one command at a time: a command that still runs in this one is ended first.
+        A terminal runs one command at a time. If one still runs in this terminal, this stops it first.
 
         Parameters
         ----------
         folder : str
-            Name of the terminal's folder, made if it is not there.
+            Name of the terminal's folder, created if needed.
         command : str or sequence
         **environment : str
-            Variables that the command gets besides those of this process.
+            Additional environment variables for the command.
 
         Returns
         -------
         Terminal
-            The command, which runs.
+            The running command.
 
         Raises
         ------
         Problem
-            If there is no such command, the folder cannot be made, or a command that still ran in it does not end
-            within half a minute.
+            If there is no such command, the folder can't be created, or an earlier command in it doesn't stop within
+            half a minute.
         """
         if folder in self._open:
             self._open[folder].close()
-        # Each keeper holds the folder's pipe, too: it is removed when the last of them has ended what stands in it.
+        # Each keeper also holds the folder's pipe. So the folder is removed only when the last keeper has stopped its
+        # command.
         held = () if os.name == "nt" else (_pipe(self._keeper.stdin).fileno(),)
         self._open[folder] = Terminal(self.folder / folder, command, _held=held, **environment)
         return self._open[folder]
 
     def close(self) -> None:
-        """End what runs and remove the folder."""
+        """Stop all commands and remove the folder."""
         for terminal in self._open.values():
             terminal.end()
         for terminal in self._open.values():

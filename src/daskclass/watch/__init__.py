@@ -1,6 +1,6 @@
 """What did the cluster, or this process, do while this block ran?
 
-Its names are imported when they are first used: a preload of workers needs `dask_internals`, and no pandas.
+Names are imported on first use, because a worker's preload needs `dask_internals` but not pandas.
 """
 
 from __future__ import annotations

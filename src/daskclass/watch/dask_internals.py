@@ -1,8 +1,8 @@
-"""What do our instruments ask of Dask beyond its documented interfaces?
+"""What do our instruments use of Dask beyond its documented interfaces?
 
-Each function names the file of distributed that it leans on. Where a release of Dask has changed that, it raises
-`UpstreamChanged`, which names the release, rather than answer with a default. It can't notice an event that has a new
-name, because a quiet cluster logs none; the claims of labs 02 and 11 need restarts and steals, and turn false then.
+Each function names the file of distributed that it leans on. If a release of Dask has changed that, the function raises
+`UpstreamChanged`, which names the release. It doesn't return a default. It can't notice an event that has a new name,
+because a quiet cluster logs no events. But the claims of labs 02 and 11 need restarts and steals, and turn false then.
 Functions that take a worker, a nanny or a scheduler run in its process, where `Client.run` and plugins put them.
 """
 
@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
 
 class UpstreamChanged(Problem):
-    """Dask does not have what the class leans on, and so something could not be asked."""
+    """This release of Dask lacks an internal interface that the class relies on."""
 
 
 @contextlib.contextmanager
 def leaning_on(file: str) -> Iterator[None]:
-    """Turn what is missing in `file` of distributed into an `UpstreamChanged`."""
+    """If something in `file` of distributed is missing, raise an `UpstreamChanged`."""
     try:
         yield
     except (AttributeError, ImportError, KeyError, IndexError, TypeError, ValueError) as error:
@@ -52,15 +52,15 @@ def leaning_on(file: str) -> Iterator[None]:
 
 
 def workers(client: Client) -> dict[str, dict[str, Any]]:
-    """What the scheduler knows of each worker, by address: name, status, limits, and more.
+    """What the scheduler knows about each worker, by address: name, status, limits, and more.
 
-    `Client.scheduler_info` says the same, but now and then without any worker: the client's own update, which comes
-    every two seconds and asks for none, can replace the answer before the caller sees it.
+    `Client.scheduler_info` returns the same, but sometimes without any worker: the client's own update, which comes
+    every two seconds without workers, can replace the answer before the caller sees it.
 
     Leans on ``Scheduler.identity`` (distributed/scheduler.py).
     """
     if client.status != "running":
-        raise Problem(f"this client is {client.status}: connect anew")
+        raise Problem(f"this client is {client.status}; connect again")
     with leaning_on("distributed/scheduler.py"):
         ask = cast("rpc", client.scheduler).identity
     identity: dict[str, Any] = client.sync(ask, n_workers=-1)
@@ -70,7 +70,7 @@ def workers(client: Client) -> dict[str, dict[str, Any]]:
 
 
 class Memory(NamedTuple):
-    """What a worker holds, in bytes: its process's resident memory, results in memory, and results on disk."""
+    """A worker's memory in bytes: its process's resident memory, results in memory, and results on disk."""
 
     process: int
     managed: int
@@ -78,7 +78,7 @@ class Memory(NamedTuple):
 
 
 def memory(worker: Worker) -> Memory:
-    """What `worker` holds now. Leans on ``Worker.data`` (distributed/worker_memory.py) and distributed/spill.py."""
+    """The memory of `worker` now. Leans on ``Worker.data`` (distributed/worker_memory.py) and distributed/spill.py."""
     with leaning_on("distributed/spill.py"):
         spill = _spill_buffer(worker)
         # The results on disk, as Dask estimated them while they were in memory, and as they are on disk.
@@ -106,7 +106,7 @@ def bytes_ever_spilled(worker: Worker) -> int:
 
 
 def _spill_buffer(worker: Worker) -> SpillBuffer | None:
-    """Where the results of `worker` are; None if it never spills: then they are in a dict."""
+    """The spill buffer with the results of `worker`; None if it never spills, because then they are in a dict."""
     if isinstance(worker.data, SpillBuffer):
         return worker.data
     if type(worker.data) is dict:
@@ -123,7 +123,7 @@ def restarts_for_memory(client: Client) -> int:
 
 
 def is_paused(worker: Worker) -> bool:
-    """Whether `worker` begins no task because its memory is full. Leans on ``Status`` (distributed/core.py)."""
+    """Whether `worker` starts no tasks because its memory is full. Leans on ``Status`` (distributed/core.py)."""
     with leaning_on("distributed/core.py"):
         from distributed.core import Status
 
@@ -164,7 +164,7 @@ def spill_folder(worker: Worker) -> Path:
 
 
 def incoming_transfers(worker: Worker) -> list[dict[str, Any]]:
-    """Messages with data that `worker` received from other workers, the latest ones; a dict each.
+    """The latest messages with data that `worker` received from other workers, as dicts.
 
     Returns
     -------
@@ -195,7 +195,7 @@ def bytes_sent_to_workers(worker: Worker) -> int:
 
 
 def worker_of(nanny: Nanny) -> tuple[int, str] | None:
-    """Number of the process that `nanny` watches, and the worker's address; None while there is none.
+    """ID of the process that `nanny` watches, and the worker's address; None while there is none.
 
     Leans on ``Nanny.process`` (distributed/nanny.py).
     """
@@ -208,7 +208,7 @@ def worker_of(nanny: Nanny) -> tuple[int, str] | None:
 
 
 def clock() -> float:
-    """The time now in seconds since 1970, by the clock that tells when a worker began and ended something.
+    """The time now in seconds since 1970, by the clock that distributed uses for a worker's actions.
 
     Leans on ``time`` in distributed/metrics.py.
     """
@@ -241,9 +241,9 @@ def plugin_of(scheduler: Scheduler, name: str) -> SchedulerPlugin:
 
 
 class Steal(NamedTuple):
-    """A request of work stealing and the answer to it: ``confirm`` if the task was moved; empty if none came in time.
+    """A work-stealing request and its answer: ``confirm`` if the task moved, empty if no answer came in time.
 
-    ``when`` is in seconds since 1970; ``level`` and ``cost`` are the scheduler's.
+    ``when`` is in seconds since 1970. ``level`` and ``cost`` come from the scheduler.
     """
 
     when: float
@@ -256,7 +256,7 @@ class Steal(NamedTuple):
 
 
 _PLACE_OF_KEY = {"confirm": 0, "already-computing": 0, "already-aborted": 0, "stale-response": 0, "reschedule": 1}
-"""In each kind of answer, where the task's key is."""
+"""The position of the task's key in each kind of answer."""
 
 
 def steals(client: Client, since: float) -> list[Steal]:
@@ -283,14 +283,14 @@ def steals(client: Client, since: float) -> list[Steal]:
 
 
 def level_of_stealing(nbytes: int, seconds: float, bandwidth: float) -> int | None:
-    """How dear distributed thinks it is to steal a task: 0 to 14, or None if it never would.
+    """How expensive distributed thinks it is to steal a task: 0 to 14, or None if it never would.
 
     Parameters
     ----------
     nbytes : int
-        Of the task's input, which would have to move.
+        Size of the task's input, which would have to move.
     seconds : float
-        That the task is expected to take.
+        Expected duration of the task.
     bandwidth : float
         Bytes per second.
 
@@ -316,7 +316,7 @@ class Step(NamedTuple):
 
 
 def steps(client: Client, key: Key) -> list[Step]:
-    """The changes of state in the story of a task, in no order. Leans on what ``Client.story`` (client.py) returns."""
+    """A task's state changes, in no particular order. Leans on the result of ``Client.story`` (client.py)."""
     told, found = client.story(key), []
     with leaning_on("distributed/client.py"):
         for where, _key, *entry, when in told:
@@ -330,7 +330,7 @@ def steps(client: Client, key: Key) -> list[Step]:
 
 
 def keys_that_wait(scheduler: Scheduler, worker: str) -> list[Key]:
-    """Tasks that run on the worker at that address, or wait there; none if it has left.
+    """Tasks that run or wait on the worker at that address; empty if the worker has left.
 
     Leans on ``WorkerState.processing`` (distributed/scheduler.py).
     """
@@ -341,7 +341,7 @@ def keys_that_wait(scheduler: Scheduler, worker: str) -> list[Key]:
 
 
 def keys_without_worker(scheduler: Scheduler) -> list[Key]:
-    """Tasks that wait until there is a worker for them, or one that has room.
+    """Tasks that wait for a worker, or for a worker with room.
 
     Leans on ``Scheduler.queued`` and ``Scheduler.unrunnable`` (distributed/scheduler.py).
     """
@@ -350,9 +350,9 @@ def keys_without_worker(scheduler: Scheduler) -> list[Key]:
 
 
 def fail_tasks(scheduler: Scheduler, keys: Iterable[Key], error: Exception, name: str) -> None:
-    """Let tasks fail with `error`, as the scheduler itself does after its no-workers-timeout.
+    """Make tasks fail with `error`, as the scheduler itself does after its no-workers-timeout.
 
-    Leans on ``Scheduler.transition`` (distributed/scheduler.py). `name` is what the story of the tasks calls it.
+    Leans on ``Scheduler.transition`` (distributed/scheduler.py). The story of the tasks calls it `name`.
     """
     with leaning_on("distributed/scheduler.py"):
         recommendations: dict[Key, TaskStateState] = {}
@@ -364,13 +364,13 @@ def fail_tasks(scheduler: Scheduler, keys: Iterable[Key], error: Exception, name
 
 
 class Bytes:
-    """Bytes that one scheduler has received and sent since it was counted."""
+    """Bytes that one scheduler has received and sent since counting started."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.scheduler, self.received, self.sent = scheduler, 0, 0
 
     def covers(self, stream: IOStream) -> bool:
-        """Whether `stream` is a connection of this scheduler: one that others made to it, or one of its own."""
+        """Whether `stream` is a connection of this scheduler, whichever side opened it."""
         with leaning_on("distributed/core.py"):
             if stream.socket.getsockname()[1] == urlsplit(self.scheduler.address).port:
                 return True
@@ -379,8 +379,8 @@ class Bytes:
             return any(isinstance(comm, tcp.TCP) and comm.stream is stream for comm in made)
 
 
-# In a scheduler's process. Blocks may end in any order, so all of them share one wrapper, and the last one to end
-# takes it away. Several schedulers of one process may have threads of their own.
+# In the scheduler's process. Blocks may end in any order, so they all share one wrapper, and the last block to end
+# removes it. Several schedulers in one process may each have their own thread.
 _counts: dict[str, Bytes] = {}
 _originals: list[tuple[Callable[..., Any], Callable[..., Any]]] = []
 _lock = threading.Lock()
@@ -389,8 +389,8 @@ _lock = threading.Lock()
 def begin_counting(scheduler: Scheduler, block: str) -> None:
     """Count the bytes that `scheduler` receives and sends over TCP and TLS until `end_counting` of the same block.
 
-    Wraps ``TCP.write`` and ``read_bytes_rw`` (distributed/comm/tcp.py) from outside: distributed counts no bytes of a
-    scheduler's.
+    Wraps ``TCP.write`` and ``read_bytes_rw`` (distributed/comm/tcp.py) from outside, because distributed doesn't count
+    a scheduler's bytes.
     """
     with _lock, leaning_on("distributed/comm/tcp.py"):
         if not _counts:
@@ -411,7 +411,7 @@ def end_counting(block: str) -> tuple[int, int] | None:
 
 
 def _wrapped(write: Callable[..., Any], read: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """`write` and `read` that tell every running block of what passed on its scheduler's connections."""
+    """`write` and `read` that also add the bytes to every running block of that connection's scheduler."""
 
     async def counted_write(comm: tcp.TCP, *arguments: Any, **more: Any) -> int:
         concerned = _concerned(comm.stream)
@@ -431,8 +431,8 @@ def _wrapped(write: Callable[..., Any], read: Callable[..., Any]) -> tuple[Calla
 
 
 def _concerned(stream: IOStream | None) -> list[Bytes]:
-    """The running blocks whose scheduler has `stream`; asked before it is used, since it may be closed afterwards."""
-    if stream is None or stream.closed():  # distributed is about to say so
+    """The running blocks whose scheduler has `stream`. Call this before using `stream`, which may close it."""
+    if stream is None or stream.closed():  # distributed will report that
         return []
     with _lock:
         running = list(_counts.values())
@@ -440,10 +440,10 @@ def _concerned(stream: IOStream | None) -> list[Bytes]:
 
 
 class Report(NamedTuple):
-    """What a worker did for a task, and what came of it.
+    """What a worker did for a task, and the result.
 
-    ``thread`` is Python's identifier of it, None if the task failed before it ran; ``bytes`` are those of the result, 0
-    if there is none; ``spans`` have ``action``, ``start`` and ``stop``.
+    ``thread`` is Python's thread identifier, or None if the task failed before it ran. ``bytes`` is the size of the
+    result, or 0 if there is none. ``spans`` have ``action``, ``start`` and ``stop``.
     """
 
     worker: str
@@ -453,7 +453,7 @@ class Report(NamedTuple):
 
 
 def report(outcome: str, told: Mapping[str, Any]) -> Report | None:
-    """Read what a scheduler's plugin is told when a task is done.
+    """Read the arguments that a scheduler plugin gets when a task is done.
 
     Parameters
     ----------
@@ -465,7 +465,7 @@ def report(outcome: str, told: Mapping[str, Any]) -> Report | None:
     Returns
     -------
     Report, optional
-        None where no worker reported: the scheduler itself ends a task whose workers died.
+        None if no worker reported: the scheduler itself ends a task whose workers died.
 
     Leans on distributed/worker_state_machine.py.
     """
@@ -485,7 +485,7 @@ async def greet(address: str, **connection: Any) -> None:
 
 
 def scheme(address: str) -> str:
-    """The scheme of `address`; if it names none, Dask's default (``distributed.comm.default-scheme``).
+    """The scheme of `address`; if it has none, Dask's default (``distributed.comm.default-scheme``).
 
     Leans on ``parse_address`` (distributed/comm/addressing.py).
     """
@@ -495,14 +495,14 @@ def scheme(address: str) -> str:
 
 
 def dashboard_link(host: str, port: int) -> str:
-    """The address of a dashboard, by Dask's setting. Leans on ``format_dashboard_link`` (distributed/utils.py).
+    """The address of a dashboard, from Dask's setting. Leans on ``format_dashboard_link`` (distributed/utils.py).
 
     Raises
     ------
     KeyError
-        If the setting names a variable that is not set.
+        If the setting names a variable that isn't set.
     AttributeError, IndexError, ValueError
-        If the setting is no template.
+        If the setting isn't a valid template.
     """
     from distributed.utils import format_dashboard_link
 

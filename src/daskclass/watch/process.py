@@ -1,4 +1,4 @@
-"""What did this process do: which bytes it read, how much memory it took, and how long it had a core?"""
+"""What did this process do? Counts the bytes that it read, the memory that it took, and the time that it had a core."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ if TYPE_CHECKING:
 
 @dataclass
 class Reads:
-    """The files that were opened, and what was read from them."""
+    """The files that were opened, and the bytes read from them."""
 
     files: list[CountedFile] = field(default_factory=list)
 
     @property
     def bytes(self) -> int:
-        """All that was read so far."""
+        """All bytes read so far."""
         return sum(file.bytes_read for file in self.files)
 
 
-_reading: list[Reads] = []  # of the blocks that run now; blocks in other threads may begin and end meanwhile
+_reading: list[Reads] = []  # one per running block; blocks in other threads may start and end at any time
 _reading_lock = threading.Lock()
 
 
 @contextlib.contextmanager
 def file_reads() -> Iterator[Reads]:
-    """Count what this process reads from local files through fsspec, as Dask does, while the block runs.
+    """Count the bytes that this process reads from local files through fsspec, as Dask does, while the block runs.
 
-    Blocks may overlap: a file that is opened inside several of them counts in each.
+    Blocks may overlap. A file that is opened inside several blocks counts in each.
 
     Yields
     ------
     Reads
-        ``files``, in the order in which they were opened, and ``bytes``, the sum of what was read from them so far.
+        ``files``, in the order in which they were opened, and ``bytes``, the total number of bytes read so far.
 
     Examples
     --------
-    `data` is sales data of 2 MB. For one column, Dask reads all of the CSV, and its beginning twice.
+    `data` is sales data of 2 MB. For one column, Dask reads the whole CSV, and its beginning twice.
 
     >>> import dask.dataframe as dd
     >>> from daskclass import watch
@@ -85,7 +85,7 @@ def _counted_open(path: str | Path, mode: str = "r", **options: Any) -> IO[Any]:
 
 def peak_bytes() -> int:
     """The most resident memory that this process ever held, in bytes, as the system counts it."""
-    if sys.platform == "linux":  # where `getrusage` begins with the peak of whoever started this process
+    if sys.platform == "linux":  # because `getrusage` starts with the peak of the parent process
         status = Path("/proc/self/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024
     if sys.platform == "win32":
@@ -96,9 +96,9 @@ def peak_bytes() -> int:
 
 
 def page_faults() -> int:
-    """How often this process has asked the system for a page of memory that was not there, without reading a disk.
+    """How often this process touched a page that wasn't in its memory, and got it without a disk read.
 
-    On Linux and macOS these are minor page faults; Windows tells all of them in one.
+    On Linux and macOS, these are minor page faults. Windows only reports the sum of all page faults.
     """
     if sys.platform == "win32":
         return psutil.Process().memory_info().num_page_faults
@@ -109,17 +109,17 @@ def page_faults() -> int:
 
 @dataclass
 class Rise:
-    """How much memory a process took beyond what it had; complete when the block has ended."""
+    """How much more memory a process took than it had before. Complete when the block has ended."""
 
     bytes: int = 0
 
 
 @contextlib.contextmanager
 def memory_rise() -> Iterator[Rise]:
-    """The most resident memory that this process had while the block ran, less what it had before.
+    """The peak of this process's resident memory while the block ran, minus its memory before.
 
-    A thread looks a hundred times a second, so it can miss a shorter peak. Data that fits into memory that the process
-    had already taken doesn't count.
+    A thread checks a hundred times a second, so it can miss a shorter peak. Data that fits into memory that the process
+    already had doesn't count.
 
     Yields
     ------
@@ -128,7 +128,7 @@ def memory_rise() -> Iterator[Rise]:
 
     Examples
     --------
-    Memory that is filled counts, also if it is free again when the block ends.
+    Memory counts when it is filled, even if it is free again when the block ends.
 
     >>> from daskclass import watch
     >>> with watch.memory_rise() as rise:
@@ -159,14 +159,14 @@ def memory_rise() -> Iterator[Rise]:
 def core_seconds() -> float:
     """How long the threads of this process had a core, or waited for a free one, in seconds.
 
-    So the number says what the process could use, also on a machine that others keep busy. Only Linux says how long a
-    thread waited; elsewhere, this is CPU time alone. The CPU time of a thread that has ended counts, and its waiting
-    no longer does.
+    So the number shows how much time the process could use, even if other processes keep the machine busy. Only Linux
+    reports how long a thread waited; elsewhere, this is CPU time alone. If a thread has ended, its CPU time counts, but
+    its waiting time doesn't.
 
     Returns
     -------
     float
-        Since the process started: measure a difference between two calls.
+        The time since the process started. Use the difference between two calls.
 
     Examples
     --------
@@ -190,8 +190,8 @@ def core_seconds() -> float:
 class CountedFile(io.FileIO):
     """A local file opened for reading that counts the bytes read from it.
 
-    pandas and Arrow take it in place of a path. Attribute ``bytes_read`` is the sum of what every read returned,
-    in bytes; a byte that is read twice counts twice.
+    pandas and Arrow accept it in place of a path. The attribute ``bytes_read`` is the total number of bytes that its
+    reads returned. A byte that is read twice counts twice.
     """
 
     def __init__(self, path: str | Path) -> None:

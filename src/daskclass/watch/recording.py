@@ -1,4 +1,4 @@
-"""What did the cluster do while this block ran? Counts what passes; changes nothing."""
+"""What did the cluster do while this block ran? Records it, and changes nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from daskclass.errors import UsageProblem
 from daskclass.watch import dask_internals
 from daskclass.watch.process import peak_bytes
 
-_INTERVAL = 100  # milliseconds between what a worker tells of its memory; a heartbeat comes twice a second
+_INTERVAL = 100  # milliseconds between a worker's memory reports; a heartbeat comes twice a second
 _numbers = itertools.count(1)
 
 _MEMORY = {"seconds": float, "worker": str, "process": int, "managed": int, "spilled": int}
@@ -47,7 +47,7 @@ _TRANSFERS = {"start": float, "stop": float, "source": str, "destination": str, 
 
 @dataclass
 class Recording:
-    """What a cluster did while a block ran. Times are seconds since its beginning.
+    """What a cluster did while a block ran. Times are seconds since the block started.
 
     Attributes
     ----------
@@ -55,31 +55,32 @@ class Recording:
         How long the block took.
     memory : pandas.DataFrame
         ``seconds``, ``worker`` (address), and in bytes ``process`` (resident), ``managed`` (by Dask, in memory) and
-        ``spilled`` (by Dask, on disk), ten times a second. A nanny, where there is one, tells of its worker's process
-        also while the worker is too busy to tell anything; then the other two are those that it told last.
+        ``spilled`` (by Dask, on disk), ten times a second. If a worker is too busy to report, its nanny still reports
+        ``process``. The other two columns then repeat the worker's last report.
     tasks : pandas.DataFrame
-        A row for each thing that a worker did for a task: ``key``, ``prefix``, ``worker``, ``thread`` (number of the
+        A row for each action of a worker for a task: ``key``, ``prefix``, ``worker``, ``thread`` (number of the
         thread on its worker), ``action`` (``compute``, ``transfer``, ``deserialize``, ``disk-read``, …), ``start``,
         ``stop``, ``bytes`` of the result, ``outcome`` (``memory`` or ``erred``).
     transfers : pandas.DataFrame
         A row for each message with data from worker to worker: ``start``, ``stop``, ``source``, ``destination``,
-        ``bytes``, ``keys`` (how many). Those into a worker that died meanwhile died with it.
+        ``bytes``, ``keys`` (how many). Messages to a worker that died meanwhile are lost.
     steals : pandas.DataFrame
         A row for each time that work stealing asked a worker for a task: ``seconds``, ``key``, ``level`` (0 to 14: how
-        dear the move is beside the work), ``cost`` (seconds that the victim would save), ``victim`` and ``thief``
-        (addresses), ``answer`` (``confirm`` if it was moved, ``already-computing``, …; empty if none came in time).
+        expensive the move is relative to the work), ``cost`` (seconds that the victim would save), ``victim`` and
+        ``thief`` (addresses), ``answer`` (``confirm`` if the task moved, ``already-computing``, …; empty if no answer
+        came in time).
     workers : pandas.DataFrame
-        A row for the beginning and for each change: ``seconds``, ``workers`` (how many there were from then on).
+        A row for the start and for each change: ``seconds``, ``workers`` (the number of workers from then on).
     limits : dict
-        Memory limit of each worker in bytes; 0 where it has none.
+        Memory limit of each worker in bytes; 0 if it has none.
     thresholds : dict
-        The four shares of that limit, ``target``, ``spill``, ``pause`` and ``terminate``, as the workers alive at the
-        end have them in their configuration; without those that are switched off.
+        The four shares of that limit, ``target``, ``spill``, ``pause`` and ``terminate``, in the configuration of the
+        workers alive at the end. Thresholds that are switched off are missing.
     peaks : dict
-        The most resident memory that each worker process alive at the end ever held, in bytes, as its system
-        counted it.
+        The most resident memory that each worker process alive at the end has ever held, in bytes, as its system
+        counts it.
     peaks_before : dict
-        The same of each worker that was there at the beginning: a peak that is not above it is older than the block.
+        The same for each worker at the start. If a peak isn't above this value, it is older than the block.
     restarts : int
         How often a nanny restarted its worker because of memory.
     """
@@ -101,7 +102,7 @@ class Recording:
 def record(client: Client) -> Iterator[Recording]:
     """Record what `client`'s cluster does while the block runs.
 
-    The recording is complete when the block has ended, also if it ended with an error.
+    The recording is complete when the block has ended, even with an error.
 
     Parameters
     ----------
@@ -110,14 +111,14 @@ def record(client: Client) -> Iterator[Recording]:
     Yields
     ------
     Recording
-        Its tables have their columns and no rows until the block has ended.
+        Until the block has ended, its tables have columns but no rows.
 
     Raises
     ------
     UsageProblem
-        If the client is not connected any more.
+        If the client is no longer connected.
     UpstreamChanged
-        If this release of Dask no longer has what is recorded.
+        If this release of Dask lacks an interface that recording needs.
     RuntimeError
         From distributed, if the scheduler is gone when the block ends.
 
@@ -150,9 +151,9 @@ def record(client: Client) -> Iterator[Recording]:
 
 
 def _register(client: Client, name: str) -> contextlib.ExitStack:
-    """Register the three plugins that record; closing the result removes them.
+    """Register the three recording plugins. Closing the result removes them.
 
-    If one of them cannot be registered, or Ctrl-C comes in between, none of them stays.
+    If registering fails, or Ctrl-C interrupts it, none of them stays.
     """
     with contextlib.ExitStack() as registered:
         for plugin, remove in (
@@ -186,7 +187,7 @@ async def _take_away(dask_worker: Worker, name: str) -> None:
 
 
 def _complete(recording: Recording, client: Client, name: str, found: dict[str, Any], restarts_before: int) -> None:
-    """Fill in what the plugins found, and what the scheduler and the workers know anyway."""
+    """Fill in the plugins' data, and the data that the scheduler and the workers have anyway."""
     told = [{"seconds": when - found["started"], **message} for when, message in client.get_events(name)]
     recording.seconds = found["stopped"] - found["started"]
     recording.limits = found["limits"]
@@ -204,7 +205,7 @@ def _complete(recording: Recording, client: Client, name: str, found: dict[str, 
 
 
 class _Recorder(SchedulerPlugin):
-    """Lives on the scheduler while a block runs."""
+    """Runs on the scheduler during the block."""
 
     def __init__(self) -> None:
         self.tasks: list[dict[str, Any]] = []
@@ -227,7 +228,7 @@ class _Recorder(SchedulerPlugin):
 
     def count(self, scheduler: Scheduler) -> None:
         there = len(scheduler.workers)
-        if not self.workers or self.workers[-1]["workers"] != there:  # two that come at once are both there at once
+        if not self.workers or self.workers[-1]["workers"] != there:  # two workers that arrive together make one row
             self.workers.append({"seconds": dask_internals.clock() - self.started, "workers": there})
 
     def transition(self, key: Key, start: str, finish: str, *args: Any, **told: Any) -> None:
@@ -235,7 +236,7 @@ class _Recorder(SchedulerPlugin):
             return
         try:
             report = dask_internals.report(finish, told)
-        except dask_internals.UpstreamChanged as error:  # the scheduler logs a plugin's errors, and goes on
+        except dask_internals.UpstreamChanged as error:  # the scheduler only logs a plugin's errors
             self.changed = error
             return
         if report is None:
@@ -259,9 +260,9 @@ class _Recorder(SchedulerPlugin):
 
 
 class _Teller(WorkerPlugin):
-    """Lives on every worker while a block runs, also on those that a nanny starts meanwhile.
+    """Runs on every worker during the block, also on workers that a nanny starts meanwhile.
 
-    It tells the scheduler, which keeps what it was told when the worker dies.
+    It reports to the scheduler, which keeps the reports when the worker dies.
     """
 
     def __init__(self, topic: str) -> None:
@@ -283,17 +284,17 @@ class _Teller(WorkerPlugin):
 
 
 class _NannyTeller(NannyPlugin):
-    """Lives on every nanny while a block runs, and tells what only somebody outside of a busy process can see."""
+    """Runs on every nanny during the block. It reports a worker's memory even while the worker is too busy."""
 
     def __init__(self, topic: str) -> None:
         self.topic = topic
 
     def setup(self, nanny: Nanny) -> None:
         self.nanny = nanny
-        self.known: dict[str, int] = {}  # by address, because a new process has none for its first second
+        self.known: dict[str, int] = {}  # by address, because a new process has no address for its first second
         self.callback = PeriodicCallback(self.tell, _INTERVAL)
         self.callback.start()
-        self.tell()  # an error here reaches the person who records; of the callback's, only the nanny's log hears
+        self.tell()  # an error here reaches `record`'s caller; an error in the callback only reaches the nanny's log
 
     def teardown(self, nanny: Nanny) -> None:
         self.callback.stop()
@@ -312,7 +313,7 @@ class _NannyTeller(NannyPlugin):
 
 
 def _memory(told: list[dict[str, Any]]) -> pd.DataFrame:
-    """What workers and nannies told, in order; where a nanny does not know, what the worker told last."""
+    """The reports of workers and nannies, in order. Columns that nannies don't know repeat the worker's report."""
     frame = pd.DataFrame(told, columns=list(_MEMORY)).sort_values("seconds", kind="stable", ignore_index=True)
     known = ["managed", "spilled"]
     frame[known] = frame.groupby("worker")[known].ffill().fillna(0)
@@ -333,7 +334,7 @@ def _collect(dask_scheduler: Scheduler, name: str) -> dict[str, Any]:
 
 
 def _of_worker(dask_worker: Worker, since: float) -> dict[str, Any]:
-    """What only the worker itself knows."""
+    """The data that only the worker itself has."""
     return {
         "peak": peak_bytes(),
         "thresholds": {name: share for name in _SHARES if (share := dask.config.get(f"{_OF_MEMORY}.{name}"))},
@@ -346,5 +347,5 @@ def _of_worker(dask_worker: Worker, since: float) -> dict[str, Any]:
 
 
 def _frame(rows: list[dict[str, Any]], columns: dict[str, type]) -> pd.DataFrame:
-    """A DataFrame with these columns, also without rows."""
+    """A DataFrame with these columns, even if there are no rows."""
     return pd.DataFrame(rows, columns=list(columns)).astype(columns)

@@ -14,7 +14,7 @@ from daskclass.watch import dask_internals
 def story(
     client: Client, task: Future[Any] | str, asked: float | None = None, received: float | None = None
 ) -> pd.DataFrame:
-    """What happened to a task, in order, as the scheduler and the workers that had to do with it noted it.
+    """What happened to a task, in order, as logged by the scheduler and the workers involved.
 
     Parameters
     ----------
@@ -22,18 +22,18 @@ def story(
     task : Future or str
         The task or its key.
     asked, received : float, optional
-        Seconds since 1970, as `time.time` gives them, at which the client asked for it and had the result.
+        When the client asked for the task and when it had the result, in seconds since 1970, as from `time.time`.
 
     Returns
     -------
     DataFrame
-        A row for each change of state: ``seconds`` since the first, ``who`` (``client``, ``scheduler``, ``worker
-        east``), ``start`` and ``finish``: the states before and after. The times are those of each machine's own clock.
+        A row for each state change: ``seconds`` since the first one, ``who`` (``client``, ``scheduler``, ``worker
+        east``), and the states before and after, ``start`` and ``finish``. Each time comes from that machine's clock.
 
     Raises
     ------
     Problem
-        If neither the scheduler nor a worker knows the task any more.
+        If neither the scheduler nor any worker knows the task any longer.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def story(
         who = step.where if step.where == "scheduler" else names.get(step.where, f"worker {step.where}")
         rows.append((step.when, who, step.start, step.finish))
     if not rows:
-        raise Problem(f"nobody knows a task {key!r}: is its future still there, and the cluster the same?")
+        raise Problem(f"the cluster knows no task {key!r}; does its future still exist, and is it the same cluster?")
     if asked is not None:
         rows.append((asked, "client", "", "asked"))
     if received is not None:

@@ -1,4 +1,4 @@
-"""Who runs where, and who talks to whom? Read from the live system: processes, listening ports, open connections."""
+"""Which processes make up the cluster, and which of them are connected? Reads the live system."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Topology:
-    """The processes of a cluster on this machine, and the connections between them at one moment.
+    """The processes of a cluster on this machine, and their connections at one moment.
 
     Attributes
     ----------
     processes : DataFrame
-        A row for each process: ``who`` (``client``, ``scheduler``, ``nanny east``, ``worker east``; several who share
-        it are joined by ``+``), ``pid``, ``parent`` (its pid), ``listens`` (a list of ``address:port``).
+        A row for each process: ``who`` (``client``, ``scheduler``, ``nanny east``, ``worker east``; joined by ``+`` if
+        several share a process), ``pid``, ``parent`` (its pid), ``listens`` (a list of ``address:port``).
     connections : DataFrame
-        A row for each direction in which two processes are connected: ``caller`` and ``called`` (who), ``port`` (of who
-        was called), ``count``.
+        A row for each direction in which two processes are connected: ``caller`` and ``called`` (as in ``who``),
+        ``port`` (of the called process), ``count``.
     """
 
     processes: pd.DataFrame
@@ -41,7 +41,7 @@ def topology(client: Client) -> Topology:
     Parameters
     ----------
     client : Client
-        Of a cluster whose processes are on this machine.
+        A client of a cluster whose processes run on this machine.
 
     Returns
     -------
@@ -50,12 +50,12 @@ def topology(client: Client) -> Topology:
     Raises
     ------
     Problem
-        If a part of the cluster runs on another machine, whose processes cannot be seen from here.
+        If a part of the cluster runs on another machine, so that we can't see its processes.
 
     Examples
     --------
-    `client` is connected to a `LocalCluster` of two workers: each has a process of its own, and scheduler and nannies
-    are in the client's.
+    `client` is connected to a `LocalCluster` of two workers. Each worker has its own process. Scheduler and nannies run
+    in the client's process.
 
     >>> from daskclass.watch.topology import topology
     >>> seen = topology(client)
@@ -87,7 +87,7 @@ def topology(client: Client) -> Topology:
             process = psutil.Process(pid)
             connections = process.net_connections("tcp")
         except psutil.Error as error:
-            raise Problem(f"the {who} is no process of this machine that may be looked at: {error}") from error
+            raise Problem(f"can't inspect the process of {who} on this machine: {error}") from error
         listens[who] = [one.laddr for one in connections if one.status == psutil.CONN_LISTEN]
         ends |= {(one.laddr, one.raddr): who for one in connections if one.status == psutil.CONN_ESTABLISHED}
         rows.append((who, pid, process.ppid(), [f"{address}:{port}" for address, port in listens[who]]))

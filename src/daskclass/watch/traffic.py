@@ -14,9 +14,9 @@ from daskclass.watch import dask_internals
 
 @dataclass
 class Traffic:
-    """What a scheduler received and sent on all of its connections, in bytes; complete when the block has ended.
+    """The bytes that a scheduler received and sent on all its connections. Complete when the block has ended.
 
-    The questions and answers by which this is counted are in it, too: a few thousand bytes.
+    This includes the messages that the counting itself needs: a few thousand bytes.
     """
 
     received: int = 0
@@ -25,10 +25,10 @@ class Traffic:
 
 @contextlib.contextmanager
 def through_scheduler(client: Client) -> Iterator[Traffic]:
-    """Count what goes through the scheduler of `client` while the block runs.
+    """Count the bytes that go through the scheduler of `client` while the block runs.
 
-    This counts all bytes of messages over TCP and TLS, on connections that others made to the scheduler and on those
-    that it made itself. If a scheduler shares a process with its client (`LocalCluster`), only the scheduler's
+    This counts all bytes of messages over TCP and TLS, on all connections of the scheduler, whichever side opened them.
+    If a scheduler shares a process with its client (`LocalCluster`), only the scheduler's
     connections count. Blocks may overlap, and end in any order.
 
     Parameters
@@ -38,12 +38,12 @@ def through_scheduler(client: Client) -> Iterator[Traffic]:
     Yields
     ------
     Traffic
-        Zeros until the block has ended.
+        Both numbers are zero until the block has ended.
 
     Raises
     ------
     UpstreamChanged
-        If this release of Dask no longer has what is counted.
+        If this release of Dask lacks an interface that counting needs.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def through_scheduler(client: Client) -> Iterator[Traffic]:
         yield traffic
     finally:
         counted = client.run_on_scheduler(dask_internals.end_counting, block=block)
-        if counted is not None:  # else the error that is on its way says why
+        if counted is not None:  # otherwise, the error on its way explains why
             traffic.received, traffic.sent = counted
 
 

@@ -45,9 +45,9 @@ def test_a_rehearsal_leaves_a_report(say, inside, tmp_path):
     said = say("rehearse", *SIZE, "--out", out)
     assert said.status == 0, said.err
     made, *lines = said.out.splitlines()
-    assert made == "Making the sales data of size 1MB, once."
+    assert made == "Making the sales data of size 1MB (only the first time)."
     assert lines[0].startswith("Size 1MB: ")
-    assert lines[1] == "Cluster: each lab's own, of 2 workers with one thread and 500 MiB each"
+    assert lines[1] == "Cluster: each lab starts its own, with 2 workers of one thread and 500 MiB each"
     assert lines[2:5] == ["00-start-here", "  ✔ two and two are four", "  ✔ and one <b>more</b> is five"]
     assert lines[5].startswith("  passed: 2 of 2 claims hold in ")
     assert lines[-1] == f"The report is {out / 'report.html'}"
@@ -121,8 +121,8 @@ def test_what_was_left_behind_is_told(say, class_of, monkeypatch, tmp_path):
     monkeypatch.setattr(family, "_MERCY", 0.5)
     said = say("rehearse", *SIZE, "--labs", "02")
     assert said.status == 0
-    assert said.out.count("  left behind, and ended or removed: ") == 4
-    assert "  left behind, and ended or removed: the file left.bin\n" in said.out
+    assert said.out.count("  left behind (now stopped or removed): ") == 4
+    assert "  left behind (now stopped or removed): the file left.bin\n" in said.out
 
 
 def test_minutes_are_minutes(inside, monkeypatch):
@@ -160,7 +160,7 @@ def test_an_interrupted_rehearsal_leaves_the_earlier_report_and_no_process(
     said, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "✔ two and two are four" in said
-    assert err.strip().splitlines()[-1] == "daskclass: interrupted; nothing unfinished was kept"
+    assert err.strip().splitlines()[-1] == "daskclass: interrupted; unfinished work was discarded"
     assert "Traceback" not in err
     assert not kernel.is_running()
     assert [path.name for path in out.iterdir()] == ["report.json"]
@@ -170,19 +170,19 @@ def test_an_interrupted_rehearsal_leaves_the_earlier_report_and_no_process(
 @pytest.mark.parametrize(
     ("arguments", "wrong"),
     [
-        (["--labs", "07"], "there is no lab 07: say numbers and ranges such as 00,02-04, of 00"),
+        (["--labs", "07"], "there is no lab 07; use numbers and ranges such as 00,02-04, of 00"),
         (["--labs", ""], "'' names no labs"),
         (["--labs", "start-here"], "'start-here' names no labs"),
         (["--size", "huge"], "'huge' is not a size"),
         (["--size", "1kB"], "the smallest size is 1MB"),
         (["--minutes", "0"], "Invalid value for '--minutes'"),
         (["--minutes", "soon"], "Invalid value for '--minutes'"),
-        (["--scheduler", ""], "an empty --scheduler is no address"),
+        (["--scheduler", ""], "--scheduler is empty"),
         (["--scheduler", "nonsense://127.0.0.1:1"], "no Dask scheduler answers at nonsense://127.0.0.1:1"),
-        (["--out", ""], "an empty name is no folder"),
-        (["--out", "labs/00-start-here.ipynb"], "no report can be written to"),
-        (["--out", "labs/00-start-here.ipynb/below"], "no report can be written to"),
-        (["--out", "x" * 300], "no report can be written to"),
+        (["--out", ""], "a folder needs a name"),
+        (["--out", "labs/00-start-here.ipynb"], "can't write a report to"),
+        (["--out", "labs/00-start-here.ipynb/below"], "can't write a report to"),
+        (["--out", "x" * 300], "can't write a report to"),
         (["--bogus"], "No such option"),
         (["00"], "unexpected extra argument"),
     ],
@@ -209,7 +209,7 @@ def test_a_folder_that_is_not_ours_to_write(refused, tmp_path, monkeypatch):
     monkeypatch.setattr(all_labs.tempfile, "mkdtemp", denied)
     last = refused("--out", tmp_path / "theirs")
     assert last == (
-        f"daskclass: no report can be written to {tmp_path / 'theirs'} (Permission denied): "
+        f"daskclass: can't write a report to {tmp_path / 'theirs'} (Permission denied); "
         "choose another folder with --out"
     )
 
@@ -226,7 +226,7 @@ def test_a_disk_that_fills_up_leaves_the_earlier_report(say, inside, tmp_path, m
     monkeypatch.setattr(all_labs.pages, "as_json", full)
     said = say("rehearse", *SIZE, "--out", out)
     assert said.status == 2
-    assert said.last.endswith("daskclass: the report could not be written (No space left on device)")
+    assert said.last.endswith("daskclass: couldn't write the report (No space left on device)")
     assert sorted(path.name for path in out.iterdir()) == ["00-start-here.html", "report.json"]
     assert (out / "00-start-here.html").read_text() == "earlier"
 
@@ -244,5 +244,5 @@ def test_sales_data_that_was_changed_is_said(say, inside, tmp_path):
     (folder / "sales_data.csv").write_text("mine\n")
     said = say("rehearse", *SIZE)
     assert (said.status, said.out) == (2, "")
-    assert "sales_data.csv is there without a manifest" in said.last
+    assert "sales_data.csv has no manifest" in said.last
     assert not (inside / "build").exists()

@@ -83,7 +83,7 @@ def test_a_false_claim_does_not_hide_the_next_one_and_an_error_ends_the_lab(outc
 
 def test_a_false_claim_alone_fails_its_lab(outcomes):
     outcome, _heard = outcomes["06"]
-    assert (outcome.status, outcome.error) == ("failed", "false here: one is three")
+    assert (outcome.status, outcome.error) == ("failed", "this claim is false here: one is three")
     assert [claim.holds for claim in outcome.claims] == [False]
 
 
@@ -109,8 +109,8 @@ def test_a_kernel_that_dies_is_said(outcomes):
     outcome, _heard = outcomes["03"]
     assert outcome.status == "failed"
     assert outcome.error == (
-        "its kernel died in the cell `die`, killed by SIGKILL, as the system does when memory runs out; "
-        "its last words: last words"
+        "its kernel died in the cell `die`, killed by SIGKILL, which is how the system kills when memory runs out; "
+        "its last output: last words"
     )
     assert outcome.left_behind == []
 
@@ -118,7 +118,7 @@ def test_a_kernel_that_dies_is_said(outcomes):
 def test_time_is_up(outcomes):
     outcome, heard = outcomes["04"]
     assert outcome.status == "timed out"
-    assert outcome.error == "it did not end within 3 seconds; it was in the cell `hang`"
+    assert outcome.error == "it didn't finish within 3 seconds; it was in the cell `hang`"
     assert [cell for cell, _number, _of in heard.cells] == ["hang"]
     assert outcome.left_behind == ["the file cleaned-up.txt"]  # so its `finally` ran
     assert 3 <= outcome.seconds < 30
@@ -127,7 +127,7 @@ def test_time_is_up(outcomes):
 def test_a_lab_that_cannot_be_read(outcomes):
     outcome, _heard = outcomes["05"]
     assert outcome.status == "failed"
-    assert outcome.error.startswith("05-broken.ipynb is not a lab that can be read: ")
+    assert outcome.error.startswith("can't read 05-broken.ipynb as a lab: ")
     assert outcome.notebook is None
 
 
@@ -145,7 +145,7 @@ def test_nothing_in_a_lab_breaks_the_rehearsal(text, tmp_path):
     (tmp_path / "00-odd.ipynb").write_text(text)
     outcome = one_lab.run(labs.Lab(tmp_path / "00-odd.ipynb"), dict(os.environ), None, Heard())
     assert outcome.status == "failed"
-    assert outcome.error.startswith("00-odd.ipynb is not a lab that can be read: ")
+    assert outcome.error.startswith("can't read 00-odd.ipynb as a lab: ")
 
 
 def test_a_kernel_that_is_not_there_is_said(troubled_checkout, tmp_path):
@@ -154,7 +154,7 @@ def test_a_kernel_that_is_not_there_is_said(troubled_checkout, tmp_path):
     notebook.metadata["kernelspec"] = {"name": "nosuch", "display_name": "none", "language": "python"}
     nbformat.write(notebook, tmp_path / "00-none.ipynb")
     outcome = one_lab.run(labs.Lab(tmp_path / "00-none.ipynb"), dict(os.environ), None, Heard())
-    assert outcome.error.startswith("its kernel did not start: ")
+    assert outcome.error.startswith("its kernel didn't start: ")
     assert "nosuch" in outcome.error
 
 
@@ -181,7 +181,7 @@ def test_a_kernel_that_does_not_start(troubled_checkout, tmp_path):
     broken = {**os.environ, "IPYTHONDIR": str(tmp_path), "PYTHONHOME": str(tmp_path)}
     outcome = one_lab.run(labs.find(troubled_checkout)[0], broken, None, Heard())
     assert outcome.status == "failed"
-    assert outcome.error.startswith("its kernel did not start: ")
+    assert outcome.error.startswith("its kernel didn't start: ")
     assert [claim.holds for claim in outcome.claims] == [None, None]
 
 
@@ -193,7 +193,7 @@ def test_a_claim_that_says_nothing_fails_its_lab(troubled_checkout, tmp_path):
     environment = {**os.environ, "IPYTHONDIR": str(tmp_path), "DASKCLASS_SIZE": "2MB"}
     outcome = one_lab.run(labs.Lab(tmp_path / "00-mute.ipynb"), environment, None, Heard())
     assert outcome.status == "failed"
-    assert outcome.error == "it did not measure: two and two are four"
+    assert outcome.error == "it didn't measure: two and two are four"
 
 
 def test_the_minutes_planned_are_the_limit_unless_another_is_given(troubled_checkout, tmp_path, monkeypatch):

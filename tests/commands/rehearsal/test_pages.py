@@ -29,7 +29,7 @@ def executed(*, nasty=False) -> nbformat.NotebookNode:
 def rehearsal(*labs) -> Rehearsal:
     return Rehearsal(
         size="smoke",
-        cluster="each lab's own",
+        cluster="each lab starts its own",
         versions={"python": "3.11.7", "dask": "2026.8.0"},
         machine={"system": "Linux", "cores": 2, "memory": 8 * 2**30},
         data={"rows": 3_792_012, "bytes": 199_999_984},
@@ -98,7 +98,7 @@ def test_a_good_rehearsal_says_so(good):
     assert "2 of 2 claims hold here" in said
     assert "Saturday, 21 November 2026, 19:03" in said
     assert "3 min 08 s to run them; 15 minutes to teach them" in said
-    assert "768.00 MiB of memory at most, in lab 00; this machine has 8.00 GiB" in said
+    assert "768.00 MiB peak memory, in lab 00; this machine has 8.00 GiB" in said
     assert "✔one <b>is</b> one measured rows1,000,000ratio0.1235by workera: 1, nothing" in said
     assert "Going further ✔two is two" in said
     assert "dask2026.8.0" in said
@@ -112,12 +112,12 @@ def test_what_went_wrong_comes_first(good, bad):
     assert "2 of 4 claims hold here" in said
     assert said.index(f"✘ 01-bad failed: ValueError in `x`: {NASTY}") < said.index("Going further")
     assert "✘it holds measured left" in said
-    assert "–it was never asked (not measured: the lab ended before)" in said
-    assert "It left behind, and the rehearsal ended or removed: the file left.bin" in said
+    assert "–it was never asked (not measured: the lab stopped before it)" in said
+    assert "The lab left this behind, and the rehearsal stopped or removed it: the file left.bin" in said
 
 
 def test_a_lab_that_could_not_be_read_has_no_page_to_go_to():
-    unread = Outcome("05-broken", "failed", error="05-broken.ipynb is not a lab that can be read")
+    unread = Outcome("05-broken", "failed", error="can't read 05-broken.ipynb as a lab")
     page = pages.report(rehearsal(unread))
     assert "1 of 1 labs needs you" in text(page)
     assert "05-broken.html" not in page

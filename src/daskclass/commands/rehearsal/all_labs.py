@@ -1,4 +1,4 @@
-"""Runs labs one after the other and leaves a report."""
+"""Runs labs one after the other and writes a report."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from daskclass.errors import Problem, UsageProblem
 from daskclass.system import checkout
 from daskclass.system.signals import until_terminated
 
-_UTF8 = {"encoding": "utf-8", "errors": "backslashreplace"}  # half a surrogate pair is no reason to lose a report
+_UTF8 = {"encoding": "utf-8", "errors": "backslashreplace"}  # half a surrogate pair must not cost us the report
 _PACKAGES = ("daskclass", "dask", "distributed", "numpy", "pandas", "pyarrow", "bokeh", "scikit-learn", "jupyterlab")
 
 
@@ -42,29 +42,29 @@ def rehearse(
     out: Path | None = None,
     minutes: float | None = None,
 ) -> Rehearsal:
-    """Run labs one after the other, say how they go, and leave a report in a folder.
+    """Run labs one after the other, print how they go, and write a report.
 
     Parameters
     ----------
     size : sizes.Size
-        Its data is made if it is missing.
+        If its data is missing, this makes it.
     wanted : str, optional
         Numbers and ranges such as ``00,02-04``; by default all labs.
     scheduler : str, optional
-        Address of a cluster for the labs; by default the one that ``DASK_SCHEDULER_ADDRESS`` or a file of Dask's
-        settings names, else each lab has one of its own.
+        Address of a cluster for the labs. By default, the cluster that ``DASK_SCHEDULER_ADDRESS`` or a Dask settings
+        file names. If none is named, each lab starts its own.
     out : pathlib.Path, optional
         Folder for ``report.html``, ``report.json`` and the executed labs; by default ``build/rehearsal`` in the
-        checkout. A report that is there is replaced when the new one is complete.
+        checkout. The new report replaces an old one when it is complete.
     minutes : float, optional
-        When a lab has to be done; by default after the minutes that are planned for it.
+        Time limit for each lab; by default the minutes planned for it.
 
     Raises
     ------
     UsageProblem
         If there is no such lab.
     Problem
-        If this is no checkout, the scheduler does not answer, the folder cannot be written, or the data is wrong.
+        If this isn't a checkout, the scheduler doesn't answer, the folder isn't writable, or the data is wrong.
     """
     root = checkout.require(installed=False)
     found = labs.find(root)
@@ -105,15 +105,15 @@ def rehearse(
 
 
 def _cluster(size: sizes.Size, scheduler: str | None) -> str:
-    """The labs' cluster in words; a Problem if nobody answers."""
+    """The labs' cluster, in words. Raises a Problem if no scheduler answers."""
     if scheduler is None:
-        return f"each lab's own, of {clusters.WORKERS} workers with one thread and {size.worker_memory} each"
+        return f"each lab starts its own, with {clusters.WORKERS} workers of one thread and {size.worker_memory} each"
     if not scheduler.strip():
-        raise UsageProblem("an empty --scheduler is no address: say one such as tcp://127.0.0.1:8786, or leave it out")
+        raise UsageProblem("--scheduler is empty; use an address such as tcp://127.0.0.1:8786, or leave the option out")
     with clusters.reach(scheduler) as client:
         workers = clusters.workers(client).values()
         threads, memory = sum(one["nthreads"] for one in workers), sum(one["memory_limit"] for one in workers)
-        return f"{scheduler}, {len(workers)} workers with {threads} threads and {format_bytes(memory)} in all"
+        return f"{scheduler}, {len(workers)} workers with {threads} threads and {format_bytes(memory)} in total"
 
 
 def _versions() -> dict[str, str]:
@@ -122,7 +122,7 @@ def _versions() -> dict[str, str]:
 
 @contextlib.contextmanager
 def _replacing(out: Path) -> Iterator[Path]:
-    """A folder whose files take their place in `out` once the block has ended well; else `out` is as before."""
+    """A folder whose files replace those in `out` when the block succeeds. Otherwise `out` stays as it was."""
     made: list[Path] = []
     unfinished = None
     try:
@@ -132,14 +132,14 @@ def _replacing(out: Path) -> Iterator[Path]:
             unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=out))
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise Problem(f"no report can be written to {out} ({reason}): choose another folder with --out") from error
+            raise Problem(f"can't write a report to {out} ({reason}); choose another folder with --out") from error
         yield unfinished
         try:
             _clear(out)
             for page in sorted(unfinished.iterdir()):
                 page.replace(out / page.name)
         except OSError as error:
-            raise Problem(f"the report could not be written to {out} ({error.strerror})") from error
+            raise Problem(f"couldn't write the report to {out} ({error.strerror})") from error
     finally:
         if unfinished is not None:
             shutil.rmtree(unfinished, ignore_errors=True)
@@ -149,7 +149,7 @@ def _replacing(out: Path) -> Iterator[Path]:
 
 
 def _clear(out: Path) -> None:
-    """Take away the pages of an earlier report, and nothing else."""
+    """Remove the pages of an earlier report, and nothing else."""
     try:
         earlier = [lab["lab"] for lab in json.loads((out / "report.json").read_text(encoding="utf-8"))["labs"]]
     except (OSError, ValueError, KeyError, TypeError):
@@ -167,23 +167,23 @@ def _write(rehearsal: Rehearsal, folder: Path) -> None:
         (folder / "report.html").write_text(pages.report(rehearsal), **_UTF8)
         (folder / "report.json").write_text(pages.as_json(rehearsal), **_UTF8)
     except OSError as error:
-        raise Problem(f"the report could not be written ({error.strerror})") from error
+        raise Problem(f"couldn't write the report ({error.strerror})") from error
 
 
 def _one(lab: labs.Lab, environment: dict[str, str], seconds: float | None) -> Outcome:
     with _Progress(lab) as progress:
         try:
             outcome = one_lab.run(lab, environment, seconds, progress)
-        except Exception as error:  # what goes wrong with one lab must not cost the report of the others
+        except Exception as error:  # an error with one lab must not cost us the report on the others
             outcome = Outcome(lab.name)
-            outcome.fail(f"the rehearsal of it broke off: {type(error).__name__}: {error}")
-            traceback.print_exc()  # a bug of ours: its place is worth more than its name
+            outcome.fail(f"the rehearsal itself crashed: {type(error).__name__}: {error}")
+            traceback.print_exc()  # this is our bug, so show where it happened
     told = f"  {outcome.status}: {_claims(outcome.claims)} in {outcome.seconds:.0f} s"
-    print(f"{told}, {format_bytes(outcome.peak_bytes)} at most", flush=True)
+    print(f"{told}, peak memory {format_bytes(outcome.peak_bytes)}", flush=True)
     if outcome.error is not None:
         print(f"  {outcome.error}", flush=True)
     for left in outcome.left_behind:
-        print(f"  left behind, and ended or removed: {left}", flush=True)
+        print(f"  left behind (now stopped or removed): {left}", flush=True)
     return outcome
 
 
@@ -192,7 +192,7 @@ def _claims(claims: list[Claim]) -> str:
 
 
 class _Progress:
-    """Tells a terminal how far a lab is, and everybody which claims hold."""
+    """Shows a lab's progress in a terminal, and prints which claims hold."""
 
     def __init__(self, lab: labs.Lab) -> None:
         print(lab.name, flush=True)
@@ -210,7 +210,7 @@ class _Progress:
 
     def cell(self, name: str, number: int, of: int, family: Family) -> None:
         self.bar.total, self.bar.n = of, number
-        self.bar.set_postfix_str(f"{name}, {format_bytes(family.peak)} at most so far")
+        self.bar.set_postfix_str(f"{name}, peak memory {format_bytes(family.peak)} so far")
 
     def claim(self, claim: Claim) -> None:
         with tqdm.external_write_mode():
@@ -223,6 +223,6 @@ def _say_all(rehearsal: Rehearsal, out: Path) -> None:
     peak = max((lab.peak_bytes for lab in rehearsal.labs), default=0)
     print(
         f"{passed} of {len(rehearsal.labs)} labs passed, {_claims(claims)}, {rehearsal.seconds:.0f} s, "
-        f"{format_bytes(peak)} at most\nThe report is {out / 'report.html'}",
+        f"peak memory {format_bytes(peak)}\nThe report is {out / 'report.html'}",
         flush=True,
     )

@@ -1,4 +1,4 @@
-"""What came of a kernel: how much memory did it all hold together, and what stayed when the kernel had gone?"""
+"""A kernel and all its descendants: how much memory did they hold together, and what was left after the kernel?"""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ import psutil
 from daskclass.system import processes
 
 MARK = "DASKCLASS_REHEARSAL"
-"""Variable that a kernel's descendants inherit, so that they are found again wherever they went."""
+"""Environment variable that a kernel's descendants inherit, so that we can find all of them."""
 
-_INTERVAL = 0.1  # seconds between looks at memory
-_CENSUS = 5  # looks between two searches for new children: those go through all processes of the machine
-_PATIENCE = 10.0  # seconds in which what a kernel started may end by itself after it
+_INTERVAL = 0.1  # seconds between memory samples
+_CENSUS = 5  # samples between searches for new children, which go through all processes of the machine
+_PATIENCE = 10.0  # seconds in which a kernel's processes may end by themselves after it
 _MERCY = 5.0  # seconds between asking a process to end and killing it
 
 
 @dataclass
 class Family:
-    """A process and all that came of it, also what was orphaned or made a session of its own.
+    """A process and all its descendants, also orphans and processes in a session of their own.
 
     Attributes
     ----------
     mark : str
-        Value of the variable `MARK` in the environment of the head and so of everybody else.
+        Value of the variable `MARK` in the environment of the first process, and so of all others.
     peak : int
-        The most memory that all held at the same time, in bytes, as `processes.held` counts it.
+        The most memory that they held at the same time, in bytes, as `processes.held` counts it.
     """
 
     mark: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -39,7 +39,7 @@ class Family:
 
     @contextlib.contextmanager
     def watched(self, pid: int) -> Iterator[None]:
-        """Look at the process `pid` and its descendants while the block runs, and once more when it ends."""
+        """Watch the process `pid` and its descendants while the block runs, and once more when it ends."""
         head, done = psutil.Process(pid), threading.Event()
         self._members.add(head)
 
@@ -61,15 +61,15 @@ class Family:
         finally:
             done.set()
             watcher.join()
-            look(census=True)  # also at those that came after the last look
+            look(census=True)  # also at those that started after the last sample
 
     def end(self) -> list[str]:
-        """End who is still there some seconds after the head has ended, and say who it was.
+        """Stop the processes that still run some seconds after the first process has ended, and list them.
 
         Returns
         -------
         list of str
-            Command line and number of each process that had to be ended.
+            Command line and ID of each process that we had to stop.
         """
         _gone, left = psutil.wait_procs(self._living(), timeout=_PATIENCE)
         said = [processes.described(process) for process in left]

@@ -1,4 +1,4 @@
-"""How does one lab go? Runs it in a kernel of its own and comes back whatever happens in there."""
+"""How does one lab go? Runs it in its own kernel, and returns whatever happens in there."""
 
 from __future__ import annotations
 
@@ -26,36 +26,36 @@ from daskclass.labs import METADATA, Lab
 from daskclass.system import signals
 
 _START_SECONDS = 120
-_OUTPUT_SECONDS = 60  # how late a cell's last output may come on a busy machine
-_LEAST_SECONDS = 0.001  # nbclient takes zero for no limit
+_OUTPUT_SECONDS = 60  # how late a cell's last output may arrive on a busy machine
+_LEAST_SECONDS = 0.001  # to nbclient, zero means no limit
 
 
 class Listener(Protocol):
-    """Who is told how far a lab is."""
+    """Receives a lab's progress."""
 
     def cell(self, name: str, number: int, of: int, family: Family) -> None:
-        """The cell `name` begins, the `number`-th `of` all."""
+        """The cell `name` starts. It is number `number` of `of`."""
 
     def claim(self, claim: Claim) -> None:
-        """A claim was measured."""
+        """The lab measured a claim."""
 
 
 def run(lab: Lab, environment: Mapping[str, str], seconds: float | None, listener: Listener) -> Outcome:
-    """Run all cells of `lab`, up to the first that fails otherwise than by a false claim.
+    """Run all cells of `lab`, until a cell fails for another reason than a false claim.
 
     Parameters
     ----------
     lab : Lab
     environment : mapping
-        The kernel's.
+        The kernel's environment variables.
     seconds : float or None
-        When it has to be done; None for the minutes that are planned for it.
+        Time limit; None for the minutes planned for the lab.
     listener : Listener
 
     Returns
     -------
     Outcome
-        Also when the lab cannot be read, its kernel does not start or dies, or time is up.
+        Also if the lab can't be read, its kernel doesn't start or dies, or time runs out.
     """
     outcome = Outcome(lab.name)
     try:
@@ -74,21 +74,21 @@ def run(lab: Lab, environment: Mapping[str, str], seconds: float | None, listene
         return outcome
     for claim in outcome.claims:
         if claim.holds is None:
-            outcome.fail(f"it did not measure: {claim.text}")
+            outcome.fail(f"it didn't measure: {claim.text}")
         elif not claim.holds:
-            outcome.fail(f"false here: {claim.text}")
+            outcome.fail(f"this claim is false here: {claim.text}")
     return outcome
 
 
 class Stopped(Exception):
-    """A lab does not go on, and why: a cell failed, time is up, or its kernel did not start or died.
+    """A lab stopped: a cell failed, time ran out, or its kernel didn't start or died.
 
     Attributes
     ----------
     cell : str or None
         The cell in which it stopped; None if its kernel did not start.
     error : str or None
-        Name of the exception that the cell raised, if it is that.
+        Name of the exception that the cell raised, if it raised one.
     status : str
         ``timed out`` or ``failed``.
     """
@@ -106,13 +106,13 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Ran:
-    """What came of one cell.
+    """The result of one cell.
 
     Attributes
     ----------
     outputs : list of nbformat.NotebookNode
     claim : Claim or None
-        What it measured, if it is the cell of a claim.
+        The claim that it measured, if it is a claim's cell.
     """
 
     outputs: list[nbformat.NotebookNode]
@@ -121,15 +121,15 @@ class Ran:
 
 @dataclass
 class Kernel:
-    """A kernel that runs cells of one lab, in any order and as often as one likes.
+    """A kernel that runs cells of one lab, in any order and any number of times.
 
     Attributes
     ----------
     lab : Lab
     family : Family
-        The kernel and all that came of it.
+        The kernel and its descendants.
     ran : collections.Counter
-        How often each cell ran to its end as it stands in the lab.
+        How often each unchanged cell ran to its end.
     """
 
     lab: Lab
@@ -141,25 +141,27 @@ class Kernel:
     ran: Counter[str] = field(default_factory=Counter)
 
     def run(self, cell: str, source: str | None = None) -> Ran:
-        """Run the cell `cell`, or `source` in its place.
+        """Run the cell `cell`, or `source` in place of it.
 
         Raises
         ------
         Stopped
-            If it fails otherwise than by a false claim, if time is up, or if the kernel died.
+            If it fails for another reason than a false claim, if time runs out, or if the kernel dies.
         """
         [(index, node)] = [(index, node) for index, node in enumerate(self._client.nb.cells) if node.id == cell]
         node.source = self.lab.cells[cell] if source is None else source
         try:
             self._client.execute_cell(node, index)
         except KeyboardInterrupt:
-            # What was waited for ends with the kernel, and nobody will ask it how.
+            # The pending work ends with the kernel, so nothing retrieves its result.
             logging.getLogger("asyncio").disabled = True
             raise
         except CellTimeoutError:
-            jupyter_internals.interrupt(self._client)  # so that what is to be cleaned up `finally` is
+            jupyter_internals.interrupt(self._client)  # so that `finally` blocks run
             raise Stopped(
-                f"it did not end within {_minutes(self._limit)}; it was in the cell `{cell}`", cell, status="timed out"
+                f"it didn't finish within {_minutes(self._limit)}; it was in the cell `{cell}`",
+                cell,
+                status="timed out",
             ) from None
         except DeadKernelError:
             how = _how(jupyter_internals.exit_status(self._client))
@@ -169,7 +171,7 @@ class Kernel:
         claim = self._claims.get(cell)
         _note(claim, node)
         for output in node.outputs:
-            if output.output_type == "error" and claim is None:  # a claim that is false, in a cell of something else
+            if output.output_type == "error" and claim is None:  # a false claim in a cell that isn't a claim's
                 raise _stopped(cell, output.ename, output.evalue)
         if source is None:
             self.ran[cell] += 1
@@ -183,23 +185,22 @@ def _stopped(cell: str, name: str, text: str) -> Stopped:
 
 @contextlib.contextmanager
 def opened(lab: Lab, environment: Mapping[str, str], seconds: float, outcome: Outcome) -> Iterator[Kernel]:
-    """A kernel for cells of `lab`. When the block ends, all that came of it is gone, however it ended.
+    """A kernel for cells of `lab`. When the block ends, the kernel and all its descendants are gone.
 
     Parameters
     ----------
     lab : Lab
     environment : mapping
-        The kernel's; it gets a folder for temporary files of its own.
+        The kernel's environment variables. The kernel also gets its own folder for temporary files.
     seconds : float
-        When the block has to be done; a cell that runs then is stopped.
+        Time limit of the block. A cell that still runs then is stopped.
     outcome : Outcome
-        Is told of the notebook as it was executed, the seconds and the memory it took, the claims that were measured,
-        and what was left behind.
+        Receives the executed notebook, its time and memory, the measured claims, and what was left behind.
 
     Raises
     ------
     Stopped
-        If the kernel does not start.
+        If the kernel doesn't start.
     """
     started = time.perf_counter()
     outcome.notebook = copy.deepcopy(lab.notebook)
@@ -219,13 +220,13 @@ def opened(lab: Lab, environment: Mapping[str, str], seconds: float, outcome: Ou
             allow_error_names=["ClaimIsFalse"],
             timeout_func=lambda _cell: max(started + seconds - time.perf_counter(), _LEAST_SECONDS),
         )
-        client.log.setLevel("CRITICAL")  # it logs what the outcome says
+        client.log.setLevel("CRITICAL")  # its log repeats the outcome
         try:
             with log.open("wb") as output, contextlib.ExitStack() as stack:
                 try:
                     stack.enter_context(client.setup_kernel(env={**environment, **own}, stdout=output, stderr=output))
                 except (RuntimeError, OSError, ValueError, KeyError) as error:  # a KeyError: there is no such kernel
-                    raise Stopped(f"its kernel did not start: {error}") from error
+                    raise Stopped(f"its kernel didn't start: {error}") from error
                 stack.enter_context(family.watched(jupyter_internals.pid(client)))
                 yield Kernel(lab, family, client, claimed, log, seconds)
         finally:
@@ -235,7 +236,7 @@ def opened(lab: Lab, environment: Mapping[str, str], seconds: float, outcome: Ou
 
 
 def _note(claim: Claim | None, cell: nbformat.NotebookNode) -> None:
-    """Take what a claim's cell says of it."""
+    """Read a claim's result from its cell."""
     if claim is None:
         return
     for output in cell.outputs:
@@ -254,24 +255,24 @@ def _plain(text: str) -> str:
 
 
 def _how(status: int | None) -> str:
-    """What an exit status says of a kernel's end."""
+    """How a kernel ended, judging by its exit status."""
     if status is None:
-        return "or does not answer any more"
+        return "or it no longer answers"
     if status >= 0:
         return f"with exit status {status}"
     name = signals.name(-status)
-    often = ", as the system does when memory runs out" if name == "SIGKILL" else ""
+    often = ", which is how the system kills when memory runs out" if name == "SIGKILL" else ""
     return f"killed by {name}{often}"
 
 
 def _last_words(log: Path) -> str:
     lines = _plain(log.read_text(errors="replace")).strip().splitlines()
-    own = [line for line in lines if line.strip() and "[IPKernelApp]" not in line]  # which warns at every start
-    return f"; its last words: {own[-1]}" if own else ""
+    own = [line for line in lines if line.strip() and "[IPKernelApp]" not in line]  # IPKernelApp warns at every start
+    return f"; its last output: {own[-1]}" if own else ""
 
 
 def files(folder: Path) -> list[str]:
-    """Files left in `folder`, but for the empty locks by which distributed finds the scratch folders of the dead."""
+    """Files left in `folder`, except the empty locks by which distributed finds scratch folders of dead workers."""
     found = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     return [
         f"the file {path.relative_to(folder)}"

@@ -1,4 +1,4 @@
-"""How did a lab go, and how did they all go? What a rehearsal found, for whoever asks."""
+"""How did a lab go, and how did all labs go? The results of a rehearsal."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import nbformat
 
 @dataclass
 class Claim:
-    """A sentence of a lab and what was measured of it.
+    """A claim of a lab and its measurement.
 
     Attributes
     ----------
     text : str
     core : bool
-        Whether it stands before the heading *Going further*.
+        Whether it comes before the heading *Going further*.
     holds : bool or None
         None if the lab ended before it was measured.
     evidence : dict
@@ -38,19 +38,19 @@ class Outcome:
     lab : str
         Its name, such as ``02-pandas-vs-dask``.
     status : str
-        ``passed``: it came to its end and all claims hold; ``timed out``; else ``failed``.
+        ``passed`` if it ran to the end and all claims hold; ``timed out``; else ``failed``.
     seconds : float
     minutes_planned : int
-        Of teaching and exercises together, as the notebook's metadata says.
+        Minutes of teaching and exercises together, from the notebook's metadata.
     peak_bytes : int
         The most memory that its kernel and everything it started held at the same time.
     error : str or None
         What went wrong, in a sentence.
     claims : list of Claim
     left_behind : list of str
-        Processes and files that stayed after the kernel had ended, and were ended and removed.
+        Processes and files that remained after the kernel's end. The rehearsal stopped and removed them.
     notebook : nbformat.NotebookNode or None
-        As it was executed; None if it could not be read.
+        The executed notebook; None if it couldn't be read.
     """
 
     lab: str
@@ -64,7 +64,7 @@ class Outcome:
     notebook: nbformat.NotebookNode | None = field(default=None, repr=False)
 
     def fail(self, error: str, status: Literal["failed", "timed out"] = "failed") -> None:
-        """Note what went wrong; what went wrong first counts."""
+        """Record an error. Only the first one counts."""
         if self.error is None:
             self.status, self.error = status, error
 
@@ -77,9 +77,9 @@ class Rehearsal:
     ----------
     size : str
     cluster : str
-        Which one the labs ran on, in words.
+        The cluster that the labs ran on, in words.
     versions : dict of str
-        Of Python and of the packages that matter.
+        Versions of Python and of the packages that matter.
     machine : dict
         ``system``, ``cores``, ``memory`` in bytes.
     data : dict
@@ -101,5 +101,5 @@ class Rehearsal:
 
     @property
     def passed(self) -> bool:
-        """Whether every lab came to its end and every claim holds."""
+        """Whether every lab ran to the end and every claim holds."""
         return all(lab.status == "passed" for lab in self.labs)

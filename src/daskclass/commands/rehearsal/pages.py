@@ -22,7 +22,7 @@ from daskclass.labs import METADATA
 
 
 def as_json(rehearsal: Rehearsal) -> str:
-    """The rehearsal for programs, ``report.json``: its fields, and of each lab all but the notebook."""
+    """The rehearsal for programs, ``report.json``: all fields except the notebooks."""
     found = asdict(rehearsal)
     for lab in found["labs"]:
         del lab["notebook"]
@@ -62,7 +62,7 @@ def figures(lab: Outcome) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        ``id`` of lab and cell, ``heading`` that it stands under, ``summary``, and ``figure``, Bokeh's JSON as text.
+        ``id`` of lab and cell, ``heading`` above it, ``summary``, and ``figure``, which is Bokeh's JSON as a string.
     """
     found, heading = [], lab.lab
     for cell in lab.notebook.cells if lab.notebook is not None else ():
@@ -76,7 +76,7 @@ def figures(lab: Outcome) -> list[dict[str, Any]]:
 
 
 def said(value: Any) -> str:
-    """A number of the evidence, or several, in a line."""
+    """A value of the evidence, on one line."""
     if isinstance(value, bool) or value is None:
         return {True: "yes", False: "no", None: "nothing"}[value]
     if isinstance(value, int):
@@ -91,7 +91,7 @@ def said(value: Any) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Such as ``42 s`` or ``3 min 05 s``."""
+    """A duration such as ``42 s`` or ``3 min 05 s``."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
