@@ -56,7 +56,7 @@ def test_what_is_no_list_of_runs_is_said(tmp_path, text):
         file.write_text(text)
     done = run(DASKCLASS_LAB_RUNS=str(file))
     assert done.returncode == 2
-    assert ("No such file" if text is None else "this is no list of runs") in done.stderr
+    assert ("No such file" if text is None else "this isn't a list of runs") in done.stderr
     assert "Traceback" not in done.stderr
 
 

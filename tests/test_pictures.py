@@ -78,5 +78,5 @@ def test_a_report_without_a_lab_is_said(draw):
 
 
 def test_a_report_without_pictures_is_said(draw):
-    with pytest.raises(SystemExit, match="has no pictures: `make rehearse` draws them"):
+    with pytest.raises(SystemExit, match="has no pictures; `make rehearse` draws them"):
         draw("<p>nothing</p>")

@@ -273,7 +273,7 @@ def test_nothing_is_added_to_an_environment_that_is_not_finished(checkout):
         (
             "3.10",
             "linux-x86_64",
-            "daskclass needs Python 3.11 to 3.14; .* is Python 3.10. Name another one: make PYTHON=",
+            "daskclass needs Python 3.11 to 3.14; .* is Python 3.10. Choose another one: make PYTHON=",
         ),
         ("3.15", "linux-x86_64", "daskclass needs Python 3.11 to 3.14"),
         ("3.13", "darwin-x86_64", "Linux on ARM, macOS on Apple silicon, .* is for darwin-x86_64. Use the containers"),
@@ -349,4 +349,4 @@ def test_checking_the_lock_names_each_system_and_python_that_it_does_not_serve(t
     assert len(lines) == len(environment.PLATFORMS) * len(environment.PYTHONS)
     others = [line for line in lines if not line.endswith(": every package has a wheel")]
     assert others == ["macOS on Apple silicon, Python 3.12: abacus==1.0 has no usable wheels"]
-    assert checked.stderr.startswith("The README promises 1 combination(s) that requirements.lock does not serve.")
+    assert checked.stderr.startswith("The README lists 1 combination(s) that requirements.lock doesn't support.")

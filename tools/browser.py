@@ -1,4 +1,4 @@
-"""A Chromium that is installed, started so that it asks nothing of other machines by itself."""
+"""Starts an installed Chromium so that it doesn't contact other machines by itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-MISSING = "a Chromium is missing; on Debian and Ubuntu: apt install chromium"
+MISSING = "Chromium is missing; on Debian and Ubuntu: apt install chromium"
 _QUIET = (
     "--no-sandbox",
     "--disable-gpu",
@@ -22,13 +22,13 @@ _QUIET = (
 
 
 def find() -> str | None:
-    """Path of the first of `NAMES` that is installed, or nothing."""
+    """Path of the first of `NAMES` that is installed, or None."""
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
 @contextmanager
 def running(path: str) -> Iterator[Browser]:
-    """The browser at `path`, for Playwright, until the block ends."""
+    """Run the browser at `path` for Playwright until the block ends."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

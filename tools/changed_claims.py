@@ -2,8 +2,8 @@
 
     python tools/changed_claims.py base/report.json newest/report.json [--markdown]
 
-The exit status is 0 if every lab and every claim came out the same, 1 if one changed, and 2 if a file is no report.
-Versions alone are no change: they are the reason to compare.
+The exit status is 0 if every lab and every claim has the same result, 1 if one changed, and 2 if a file isn't a report.
+New versions alone don't count as a change: they are the reason to compare.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ class NoReport(Exception):
 
 @dataclass(frozen=True)
 class Report:
-    """What two rehearsals have to agree on.
+    """The parts of a rehearsal that we compare.
 
     Attributes
     ----------
     versions : dict of str
-        Of Python and of packages, by name.
+        Versions of Python and of packages, by name.
     labs : dict of str
         The status of each lab, by its name.
     errors : dict of str
-        What went wrong in labs that didn't pass, in a sentence. It can contain numbers, so it is shown, not compared.
+        Errors of labs that didn't pass. They can contain numbers, so we show them, but don't compare them.
     claims : dict of str
         ``true``, ``false`` or ``not reached``, by lab and text.
     """
@@ -49,7 +49,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that came out differently."""
+    """One result that changed."""
 
     what: str
     old: str
@@ -57,20 +57,20 @@ class Change:
 
 
 def read(path: Path) -> Report:
-    """A rehearsal's ``report.json``.
+    """Read a rehearsal's ``report.json``.
 
     Raises
     ------
     NoReport
-        If it can't be read, or is something else.
+        If it can't be read, or isn't a report.
     """
     try:
         return _understood(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
-        raise NoReport(f"{path} cannot be read ({error.strerror})") from error
+        raise NoReport(f"can't read {path} ({error.strerror})") from error
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         wrong = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise NoReport(f"{path} is no report.json of daskclass rehearse ({wrong})") from error
+        raise NoReport(f"{path} isn't a report.json of daskclass rehearse ({wrong})") from error
 
 
 def _understood(found: Mapping[str, Any]) -> Report:
@@ -80,19 +80,19 @@ def _understood(found: Mapping[str, Any]) -> Report:
     for lab in found["labs"]:
         name = _text(lab["lab"])
         if name in labs:
-            raise ValueError(f"{name} is there twice")
+            raise ValueError(f"{name} appears twice")
         labs[name] = _text(lab["status"])
         if lab["error"] is not None:
             errors[name] = _text(lab["error"])
         claims |= _claims(name, lab["claims"])
     if not labs:
-        raise ValueError("there are no labs in it")
+        raise ValueError("it contains no labs")
     versions = {_text(package): _text(version) for package, version in found["versions"].items()}
     return Report(versions, labs, errors, claims)
 
 
 def _claims(lab: str, found: list[Mapping[str, Any]]) -> dict[tuple[str, str], str]:
-    """A lab's claims. One that a loop states several times is as true as its worst time."""
+    """A lab's claims. If a loop makes a claim several times, its worst result counts."""
     worst = (False, None, True)
     claims: dict[tuple[str, str], bool | None] = {}
     for claim in found:
@@ -105,19 +105,19 @@ def _claims(lab: str, found: list[Mapping[str, Any]]) -> dict[tuple[str, str], s
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} should be text")
+        raise TypeError(f"{value!r} should be a string")
     return value
 
 
 def differences(old: Mapping[Any, str], new: Mapping[Any, str]) -> list[tuple[Any, str, str]]:
-    """Keys whose values differ, in the order of `old`, then those that are in `new` alone."""
+    """Keys whose values differ, in the order of `old`, then keys that are only in `new`."""
     keys = [*old, *(key for key in new if key not in old)]
     pairs = [(key, old.get(key, _ABSENT), new.get(key, _ABSENT)) for key in keys]
     return [(key, before, after) for key, before, after in pairs if before != after]
 
 
 def changed(old: Report, new: Report) -> list[Change]:
-    """Claims and labs that came out differently, claims first."""
+    """Claims and labs whose results changed, claims first."""
     claims = [Change(f"{lab}: {text}", *values) for (lab, text), *values in differences(old.claims, new.claims)]
     labs = [
         Change(f"lab {lab}", f"{before}{_because(old, lab)}", f"{after}{_because(new, lab)}")
@@ -156,9 +156,9 @@ def _bullets(changes: list[Change], none: str) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Text on one line in which nothing is Markdown, HTML or the name of a person to notify."""
+    """Text on one line, escaped so that it contains no Markdown, HTML or mention of a user."""
     escaped = re.sub(r"[\\`*_\[\]<>#|~&]", r"\\\g<0>", text)
-    return " ".join(escaped.replace("@", "@\N{ZERO WIDTH SPACE}").split())  # no backslash stops a mention
+    return " ".join(escaped.replace("@", "@\N{ZERO WIDTH SPACE}").split())  # a backslash doesn't stop a mention
 
 
 def main() -> int:

@@ -1,9 +1,9 @@
-"""Can every pin of requirements.lock be installed, from wheels, wherever the README says so?
+"""Can every pin of requirements.lock be installed from wheels on every system and Python in the README?
 
     python tools/check_lock.py build/lock/bin/uv
 
-`make lock` ends with it. uv resolves the lock as each system and each Python would, from the index's metadata, and
-installs nothing. It ends with 1 if a package has no wheel somewhere.
+`make lock` ends with this check. uv resolves the lock for each system and each Python from the index's metadata, and
+installs nothing. The exit status is 1 if a package has no wheel on one of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from environment import PLATFORMS, PYTHONS, ROOT, Platform
 
 
 def refusal(uv: str, system: Platform, python: str) -> str | None:
-    """Return what uv says against the lock on that system and Python, or None."""
+    """Return uv's error for the lock on that system and Python, or None."""
     install = [uv, "pip", "install", "--dry-run", "--quiet", "--only-binary", ":all:", "--require-hashes"]
     there = ["--python-platform", system.uv, "--python-version", python, "--target", "build/lock/nothing"]
     done = subprocess.run(
@@ -38,8 +38,8 @@ def main() -> None:
             refused += why is not None
     if refused:
         sys.exit(
-            f"The README promises {refused} combination(s) that requirements.lock does not serve. Bound the package in"
-            " pyproject.toml, or take the system out of PLATFORMS in tools/environment.py and out of the README"
+            f"The README lists {refused} combination(s) that requirements.lock doesn't support. Limit the package's "
+            "version in pyproject.toml, or remove the system from PLATFORMS in tools/environment.py and from the README"
         )
 
 

@@ -6,7 +6,7 @@
 set -eu
 of_containers() { docker ps --all --filter "label=com.docker.compose.project=$1" --format "{{.Label \"$2\"}}"; }
 
-# Whether one of the folders on standard input is another one than this. One that is gone is this, before it was moved.
+# Whether one of the folders on standard input is another checkout. A missing folder is this one, before it was moved.
 of_others() {
     while read -r found; do
         other=$(cd "$found" 2>/dev/null && pwd -P) || continue
@@ -26,7 +26,7 @@ folder=com.docker.compose.project.working_dir
 if [ -n "$chosen" ]; then
     echo "$chosen"
 elif [ -n "$(of_containers "$own" "$folder")" ] || of_containers "$common" "$folder" | of_others; then
-    echo "Another checkout has the project $common, so this one is $own: docker compose -p $own ..." >&2
+    echo "Another checkout uses the project $common, so this one is called $own: docker compose -p $own ..." >&2
     echo "$own"
 else
     echo "$common"

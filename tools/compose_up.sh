@@ -15,7 +15,7 @@ user=${DASKCLASS_UID:-$(sed -n 's/^ *DASKCLASS_UID= *//p' .env 2>/dev/null | tai
 for folder in data labs build; do
     # The number of its owner, third in the long listing everywhere.
     if [ "$(ls -lnd "$folder" | awk '{print $3}')" != "${user:-1000}" ]; then
-        echo "$folder/ does not belong to user ${user:-1000}, whom the containers run as: they may not be able to write there." >&2
+        echo "$folder/ doesn't belong to user ${user:-1000}. The containers run as that user and may not be able to write there." >&2
         echo "If so: chown -R ${user:-1000} data labs build, or set DASKCLASS_UID and DASKCLASS_GID (see .env.example)." >&2
         break
     fi
@@ -25,10 +25,10 @@ docker compose up --build --detach --wait --wait-timeout 180 --scale "worker=$wo
     echo >&2
     docker compose ps --all --format '{{.Health}}|{{.State}}|{{.Name}}|{{.Status}}' 2>/dev/null |
         grep -v -e '^healthy|' -e '^|created|' | while IFS='|' read -r _health _state name status; do
-            echo "$name: $status. Its last words:" >&2
+            echo "$name: $status. Its last lines:" >&2
             docker logs --tail 20 "$name" >&2
         done
-    echo "The cluster did not start. Compose says why, above. .env sets ports, memory and the rest (see .env.example)." >&2
+    echo "The cluster didn't start; see Compose's message above. .env sets ports, memory and more (see .env.example)." >&2
     echo "make down removes the containers that did start." >&2
     exit 1
 }
@@ -37,4 +37,4 @@ token=$(docker compose exec -T notebook jupyter server list --json | sed -n 's/.
 echo "JupyterLab: http://$(docker compose port notebook 8888)/lab/tree/labs/00-start-here.ipynb?token=$token"
 echo "Dashboard:  http://$(docker compose port scheduler 8787)/status"
 echo "Scheduler:  tcp://$(docker compose port scheduler 8786)"
-echo "make down ends it; the data stays in data/."
+echo "make down stops it; the data stays in data/."

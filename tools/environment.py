@@ -29,7 +29,7 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
 
 class Platform(NamedTuple):
-    """A system that the locks serve: its name in the README, and what Python and uv call it."""
+    """A system that the locks support: its name in the README, in Python and in uv."""
 
     name: str
     python: str
@@ -56,7 +56,7 @@ UV_KEPT = re.compile(
 )
 PYTHON_KEPT = ("PYTHONIOENCODING", "PYTHONUTF8")
 
-# uv doesn't read pip's files, so it is told. Extra indexes are left out: uv would ask them first.
+# uv doesn't read pip's files, so we pass these settings on. We leave out extra indexes: uv would ask them first.
 UV_FROM_PIP = {
     "cert": "SSL_CERT_FILE",
     "client-cert": "SSL_CLIENT_CERT",
@@ -121,7 +121,7 @@ def check_python(version: str, system: str) -> None:
     """Refuse a Python or a system that the locks have no packages for."""
     if version not in PYTHONS:
         raise CannotSetUp(
-            f"daskclass needs Python {PYTHONS[0]} to {PYTHONS[-1]}; {sys.executable} is Python {version}. Name"
+            f"daskclass needs Python {PYTHONS[0]} to {PYTHONS[-1]}; {sys.executable} is Python {version}. Choose"
             " another one: make PYTHON=python3.13 lab (Windows: py -3.13 tools\\environment.py)"
         )
     if system not in [served.python for served in PLATFORMS]:
@@ -146,10 +146,10 @@ def without_settings(variables: dict[str, str]) -> dict[str, str]:
 
 
 def create(folder: Path, variables: dict[str, str]) -> None:
-    """Make an environment with nothing but pip, in the place of what was there."""
+    """Make an environment with nothing but pip, replacing an earlier one."""
     if subprocess.run([sys.executable, "-I", "-m", "venv", "--clear", str(folder)], env=variables).returncode:
         raise CannotSetUp(
-            "No virtual environment could be made. On Debian and Ubuntu: apt install python3-venv. On Windows:"
+            "Can't make a virtual environment. On Debian and Ubuntu: apt install python3-venv. On Windows:"
             f" first close JupyterLab and the terminals that use {folder.name}"
         )
 
@@ -195,7 +195,8 @@ def install(
 ) -> list[str] | None:
     """Install with uv, or else with pip. Return uv's command if it worked.
 
-    A file of uv's may send packages elsewhere. So its success isn't believed: `names` have to be in the environment.
+    uv's own settings file may install packages elsewhere. So we don't rely on its exit status, and check that `names`
+    are in the environment.
     """
     if uv:
         complaint = complaint_of([*uv, *what], variables)
@@ -207,7 +208,7 @@ def install(
         say(f"uv can't install here ({complaint}). {FALLING_BACK}")
     if subprocess.run([*pip(folder), "install", "--quiet", *what], env=variables, cwd=ROOT).returncode:
         raise CannotSetUp(
-            "pip can't install the packages; it says why above. Nothing is finished: run the command again"
+            "pip can't install the packages; see its message above. Set-up isn't finished, so run the command again"
         )
     return None
 

@@ -1,8 +1,8 @@
-"""Are the notebooks in git as they should be? Says what is not; with ``--fix``, puts it right.
+"""Are the notebooks ready for git? Lists what is wrong with them; with ``--fix``, fixes what it can.
 
-In git only claim cells have outputs: the claim's own line, with an execution count of 1 (nbval calls an output
-without one "unrun") and without metadata (the numbers of a run belong in the rehearsal's report). nbstripout
-drops everything else that running a notebook leaves in it. A cell fits on a screen; only the first one, `setup`,
+In git, only claim cells have outputs: the claim's own line, with an execution count of 1 (nbval calls an output
+without one "unrun") and without metadata (a run's numbers belong in the rehearsal's report). nbstripout removes
+everything else that a run leaves in a notebook. A cell fits on a screen; only the first one, `setup`,
 may be longer, and JupyterLab then shows it collapsed.
 
     python tools/format_labs.py [--fix] [NOTEBOOK …]
@@ -27,16 +27,16 @@ CLAIM_TAGS = ["keep_output", "nbval-check-output"]
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 PATHS = ("core", "prework", "admin")
 SCREEN = 30  # lines
-LONGER_YET = ("14-batch-ml-scoring.ipynb",)  # to be taken apart
+LONGER_YET = ("14-batch-ml-scoring.ipynb",)  # still to be split up
 
 
 def lines(cell: nbformat.NotebookNode) -> int:
-    """How many lines a cell has."""
+    """The number of lines of a cell."""
     return len(cell.source.splitlines())
 
 
 def formatted(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """`notebook` as it belongs in git."""
+    """`notebook` as it should be in git."""
     notebook = copy.deepcopy(notebook)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     for cell in notebook.cells:
@@ -64,27 +64,27 @@ def formatted(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def faults(path: Path) -> list[str]:
-    """What no formatter can put right, a sentence each."""
+    """Faults that no formatter can fix, one sentence each."""
     notebook = nbformat.read(path, as_version=nbformat.NO_CONVERT)
     found = []
     if (notebook.nbformat, notebook.nbformat_minor) != (4, 5):
-        found.append(f"nbformat {notebook.nbformat}.{notebook.nbformat_minor}, not 4.5")
+        found.append(f"its nbformat is {notebook.nbformat}.{notebook.nbformat_minor}, but should be 4.5")
     try:
         nbformat.validate(notebook)
     except nbformat.ValidationError as error:
         return [*found, f"not a valid notebook: {error}"]
     ids = [cell.id for cell in notebook.cells]
-    found += [f"cell id {one!r} twice" for one in sorted({one for one in ids if ids.count(one) > 1})]
+    found += [f"cell id {one!r} appears twice" for one in sorted({one for one in ids if ids.count(one) > 1})]
     found += [
-        f"cell id {one!r} says nothing: name it in words-with-hyphens"
+        f"cell id {one!r} isn't descriptive; name it in words-with-hyphens"
         for one in ids
         if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", one) or re.fullmatch(r"[0-9a-f]{8}", one)
     ]
     about = notebook.metadata.get("daskclass", {})
     if set(about) != {"teaching", "exercises", "path"} or about.get("path") not in PATHS:
-        found.append(f"metadata daskclass needs teaching, exercises (minutes) and path, one of {', '.join(PATHS)}")
+        found.append(f"metadata daskclass needs teaching and exercises (minutes), and path (one of {', '.join(PATHS)})")
     elif not all(type(about[key]) is int and about[key] > 0 for key in ("teaching", "exercises")):
-        found.append("metadata daskclass: minutes are whole numbers")
+        found.append("metadata daskclass: minutes must be whole numbers above 0")
     for cell in notebook.cells:
         if cell.cell_type == "code":
             try:
@@ -92,19 +92,19 @@ def faults(path: Path) -> list[str]:
             except ValueError as error:
                 found.append(f"cell {cell.id!r}: {error}")
             if lines(cell) > SCREEN and cell.id != "setup" and path.name not in LONGER_YET:
-                found.append(f"cell {cell.id!r} has {lines(cell)} lines, and {SCREEN} fit on a screen: split it")
+                found.append(f"cell {cell.id!r} has {lines(cell)} lines, but {SCREEN} fit on a screen; split it")
     if not found:
         texts = [text for _id, text, _core in claims(notebook)]
-        found += [f"claim {text!r} twice" for text in sorted({text for text in texts if texts.count(text) > 1})]
+        found += [f"claim {text!r} appears twice" for text in sorted({text for text in texts if texts.count(text) > 1})]
         if sum(core for *_, core in claims(notebook)) > 5:
-            found.append("more than five core claims: move some under a heading 'Going further'")
+            found.append("more than five core claims; move some below the heading 'Going further'")
     return found
 
 
 def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("notebooks", nargs="*", type=Path, help="by default all in labs/")
-    parser.add_argument("--fix", action="store_true", help="put right what can be")
+    parser.add_argument("notebooks", nargs="*", type=Path, help="default: all in labs/")
+    parser.add_argument("--fix", action="store_true", help="fix what can be fixed")
     arguments = parser.parse_args(words)
     bad = 0
     for path in arguments.notebooks or sorted(LABS.glob("*.ipynb")):
@@ -114,9 +114,9 @@ def main(words: list[str] | None = None) -> int:
             after = nbformat.writes(formatted(nbformat.read(path, as_version=4))) + "\n"
             if before != after and arguments.fix:
                 path.write_text(after, encoding="utf-8")
-                print(f"{path.name}: put right")
+                print(f"{path.name}: fixed")
             elif before != after:
-                found.append("not as it belongs in git; run tools/format_labs.py --fix")
+                found.append("not formatted for git; run tools/format_labs.py --fix")
         for fault in found:
             print(f"{path.name}: {fault}", file=sys.stderr)
         bad += bool(found)

@@ -1,8 +1,8 @@
-"""Draws the house into CONTRIBUTING.md from the code: its wings and rooms, who imports whom, and each room's question.
+"""Draws the house in CONTRIBUTING.md from the code: wings and rooms, their imports, and each room's question.
 
     python tools/house.py [--check]
 
-With --check nothing is written, and the exit status is 1 if the page has another picture than the code gives.
+With --check, it writes nothing, and the exit status is 1 if the page doesn't match the code.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PACKAGE = "daskclass"
 BEGIN, END = "<!-- house -->", "<!-- /house -->"
 WINGS = ("commands", "", "watch", "system")  # from the roof to the ground; "" is what a lab imports
 NAMES = {"": "what a lab imports"}
-SHARED = "errors"  # everybody imports it, so its arrows would say nothing
+SHARED = "errors"  # everything imports it, so its arrows would tell you nothing
 
 
 def rooms(source: Path) -> dict[str, str]:
@@ -38,7 +38,7 @@ def rooms(source: Path) -> dict[str, str]:
 
 
 def arrows(names: list[str]) -> list[tuple[str, str]]:
-    """Which room imports which, without those that follow from two others."""
+    """Which room imports which, except arrows that follow from two others."""
     graph = grimp.build_graph(PACKAGE, cache_dir=None)
     modules = {name: {f"{PACKAGE}.{name}"} | graph.find_descendants(f"{PACKAGE}.{name}") for name in names}
     modules |= {wing: {f"{PACKAGE}.{wing}"} for wing in WINGS if wing}  # what a wing offers as a whole
@@ -80,7 +80,7 @@ def _id(name: str) -> str:
 
 
 def filled(text: str) -> str:
-    """The page's text with the house as the code gives it."""
+    """The page's text with a house that matches the code."""
     if text.count(BEGIN) != 1 or text.count(END) != 1:
         raise SystemExit(f"{PAGE.name} needs one place between {BEGIN} and {END}")
     before, _, rest = text.partition(BEGIN)
@@ -97,7 +97,7 @@ def main() -> int:
     if before == after:
         return 0
     if check:
-        print(f"{PAGE.name} shows another house than the code: run tools/house.py", file=sys.stderr)
+        print(f"the house in {PAGE.name} doesn't match the code; run tools/house.py", file=sys.stderr)
         return 1
     PAGE.write_text(after, encoding="utf-8")
     return 0

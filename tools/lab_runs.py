@@ -1,11 +1,11 @@
-"""How often did each lab run? Whatever runs one notes it, and this adds it up.
+"""How often did each lab run? Tests record their runs in a file, and this counts them.
 
     export DASKCLASS_LAB_RUNS=build/lab-runs.tsv
-    make test test-labs                                       # whose tests note what they run
-    python tools/lab_runs.py --note 'in a container' 00-02,13 # for what is no test
+    make test test-labs                                       # these tests record what they run
+    python tools/lab_runs.py --note 'in a container' 00-02,13 # for runs outside the tests
     python tools/lab_runs.py                                  # prints the table
 
-Without the variable nothing is noted.
+Without the variable, nothing is recorded.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ def note(lab: str, how: str, *, whole: bool) -> None:
     Parameters
     ----------
     lab : str
-        Its number.
+        The lab's number.
     how : str
         What ran it, such as ``nbval``.
     whole : bool
-        Whether every cell ran as it stands.
+        Whether every cell ran unchanged.
     """
     if file := os.environ.get(FILE):
         with Path(file).open("a", encoding="utf-8") as runs:
@@ -41,16 +41,16 @@ def note(lab: str, how: str, *, whole: bool) -> None:
 
 
 def table(text: str) -> str:
-    """What was noted, as a table: a row a lab, a column for each way to run it whole, and one for parts of it.
+    """The recorded runs as a table: a row per lab, and a column per way to run it, wholly or in part.
 
     Raises
     ------
     ValueError
-        If `text` is something else.
+        If `text` isn't a list of runs.
     """
     runs = Counter(tuple(line.split("\t")) for line in text.splitlines())
     if wrong := [run for run in runs if len(run) != 3 or run[2] not in ("whole", "part")]:
-        raise ValueError(f"this is no list of runs: {wrong[0]}")
+        raise ValueError(f"this isn't a list of runs: {wrong[0]}")
     whole = sorted({how for _lab, how, extent in runs if extent == "whole"})
     part = sorted({how for _lab, how, extent in runs if extent == "part"})
     columns = [(how, "whole") for how in whole] + [(how, "part") for how in part]
@@ -68,7 +68,9 @@ def table(text: str) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--note", nargs=2, metavar=("HOW", "LABS"), help="these labs ran whole, in this way")
+    parser.add_argument(
+        "--note", nargs=2, metavar=("HOW", "LABS"), help="record that these labs ran completely, and how"
+    )
     asked = parser.parse_args()
     file = os.environ.get(FILE)
     try:
@@ -79,7 +81,7 @@ def main() -> int:
         elif file:
             print(table(Path(file).read_text(encoding="utf-8")))
         else:
-            raise UsageProblem(f"set {FILE} to the file in which runs are noted")
+            raise UsageProblem(f"set {FILE} to the file that records the runs")
     except (OSError, ValueError, UsageProblem) as error:
         print(f"lab_runs: {error}", file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""Prints what the class needs, by name and without versions, for `pip install --upgrade --requirement`.
+"""Prints the packages that the class needs, without versions, for `pip install --upgrade --requirement`.
 
     python tools/newest.py > build/newest.txt
 
@@ -18,7 +18,7 @@ EXTRAS = ("dev", "managers", "xgboost")  # those of requirements.lock
 
 
 class NoProject(Exception):
-    """A pyproject.toml doesn't say what its project needs."""
+    """A pyproject.toml doesn't list what its project needs."""
 
 
 def unpinned(text: str) -> list[str]:
@@ -27,7 +27,7 @@ def unpinned(text: str) -> list[str]:
     Raises
     ------
     NoProject
-        If they can't be found in it.
+        If it doesn't list them.
     """
     try:
         project = tomllib.loads(text)["project"]

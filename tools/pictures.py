@@ -1,9 +1,9 @@
-"""Draws the pictures of README and slides from the latest rehearsal, with a Chromium that is installed.
+"""Draws the pictures of README and slides from the latest rehearsal, with an installed Chromium.
 
     python tools/pictures.py [--report build/rehearsal/report.html] [--out .]
 
-Each is what a cell of a lab showed, out of the report: the recordings of one rehearsal, drawn by the class's charts. If
-a cell shows many, a slide names those that fit: `08-streams.1-2.png` has the first two, one above the other.
+Each picture comes from a lab's cell in the report. So they all show recordings of the same rehearsal, drawn by the
+class's charts. If a cell shows many figures, a slide names a few: `08-streams.1-2.png` has the first two, stacked.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ README = {
     "docs/pandas-memory.png": "02-pandas-vs-dask-ask-pandas",
     "docs/dask-memory.png": "02-pandas-vs-dask-memory-picture",
 }
-# Width of a figure in pixels. Narrow ones have larger letters when they fill a slide; boxes need room for theirs.
+# Width of a figure in pixels. A narrow figure that fills a slide has larger letters; boxes need room for their text.
 WIDTH = {"docs": 900, "slides": 560}
 WIDER = {"slides/pictures/04-cast-picture.png": 640, "slides/pictures/04-connect-picture.png": 640}
-BESIDE = 360  # of each, if a cell has several; three at most stand beside each other
+BESIDE = 360  # width of each figure if a cell has several; at most three are side by side
 LOWER = 180  # height of each, if there is more than one row of them
 STACK = (720, 420)  # width and height of some that are stacked to fill a slide
 LETTERS = 15  # of axes, legends, titles and labels, in pixels
@@ -61,7 +61,7 @@ PAGE = """<!DOCTYPE html><meta charset="utf-8">
 
 @dataclass(frozen=True)
 class Shown:
-    """A cell by its id in the report, and which of its figures: all of them, or the `first` to the `last`, from 1."""
+    """A cell by its id in the report, and its figures: all of them, or the `first` to the `last`, counted from 1."""
 
     cell: str
     first: int = 0
@@ -75,7 +75,7 @@ class Shown:
 
 
 def wanted() -> dict[str, Shown]:
-    """Which pictures the README and the slides show, by the path in the checkout."""
+    """The pictures that the README and the slides show, by the path in the checkout."""
     labs = {path.stem[:2]: path.stem for path in (ROOT / "labs").glob("[0-9][0-9]-*.ipynb")}
     shown = {picture: Shown(cell) for picture, cell in README.items()}
     for deck in sorted((ROOT / "slides").glob("[0-9][0-9]-*.md")):
@@ -92,7 +92,7 @@ def figures(report: Path) -> dict[str, list[str]]:
     """Bokeh's JSON of the figures in `report`, by the id of lab and cell."""
     found = re.search(r'<script type="application/json" id="pictures">(.*?)</script>', report.read_text("utf-8"), re.S)
     if found is None:
-        raise SystemExit(f"{report} has no pictures: `make rehearse` draws them")
+        raise SystemExit(f"{report} has no pictures; `make rehearse` draws them")
     drawn: dict[str, list[str]] = {}
     for picture in json.loads(found[1]):
         drawn.setdefault(picture["id"], []).append(picture["figure"])
@@ -100,7 +100,7 @@ def figures(report: Path) -> dict[str, list[str]]:
 
 
 def draw(shown: list[str], picture: Path, chromium: str, width: int, stacked: bool = False) -> None:
-    """Write figures of one cell to `picture`, twice as fine as an old screen. A single one is `width` wide."""
+    """Write the figures of one cell to `picture`, at twice the usual resolution. A single figure is `width` wide."""
     columns = 1 if stacked else min(len(shown), 3)
     lower = STACK[1] // len(shown) if stacked else LOWER if len(shown) > columns else 0
     page = PAGE.format(
@@ -130,7 +130,7 @@ def main() -> int:
         print(browser.MISSING, file=sys.stderr)
         return 1
     if not asked.report.is_file():
-        print(f"{asked.report} is not there: `make rehearse` writes it", file=sys.stderr)
+        print(f"{asked.report} doesn't exist; `make rehearse` writes it", file=sys.stderr)
         return 1
     found, shown = figures(asked.report), wanted()
     if missing := sorted({one.cell for one in shown.values()} - set(found)):

@@ -1,8 +1,8 @@
-"""Writes the instructor's schedules into docs/instructors-guide.md, from what the labs say of their minutes.
+"""Writes the instructor's schedules into docs/instructors-guide.md, from the labs' minutes.
 
     python tools/schedules.py [--check]
 
-With --check nothing is written, and the exit status is 1 if the guide has other schedules than the labs give.
+With --check, it writes nothing, and the exit status is 1 if the guide's schedules don't match the labs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from daskclass import labs
 ROOT = Path(__file__).resolve().parents[1]
 GUIDE = ROOT / "docs" / "instructors-guide.md"
 
-# Labs by number, and between them what is not a lab with its minutes. "14/2": the first half of its teaching.
+# Labs by number, and breaks with their minutes. "14/2" means the first half of its teaching.
 PLANS: dict[str, tuple[str, list[str | tuple[str, int]]]] = {
     "one day": (
         "09:00",
@@ -46,7 +46,7 @@ def numbered() -> dict[str, labs.Lab]:
 
 
 def table(start: str, plan: list[str | tuple[str, int]], known: Mapping[str, labs.Lab]) -> str:
-    """A schedule as a table, with its end and how much of it is the room's own work."""
+    """A schedule as a table, with its end and the share of the participants' own work."""
     clock = datetime.datetime.strptime(start, "%H:%M")
     lines, taught, own = ["| from | what | teaching | exercises |", "|---|---|---|---|"], 0, 0
     for item in plan:
@@ -67,12 +67,14 @@ def table(start: str, plan: list[str | tuple[str, int]], known: Mapping[str, lab
 
 
 def filled(text: str) -> str:
-    """The guide's text with its schedules as the labs give them."""
+    """The guide's text with schedules that match the labs."""
     known = numbered()
     for name, (start, plan) in PLANS.items():
         begin, end = f"<!-- schedule: {name} -->", "<!-- end -->"
         if text.count(begin) != 1:
-            raise SystemExit(f"{GUIDE.name} has {text.count(begin)} places for the schedule {name!r}; one is right")
+            raise SystemExit(
+                f"{GUIDE.name} has {text.count(begin)} places for the schedule {name!r}, but should have one"
+            )
         before, _, rest = text.partition(begin)
         after = rest.partition(end)[2]
         text = f"{before}{begin}\n\n{table(start, plan, known)}\n\n{end}{after}"
@@ -87,7 +89,7 @@ def main() -> int:
     right = filled(text)
     if asked.check:
         if text != right:
-            print(f"{GUIDE.name}: its schedules are not the labs': python tools/schedules.py", file=sys.stderr)
+            print(f"{GUIDE.name}: its schedules don't match the labs; run python tools/schedules.py", file=sys.stderr)
         return int(text != right)
     GUIDE.write_text(right, encoding="utf-8")
     return 0

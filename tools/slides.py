@@ -1,10 +1,10 @@
-"""Builds the decks: build/slides/NN-name.html and .pdf, each a file that needs nothing else.
+"""Builds the decks: build/slides/NN-name.html and .pdf, which need no other files.
 
     python tools/slides.py [--check] [DECK ...]
 
-Needs Node with what slides/package-lock.json lists, and a Chromium. Fails, and says where, if a picture is missing or
-has no alternative text, something would be fetched from elsewhere, a slide has no notes, a deck does not fit its lab,
-or text does not fit its slide, which is measured in the browser.
+This needs Node with the packages of slides/package-lock.json, and Chromium. It fails, and says where, if a picture or
+its alternative text is missing, a page would load something from another machine, a slide has no notes, a deck doesn't
+match its lab, or text doesn't fit its slide. The browser measures that.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ _COMMENT = re.compile(r"<!--(.*?)-->", re.S)
 _PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
 _SIZE = re.compile(r"(?:^|\s)[wh]:\S+")
 _ELSEWHERE = re.compile(r"(?:https?:)?//[\w.-]+\.\w+", re.I)
-_SHORTEST = 25  # characters of an alternative text that says something
+_SHORTEST = 25  # characters of a useful alternative text
 
-# What sticks out of its slide, or is not there, in every slide of a page without navigation.
+# Finds parts that stick out of their slide, and missing pictures, on a page without navigation.
 LOOK = """() => [...document.querySelectorAll('section')].flatMap((slide, index) => {
   const frame = slide.getBoundingClientRect(), found = []
   if (slide.scrollHeight > slide.clientHeight + 1 || slide.scrollWidth > slide.clientWidth + 1)
-    found.push(`slide ${index + 1}: its content is ${slide.scrollWidth} x ${slide.scrollHeight}, and it has ` +
+    found.push(`slide ${index + 1}: its content is ${slide.scrollWidth} x ${slide.scrollHeight}, but the slide has ` +
       `${slide.clientWidth} x ${slide.clientHeight}`)
   for (const part of slide.querySelectorAll('*')) {
     const box = part.getBoundingClientRect()
@@ -51,9 +51,9 @@ LOOK = """() => [...document.querySelectorAll('section')].flatMap((slide, index)
         box.top < frame.top - 1)
       found.push(`slide ${index + 1}: ${part.tagName.toLowerCase()} sticks out: ${part.textContent.slice(0, 40)}`)
     if (part.tagName === 'IMG' && !part.naturalWidth)
-      found.push(`slide ${index + 1}: a picture is not shown`)
+      found.push(`slide ${index + 1}: a picture isn't shown`)
     if (part.tagName === 'PRE' && part.scrollWidth > part.clientWidth + 1)
-      found.push(`slide ${index + 1}: a line of code is cut: ${part.textContent.slice(0, 40)}`)
+      found.push(`slide ${index + 1}: a line of code is cut off: ${part.textContent.slice(0, 40)}`)
   }
   return found
 })"""
@@ -61,14 +61,14 @@ LOOK = """() => [...document.querySelectorAll('section')].flatMap((slide, index)
 
 @dataclass(frozen=True)
 class Slide:
-    """A slide as it is written: its text without comments, and its notes, by their words."""
+    """A slide's source: its text without comments, and its notes, by their keywords."""
 
     text: str
     notes: dict[str, str] = field(default_factory=dict)
 
     @property
     def pictures(self) -> list[tuple[str, str]]:
-        """Alternative text and path of each."""
+        """Alternative text and path of each picture."""
         return [(_SIZE.sub(" ", about).strip(), path) for about, path in _PICTURE.findall(self.text)]
 
 
@@ -89,34 +89,34 @@ def _slide(text: str) -> Slide:
 
 
 def faults(deck: Path, lab: labs.Lab, drawings: set[str]) -> list[str]:
-    """What is wrong with a deck, as far as one can see without a browser."""
+    """A deck's faults, as far as we can find them without a browser."""
     text = deck.read_text(encoding="utf-8")
     settings, slides = read(text)
     found = []
     title = f"{lab.number} · {lab.title}"
     if settings.get("title") != title:
-        found.append(f"its title is {settings.get('title')!r}, and the lab's is {title!r}")
+        found.append(f"its title is {settings.get('title')!r}, but the lab's title is {title!r}")
     if elsewhere := _ELSEWHERE.search(re.sub(r"^```.*?^```$", "", text, flags=re.S | re.M)):
-        found.append(f"{elsewhere[0]} is elsewhere")
+        found.append(f"{elsewhere[0]} is on another machine")
     minutes = 0
     for number, slide in enumerate(slides, 1):
         here = f"slide {number}"
-        found += [f"{here} has no notes that say `{word}:`" for word in NOTES if not slide.notes.get(word)]
+        found += [f"{here} has no note `{word}:`" for word in NOTES if not slide.notes.get(word)]
         if slide.notes.get("Minutes"):
             if not re.fullmatch(r"[1-9]\d*", slide.notes["Minutes"]):
-                found.append(f"{here}: minutes are a whole number from 1, not {slide.notes['Minutes']!r}")
+                found.append(f"{here}: minutes must be a whole number of 1 or more, not {slide.notes['Minutes']!r}")
             else:
                 minutes += int(slide.notes["Minutes"])
         for alternative, path in slide.pictures:
             if len(alternative) < _SHORTEST:
-                found.append(f"{here}: {path} has no alternative text that says what is to be seen")
+                found.append(f"{here}: {path} has no alternative text that says what the picture shows")
             if not (path in drawings if path.startswith("drawings/") else (deck.parent / path).is_file()):
-                found.append(f"{here}: there is no {path}")
+                found.append(f"{here}: {path} doesn't exist")
     if minutes != lab.minutes.total:
-        found.append(f"it takes {minutes} minutes, and the lab {lab.minutes.total}")
+        found.append(f"it takes {minutes} minutes, but the lab takes {lab.minutes.total}")
     last = slides[-1].text.lower()
     found += [
-        f"its last slide does not name the exercise {name!r}" for name in lab.exercises if name.lower() not in last
+        f"its last slide doesn't name the exercise {name!r}" for name in lab.exercises if name.lower() not in last
     ]
     return [f"{deck.name}: {fault}" for fault in found]
 
@@ -133,7 +133,7 @@ def inlined(deck: Path, drawn: Path) -> str:
 
 
 def sticks_out(page: Path, chromium: Browser) -> list[str]:
-    """What does not fit into the slides of a page without navigation, or is fetched from elsewhere."""
+    """Parts that don't fit their slide on a page without navigation, and requests to other machines."""
     opened = chromium.new_page(viewport={"width": 1280, "height": 720})
     asked: list[str] = []
     opened.on("request", lambda request: asked.append(request.url))
@@ -141,22 +141,22 @@ def sticks_out(page: Path, chromium: Browser) -> list[str]:
         opened.goto(page.as_uri())
         opened.evaluate("document.fonts.ready")
         elsewhere = [url[:60] for url in asked if not url.startswith(("file:", "data:"))]
-        return [f"{url} is fetched" for url in elsewhere] + opened.evaluate(LOOK)
+        return [f"the page loads {url}" for url in elsewhere] + opened.evaluate(LOOK)
     finally:
         opened.close()
 
 
 def marp(*arguments: object, chromium: str) -> None:
-    """Run Marp, and let it say why if it fails."""
+    """Run Marp, and show its message if it fails."""
     command = [SLIDES / "node_modules" / ".bin" / "marp", "--config", SLIDES / "marp.config.mjs", "--no-stdin"]
     environment = {**os.environ, "CHROME_PATH": chromium, "CHROME_NO_SANDBOX": "1"}
     run = subprocess.run([*map(str, (*command, *arguments))], env=environment, capture_output=True, text=True)
     if run.returncode:
-        raise SystemExit(f"Marp ended with status {run.returncode}: {run.stderr.strip()[-2000:]}")
+        raise SystemExit(f"Marp failed with status {run.returncode}: {run.stderr.strip()[-2000:]}")
 
 
 def build(decks: list[Path], drawn: Path, chromium: str) -> list[str]:
-    """Write the pages and PDFs of decks; say what does not fit."""
+    """Write the pages and PDFs of decks. Return what doesn't fit."""
     found = []
     with tempfile.TemporaryDirectory() as name:
         texts, bare = Path(name) / "texts", Path(name) / "bare"
@@ -164,7 +164,7 @@ def build(decks: list[Path], drawn: Path, chromium: str) -> list[str]:
         for deck in decks:
             (texts / deck.name).write_text(inlined(deck, drawn), encoding="utf-8")
         OUT.mkdir(parents=True, exist_ok=True)
-        # All of them in each call: Node and Chromium take longer to start than a deck to write.
+        # All decks in each call, because Node and Chromium take longer to start than to write a deck.
         marp("--input-dir", texts, "--template", "bare", "--output", bare, chromium=chromium)
         marp("--input-dir", texts, "--output", OUT, chromium=chromium)
         marp("--input-dir", texts, "--pdf", "--pdf-notes", "--pdf-outlines", "--output", OUT, chromium=chromium)
@@ -176,14 +176,14 @@ def build(decks: list[Path], drawn: Path, chromium: str) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("decks", nargs="*", metavar="DECK", help="such as 02; all if none is given")
-    parser.add_argument("--check", action="store_true", help="look at the texts only, and build nothing")
+    parser.add_argument("decks", nargs="*", metavar="DECK", help="such as 02; default: all")
+    parser.add_argument("--check", action="store_true", help="only check the texts, and build nothing")
     asked = parser.parse_args()
 
     found_labs = {lab.name: lab for lab in labs.find(ROOT)}
     decks = {path.stem: path for path in sorted(SLIDES.glob("[0-9][0-9]-*.md"))}
     found = [f"lab {name} has no deck" for name in found_labs if name not in decks]
-    found += [f"{name}.md is no lab's" for name in decks if name not in found_labs]
+    found += [f"{name}.md has no lab" for name in decks if name not in found_labs]
     chosen = {name: path for name, path in decks.items() if not asked.decks or name[:2] in asked.decks}
     if not chosen:
         found.append(f"there is no deck {' or '.join(asked.decks)}")

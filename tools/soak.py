@@ -1,6 +1,6 @@
-"""Kill workers at random while jobs run, again and again, and compare every answer with the exact one.
+"""Kill workers at random while jobs run, and compare every answer with the exact one.
 
-``python tools/soak.py --kills 100``. Exit status 1 at the first answer that is not exact or job that fails.
+``python tools/soak.py --kills 100``. The exit status is 1 as soon as an answer isn't exact or a job fails.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from daskclass.sales import Sales, open_sales
 from daskclass.system.signals import until_terminated
 
 WORKERS = 3
-# Of KillWorker's three ways to die the only one after which the nanny starts a new process:
-# with "sys.exit" the worker says goodbye to its nanny, which then stays without one, with "graceful" it may.
+# The only one of KillWorker's three modes after which the nanny always starts a new process. With "sys.exit", the
+# worker says goodbye to its nanny, which then stops. With "graceful", the nanny sometimes stops.
 DEATH = "segfault"
-PATIENCE = 300  # seconds that a job may take; it is not done while every worker dies on it
+PATIENCE = 300  # seconds that a job may take; it can't finish while its workers keep dying
 PARTS = 48  # tasks of one job that read
 
 
 def cents(orders: pd.DataFrame) -> pd.Series:
-    """What each order brought in, as whole cents: sums of them are exact in any order."""
+    """The revenue of each order in whole cents, so that sums are exact in any order."""
     return np.rint(orders.price * 100).astype("int64") * orders.quantity
 
 
 def of_part(path: str, log: str) -> int:
-    """Cents of a file, as a task; before it says so in a file that no worker's death can touch."""
+    """Cents of a file, as a task. It first logs its run to a file that survives a worker's death."""
     with Path(log).open("ab", buffering=0) as file:
         file.write(b"1")
-    time.sleep(0.1)  # so that there is a middle to die in
+    time.sleep(0.1)  # so that workers can die halfway
     return int(cents(pd.read_parquet(path, columns=["price", "quantity"])).sum())
 
 
@@ -51,7 +51,7 @@ def add(*numbers: int) -> int:
 
 
 def sum_with_futures(client: Client, sales: Sales, log: Path) -> int:
-    """The total by a tree of futures, of which only the root is kept: what is lost on the way is computed again."""
+    """The total, by a tree of futures. We keep only the root, so Dask has to recompute lost results on the way."""
     paths = [sales.parts[number % len(sales.parts)] for number in range(PARTS)]
     parts = [client.submit(of_part, str(path), str(log), pure=False) for path in paths]
     groups = [client.submit(add, *parts[first : first + 4], pure=False) for first in range(0, PARTS, 4)]
@@ -66,7 +66,7 @@ def sum_with_a_dataframe(client: Client, sales: Sales, log: Path) -> dict[str, i
 
 
 def jobs(sales: Sales) -> list[tuple[Callable, int | dict[str, int]]]:
-    """The jobs and their exact answers, which pandas finds in this process."""
+    """The jobs and their exact answers. pandas computes those in this process."""
     by_category: Counter[str] = Counter()
     sums = []
     for path in sales.parts:
@@ -81,35 +81,35 @@ def jobs(sales: Sales) -> list[tuple[Callable, int | dict[str, int]]]:
 
 
 def deaths(client: Client) -> int:
-    """Workers that left without being asked to, so far."""
+    """The number of workers that have died so far."""
     events = [event for _when, event in client.get_events("all")]
     return sum(event.get("action") == "remove-worker" and not event["expected"] for event in events)
 
 
 def in_hand(dask_scheduler) -> str:
-    """What the scheduler has to do, and with whom: whether a job hung or was only slow."""
+    """The scheduler's tasks and workers, which show whether a job hung or was only slow."""
     states = Counter(task.state for task in dask_scheduler.tasks.values())
     workers = Counter(worker.status.name for worker in dask_scheduler.workers.values())
     return f"tasks {dict(states)} and workers {dict(workers)}"
 
 
 def soak(kills: int, life: float, seconds: float) -> None:
-    """Run each job, and again until `kills` workers have died, each after about `life` seconds.
+    """Run each job, repeatedly until `kills` workers have died. Each worker lives about `life` seconds.
 
     Raises
     ------
     SystemExit
-        With words, if an answer is not exact, a job fails, or `seconds` are over.
+        With a message, if an answer isn't exact, a job fails, or `seconds` have passed.
     """
     sales = open_sales()
     to_do, end = jobs(sales), time.monotonic() + seconds
     config = {
-        # Bad luck is not a task's fault: none is given up because its workers died.
+        # Dask must not give up on a task because its workers died: that is bad luck, not the task's fault.
         "distributed.scheduler.allowed-failures": sys.maxsize,
-        # So long after each death a LocalCluster looks whether the worker is there again, and if it happens to have
-        # died once more it closes its nanny for good (15 s by default).
+        # A LocalCluster checks this long after each death whether the worker is back (15 s by default). If the worker
+        # happens to have died again, the LocalCluster closes its nanny for good.
         "distributed.deploy.lost-worker-timeout": "1 day",
-        # The events are what is counted: none of them may be dropped.
+        # We count events, so Dask must not drop any of them.
         "distributed.admin.low-level-log-length": 10_000 * kills,
     }
     options = {"n_workers": WORKERS, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
@@ -133,29 +133,29 @@ def soak(kills: int, life: float, seconds: float) -> None:
                 )
             done, trees, dead = done + 1, trees + (job is sum_with_futures), deaths(client)
             if answer != expected:
-                sys.exit(f"job {done}, after {dead} kills: {answer}, and {expected} is exact")
+                sys.exit(f"job {done}, after {dead} kills: the answer is {answer}, but {expected} is exact")
             if dead < kills and time.monotonic() > end:
-                sys.exit(f"the time is up: {dead} of {kills} kills in {seconds:g} seconds")
+                sys.exit(f"time is up: {dead} of {kills} kills in {seconds:g} seconds")
             if dead // 10 > told:
                 told = dead // 10
                 print(f"{dead} kills, {done} jobs, every answer exact", flush=True)
         again = log.stat().st_size - trees * PARTS
-        print(f"In all {dead} kills, {done} jobs, {again} reads run again, every answer exact", flush=True)
+        print(f"In total: {dead} kills, {done} jobs, {again} repeated reads, every answer exact", flush=True)
 
 
 def main() -> None:
-    """The command."""
+    """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=100, help="how many workers have to die (default: 100)")
     parser.add_argument("--life", type=float, default=8, help="seconds that a worker lives, on average (default: 8)")
-    parser.add_argument("--seconds", type=float, default=1200, help="how long it may take (default: 1200)")
+    parser.add_argument("--seconds", type=float, default=1200, help="time limit (default: 1200)")
     arguments = parser.parse_args()
     if arguments.kills < 1:
         parser.error("--kills should be 1 or more")
     if arguments.life <= 0:
         parser.error("--life should be more than 0 seconds")
     if os.name == "nt":
-        parser.error("Windows turns the crash that KillWorker asks for into an exception; there is no soak there")
+        parser.error("soak doesn't work on Windows, which turns KillWorker's crash into an exception")
     with until_terminated():
         soak(arguments.kills, arguments.life, arguments.seconds)
 

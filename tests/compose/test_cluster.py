@@ -465,7 +465,7 @@ def test_make_up_shows_what_compose_says_of_a_value_that_makes_no_sense(stack):
     run = make_up(stack.folder, stack.settings, COMPOSE_PROJECT_NAME=project, DASKCLASS_WORKER_MEMORY="lots")
     assert run.returncode == 1
     assert "'lots'" in run.stderr
-    assert "The cluster did not start." in run.stderr
+    assert "The cluster didn't start;" in run.stderr
     assert ".env.example" in run.stderr
     assert ids(project) == []
 
@@ -481,7 +481,7 @@ def test_make_up_shows_what_compose_says_of_a_port_that_is_taken(stack):
             other.down()
     assert run.returncode == 1
     assert f"127.0.0.1:{port}" in run.stderr
-    assert "The cluster did not start. Compose says why" in run.stderr
+    assert "The cluster didn't start; see Compose's message" in run.stderr
 
 
 def test_make_up_shows_which_container_is_not_healthy_and_its_last_words(stack):
@@ -492,7 +492,7 @@ def test_make_up_shows_which_container_is_not_healthy_and_its_last_words(stack):
     finally:
         other.down()
     assert run.returncode == 1
-    assert re.search(rf"{project}-worker-\d: .* Its last words:", run.stderr)
+    assert re.search(rf"{project}-worker-\d: .* Its last lines:", run.stderr)
     assert "'several' is not a valid integer" in run.stderr
 
 

@@ -57,7 +57,7 @@ def test_what_running_leaves_is_put_right(copied, run_formatter):
 
     change(as_after_a_run)
     status, said = run_formatter(path)
-    assert (status, said) == (1, f"{path.name}: not as it belongs in git; run tools/format_labs.py --fix\n")
+    assert (status, said) == (1, f"{path.name}: not formatted for git; run tools/format_labs.py --fix\n")
     assert run_formatter("--fix", path) == (0, "")
     assert run_formatter(path) == (0, "")
     assert path.read_bytes() == LAB.read_bytes()
@@ -85,8 +85,8 @@ def test_a_long_setup_is_collapsed_and_no_other(copied, run_formatter, lines, me
         (lambda nb, cells: cells[CLAIM].update(source="claim()"), "plain string"),
         (lambda nb, cells: cells["where"].update(source="if 1:\n    claim('x', here)"), "must be alone"),
         (lambda nb, cells: cells["where"].update(source=cells[CLAIM].source), "twice"),
-        (lambda nb, cells: cells["where"].update(id="0a1b2c3d"), "says nothing"),
-        (lambda nb, cells: cells["where"].update(source="here = 1\n" * 31), "31 lines, and 30 fit on a screen"),
+        (lambda nb, cells: cells["where"].update(id="0a1b2c3d"), "isn't descriptive"),
+        (lambda nb, cells: cells["where"].update(source="here = 1\n" * 31), "31 lines, but 30 fit on a screen"),
         (lambda nb, cells: nb.metadata["daskclass"].update(path="optional"), "core, prework, admin"),
         (lambda nb, cells: nb.metadata["daskclass"].update(teaching=2.5), "whole numbers"),
         (lambda nb, cells: nb.metadata.pop("daskclass"), "needs teaching"),

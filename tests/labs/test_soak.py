@@ -22,7 +22,9 @@ def run(*arguments):
 def test_every_answer_is_exact_while_workers_die():
     done = run("--kills", "10", "--life", "4")
     assert done.returncode == 0, done.stderr or done.stdout
-    last = re.search(r"^In all (\d+) kills, (\d+) jobs, (\d+) reads run again, every answer exact$", done.stdout, re.M)
+    last = re.search(
+        r"^In total: (\d+) kills, (\d+) jobs, (\d+) repeated reads, every answer exact$", done.stdout, re.M
+    )
     kills, jobs, again = map(int, last.groups())
     assert kills >= 10
     assert jobs >= 2
