@@ -128,7 +128,7 @@ def test_a_function_with_arguments():
         ("raise SystemExit('go')", "SystemExit: go"),
         ("this is no Python", "SyntaxError: invalid syntax (<cell>, line 1)"),
         ("raise KeyboardInterrupt", "KeyboardInterrupt"),
-        ("import os; os._exit(4)", "exit status 4: without a word"),
+        ("import os; os._exit(4)", "exit status 4: no output"),
         ("import os; print('about a MemoryError', flush=True); os._exit(4)", "exit status 4: about a MemoryError"),
         ("raise ValueError('I cannot allocate memory')", "ValueError: I cannot allocate memory"),
     ],

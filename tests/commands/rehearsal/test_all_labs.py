@@ -83,7 +83,7 @@ def test_a_scheduler_that_answers_is_where_the_labs_go(say, inside, cluster, mon
             said = say("rehearse", *SIZE)
     assert said.status == 0, said.err
     found = json.loads((inside / "build" / "rehearsal" / "report.json").read_text(encoding="utf-8"))
-    assert found["cluster"] == f"{cluster.scheduler_address}, 2 workers with 2 threads and 3.73 GiB in all"
+    assert found["cluster"] == f"{cluster.scheduler_address}, 2 workers with 2 threads and 3.73 GiB in total"
     page = (inside / "build" / "rehearsal" / "00-start-here.html").read_text(encoding="utf-8")
     assert f"1MB {cluster.scheduler_address}" in page
 

@@ -159,7 +159,7 @@ def test_a_kernel_that_is_not_there_is_said(troubled_checkout, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("status", "said"), [(-9, "SIGKILL"), (-35, "signal 35"), (3, "exit status 3"), (None, "does not")]
+    ("status", "said"), [(-9, "SIGKILL"), (-35, "signal 35"), (3, "exit status 3"), (None, "no longer answers")]
 )
 def test_every_end_of_a_kernel_has_words(status, said):
     assert said in one_lab._how(status)
