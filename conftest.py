@@ -1,7 +1,7 @@
-"""What the examples in docstrings are given: `pytest --doctest-modules src/daskclass` runs them.
+"""Fixtures for the examples in docstrings. `pytest --doctest-modules src/daskclass` runs the examples.
 
-It's here, and not in `tests`, because pytest reads only the files of this name above what it runs. Tests and labs take
-nothing from it.
+This file is here, and not in `tests`, because pytest reads only the conftest.py files above the files that it runs.
+Tests and labs use nothing from it.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ import ast
 
 import pytest
 
-# Settings of the person who runs the examples, which would give them other data or another cluster.
+# The user's own settings, which would give the examples other data or another cluster.
 THEIRS = ("DASKCLASS_SIZE", "DASKCLASS_DATA", "DASK_SCHEDULER_ADDRESS")
 GIVEN = ("client", "data", "folder", "model")
 
 
 @pytest.fixture
 def doctest_namespace(request, monkeypatch, tmp_path):
-    """The names that an example may use without defining them; only those that it does use are made.
+    """The names that an example may use without defining them. Only makes those that the example uses.
 
     client : distributed.Client
         Connected to a class cluster, which all examples share.
     data : daskclass.sales.Sales
-        2 MB of sales data, only to be read.
+        2 MB of sales data. Don't change it.
     folder : pathlib.Path
-        An empty folder, a new one for each example.
+        A new, empty folder for each example.
     model : daskclass.scoring.Model
-        Trained with `data`.
+        A model trained with `data`.
     """
     import dask
 

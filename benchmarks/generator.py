@@ -1,10 +1,10 @@
-"""How fast are 3 GB of sales made? Against the recipe the class grew from, and against Polars, in one run.
+"""How fast can we make 3 GB of sales? Compares our generator with the recipe that the class grew from, and with Polars.
 
-The recipe draws a million rows at a time with pandas and appends them with ``DataFrame.to_csv``; its own three
-columns. Ours makes 1 GB of its eight columns, on two threads, checksum and manifest included. Polars writes our
-rows, read back from Parquet into memory beforehand, so only its writing is timed. No way's imports are timed.
+The recipe draws a million rows at a time with pandas, and appends its three columns with ``DataFrame.to_csv``. Our
+generator makes 1 GB of eight columns on two threads, including checksum and manifest. Polars writes our rows, which it
+has read from Parquet into memory before, so we time only its writing. We don't time imports.
 
-Every way runs in a process of its own, in turn, several rounds; what counts is the ratio within a round.
+Each way runs in a separate process, one after the other, for several rounds. Only the ratio within a round counts.
 
     python benchmarks/generator.py [--rounds 5]
 """
@@ -41,7 +41,7 @@ print(out.stat().st_size / (time.perf_counter() - start) / 1e6)
 OURS = """
 import sys, time
 from pathlib import Path
-import pandas  # Arrow imports it with the first array; the recipe's imports are not timed either
+import pandas  # Arrow imports it with the first array; we don't time the recipe's imports either
 from daskclass import sizes
 from daskclass.sales import make
 
@@ -96,7 +96,7 @@ def main() -> None:
     ratios = {way: [a / b for a, b in zip(figures["ours"], mbs, strict=True)] for way, mbs in figures.items()}
     for way, label in (("recipe", "the recipe"), ("polars", "Polars write_csv")):
         print(
-            f"ours against {label}: {statistics.median(ratios[way]):.1f} times "
+            f"ours compared with {label}: {statistics.median(ratios[way]):.1f} times "
             f"({min(ratios[way]):.1f} to {max(ratios[way]):.1f})"
         )
     print(json.dumps({"megabytes_per_second": figures}))

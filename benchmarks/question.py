@@ -1,12 +1,12 @@
-"""How fast is lab 02's question answered, and in how much memory? One table, in one run.
+"""How fast can we answer lab 02's question, and in how much memory? Prints one table.
 
-The question: the mean price by category. The ways to ask it: the recipe that the class grew from; the same, tuned;
-blocks of CSV that Arrow parses and adds up inside the task; Parquet; all of these on a cluster of two workers with one
-thread each. Beside them, on as many threads as there are cores: DuckDB, Polars, and pandas, on one.
+The question is the mean price by category. Four ways run on a cluster of two workers with one thread each: the recipe
+that the class grew from; the same recipe, tuned; blocks of CSV that Arrow parses and adds up inside the task; and
+Parquet. For comparison, DuckDB and Polars run on as many threads as there are cores, and pandas on one.
 
-Every way runs in a process of its own, in turn, several rounds, and its answer is compared with the exact one. What
-counts is the ratio to the recipe within a round. Time is from the question to the answer: neither imports nor the
-start of the cluster count. Memory is the most that the process and its workers held together.
+Each way runs in a separate process, one after the other, for several rounds. We compare its answer with the exact one.
+Only the ratio to the recipe within a round counts. The time goes from the question to the answer, without imports and
+without the start of the cluster. Memory is the most that the process and its workers held together.
 
     python benchmarks/question.py [--size class] [--rounds 3] [--only WAY …]
 """
@@ -145,7 +145,9 @@ def ask(way: str, size: sizes.Size, sales: Sales) -> tuple[limits.Run, float | N
     SystemExit
         If it failed otherwise, or its answer is wrong.
     """
-    most = int(0.9 * psutil.virtual_memory().available)  # so that a way that is too large takes nobody else along
+    most = int(
+        0.9 * psutil.virtual_memory().available
+    )  # so that a way that needs too much doesn't take other processes down
     run = limits.run(
         WAYS[way],
         most,
@@ -158,7 +160,7 @@ def ask(way: str, size: sizes.Size, sales: Sales) -> tuple[limits.Run, float | N
         return run, None
     if run.ended != "finished":
         raise SystemExit(f"{way}: {run.ended}, {run.how}\n{run.output}")
-    # Dask may still have something to say when its connections close, after the answer.
+    # After the answer, Dask may still print something when its connections close.
     said = json.loads(next(line for line in reversed(run.output.splitlines()) if line.startswith("{")))
     exact = {name: answer["price_cents"] / answer["rows"] / 100 for name, answer in sales.answers.items()}
     if set(said["answer"]) != set(exact) or any(abs(said["answer"][name] / exact[name] - 1) > 1e-9 for name in exact):
@@ -190,7 +192,7 @@ def main() -> None:
             told = f"{took:.1f} s" if took is not None else run.how
             print(f"round {number + 1}: {way}: {told}", file=sys.stderr, flush=True)
     print(f"{sales.rows:,} rows, {format_bytes(sales.bytes)} of CSV, {os.cpu_count()} cores; every answer is exact\n")
-    print(f"{'':30} {'seconds':>8}  {'times as fast as the recipe':30} {'memory at most':>14}")
+    print(f"{'':30} {'seconds':>8}  {'times as fast as the recipe':30} {'peak memory':>14}")
     for way in ways:
         took = [one for one in seconds[way] if one is not None]
         if took:

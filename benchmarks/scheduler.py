@@ -1,12 +1,12 @@
-"""How much can one scheduler do? Tasks a second and bytes a task, up to 100,000 tasks and 64 workers, in one run.
+"""How much can one scheduler do? Measures tasks per second and bytes per task, up to 100,000 tasks and 64 workers.
 
-Tasks that do nothing are sent and their futures held. Client, scheduler and workers have a process each; all workers
-live in one, because two cores have no room for 64. So the tasks a second are of a machine on which three
-processes share the cores; the scheduler's own CPU time is what bounds any cluster: a second of it for each `1 /
-cpu` tasks, however many workers there are. Measured beside it: the same calls through the standard library's process
-pool, which keeps no results, no graph and no record of who did what.
+The client sends tasks that do nothing, and keeps their futures. Client, scheduler and workers each have a process; all
+workers share one, because two cores have no room for 64. So the tasks per second are those of a machine on which three
+processes share the cores. Every cluster is limited by the scheduler's own CPU time: a second of it is enough for `1 /
+cpu` tasks, no matter how many workers there are. For comparison, we measure the same calls with the standard library's
+process pool, which keeps no results, no graph and no record of which process did what.
 
-Each row runs in processes of its own, in turn, several rounds; what counts is the ratio within a round.
+Each row runs in separate processes, one after the other, for several rounds. Only the ratio within a round counts.
 
     python benchmarks/scheduler.py [--rounds 3] [--tasks 1000 10000 100000] [--workers 2 8 64]
 """
@@ -105,7 +105,7 @@ def run(source: str, *arguments: object) -> str:
 
 
 def pool(tasks: int) -> float:
-    """Seconds a task in the standard library's pool of two processes."""
+    """Seconds per task in the standard library's pool of two processes."""
     with tempfile.TemporaryDirectory() as folder:  # the pool's processes import the program that started them
         program = Path(folder) / "pool.py"
         program.write_text(POOL)
@@ -114,7 +114,7 @@ def pool(tasks: int) -> float:
 
 
 def scheduler(tasks: int, workers: int) -> dict[str, float]:
-    """What a task cost: ``seconds``; seconds of CPU of scheduler and client; bytes in memory and on the way."""
+    """The cost of a task: ``seconds``; CPU seconds of scheduler and client; bytes in memory and on the network."""
     with tempfile.TemporaryDirectory() as folder:
         return json.loads(run(DASK, tasks, workers, folder, WORKERS))
 
@@ -130,12 +130,12 @@ def main() -> None:
         print(f"round {number + 1}", flush=True)
         for tasks in asked.tasks:
             other = pool(tasks)
-            print(f"  {tasks:>7,} tasks, process pool: {1 / other:>7,.0f} a second", flush=True)
+            print(f"  {tasks:>7,} tasks, process pool: {1 / other:>7,.0f} per second", flush=True)
             for workers in asked.workers:
                 row = scheduler(tasks, workers) | {"pool": other}
                 figures.setdefault(f"{tasks} tasks, {workers} workers", []).append(row)
                 print(
-                    f"  {tasks:>7,} tasks, {workers:>2} workers: {1 / row['seconds']:>7,.0f} a second; "
+                    f"  {tasks:>7,} tasks, {workers:>2} workers: {1 / row['seconds']:>7,.0f} per second; "
                     f"CPU of the scheduler {row['cpu'] * 1000:.2f} ms, client {row['client_cpu'] * 1000:.2f} ms; "
                     f"{row['memory']:,.0f} bytes held; {row['received']:,.0f} in, {row['sent']:,.0f} out",
                     flush=True,
@@ -144,8 +144,8 @@ def main() -> None:
         ratios = [row["seconds"] / row["pool"] for row in rows]
         print(
             f"{name}: {statistics.median(ratios):.0f} times the process pool's time ({min(ratios):.0f} to "
-            f"{max(ratios):.0f}); at most {1 / statistics.median(row['cpu'] for row in rows):,.0f} tasks a second on "
-            f"a core of its own, {statistics.median(row['memory'] for row in rows):,.0f} bytes a task"
+            f"{max(ratios):.0f}); at most {1 / statistics.median(row['cpu'] for row in rows):,.0f} tasks per second on "
+            f"its own core, {statistics.median(row['memory'] for row in rows):,.0f} bytes per task"
         )
     print(json.dumps(figures))
 

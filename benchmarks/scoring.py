@@ -1,14 +1,13 @@
-"""Rows a second of each way of lab 14, beside as many bare processes as there are workers, in one run.
+"""How many rows per second does each way of lab 14 score, compared with as many bare processes as there are workers?
 
-A bare process has its share of the orders in memory, as a DataFrame, and does nothing but `predict_proba`, file by
-file. That is what these cores give; each way has to read the same orders from Parquet, to bring orders and model
-together, and to write the scores. The ways are the lab's own, out of its notebook; `parts` is the lab's job: row group
-by row group, checked, into a part that is there as a whole or not at all. The last two are two of these once more, on
-workers that nannies do not set `MALLOC_TRIM_THRESHOLD_` for and that make no profile, as the job starts its own.
+A bare process has its share of the orders in memory, as a DataFrame, and only calls `predict_proba`, file by file. That
+is the most that these cores can do. Each way also has to read the orders from Parquet, bring orders and model together,
+and write the scores. The ways come from the lab's notebook. `parts` is the lab's job: it scores row group by row group,
+with checks, into a part that is written completely or not at all. The last two repeat two of the ways, on workers
+without `MALLOC_TRIM_THRESHOLD_` and without a profile, like the workers that the job starts.
 
-A round measures the bare processes, the ways (in every other round all of them from last to first), and the bare
-processes again; what counts is the ratio within a round, to the mean of both. Every way's scores must be
-scikit-learn's own.
+A round measures the bare processes, the ways (in reverse order in every other round), and the bare processes again.
+Only the ratio within a round counts, relative to the mean of both. Each way's scores must equal scikit-learn's.
 
     python benchmarks/scoring.py [--rounds 3] [--rows 2000000] [--kinds forest boosted xgboost] [--workers 2]
 """
@@ -60,7 +59,7 @@ print(sum(map(len, frames)), flush=True)
 
 
 def cut(sales: Sales, rows: int, folder: Path) -> list[str]:
-    """The first orders as `FILES` files of as many rows each, with the row groups of the whole."""
+    """The first orders as `FILES` files with the same number of rows, and with the row groups of the full data."""
     held = pq.read_metadata(sales.parts[0]).num_rows
     orders = pa.concat_tables(map(pq.read_table, sales.parts[: 1 + rows // held])).slice(0, rows)
     if len(orders) < rows:
@@ -73,9 +72,9 @@ def cut(sales: Sales, rows: int, folder: Path) -> list[str]:
 
 
 def bare(home: Path, slices: list[str], workers: int) -> float:
-    """Rows a second of `workers` processes at once, each with its share of the files in memory."""
-    # One thread, as a nanny gives it to its worker. But not what else nannies have left in this process's environment:
-    # it is in the way of malloc, and would make the measure short.
+    """Rows per second of `workers` processes at the same time, each with its share of the files in memory."""
+    # One thread, as a nanny sets for its worker. But without the other variables that nannies set in this process: they
+    # slow malloc down, and would make the bare processes look too slow.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     environment["OMP_NUM_THREADS"] = "1"
     processes = [
@@ -104,10 +103,10 @@ def bare(home: Path, slices: list[str], workers: int) -> float:
 
 
 def of_the_lab(client: Client, pipeline: object, home: Path, slices: list[str]) -> dict[str, Callable[[str], None]]:
-    """The five ways, as the lab has them: functions that leave a file of scores for each of `slices` in a folder."""
+    """The five ways of the lab: functions that write a file of scores for each of `slices` to a folder."""
     [lab] = labs.choose("14", labs.find(Path(__file__).parents[1]))
     given = {
-        "__name__": "__main__",  # so that functions travel with their text, as a notebook's do
+        "__name__": "__main__",  # so that functions are pickled by value, like a notebook's functions
         **{"FEATURES": FEATURES, "Path": Path, "dask": dask, "dd": dd, "get_worker": get_worker, "joblib": joblib},
         **{"np": np, "pd": pd, "scoring": scoring, "WorkerPlugin": WorkerPlugin},
         **{"client": client, "home": home, "pipeline": pipeline, "slices": slices},
@@ -120,7 +119,7 @@ def of_the_lab(client: Client, pipeline: object, home: Path, slices: list[str]) 
 
 
 def parts(client: Client, slices: list[str], folder: str) -> None:
-    """The lab's job: needs the lab's plugin on the workers."""
+    """The lab's job. It needs the lab's plugin on the workers."""
 
     def score(path):
         return scoring.score_file(path, folder, get_worker().model).rows
@@ -129,7 +128,7 @@ def parts(client: Client, slices: list[str], folder: str) -> None:
 
 
 def scores_of(slices: list[str], folder: str) -> np.ndarray:
-    """What a way left in its folder, in the order of the files."""
+    """The scores in a way's folder, in the order of the files."""
     arrays = []
     for path in map(Path, slices):
         part = Path(folder) / path.name
@@ -141,7 +140,7 @@ def scores_of(slices: list[str], folder: str) -> np.ndarray:
 
 @contextlib.contextmanager
 def workers_of(home: Path, slices: list[str], workers: int) -> Iterator[dict[str, Callable[[str], None]]]:
-    """A cluster of so many workers, and the ways on it."""
+    """A cluster of `workers` workers, and the ways on it."""
     with (
         tempfile.TemporaryDirectory() as folder,
         LocalCluster(
@@ -159,7 +158,7 @@ def workers_of(home: Path, slices: list[str], workers: int) -> Iterator[dict[str
 
 @contextlib.contextmanager
 def left_alone() -> Iterator[None]:
-    """Workers that start within the block keep their memory and make no profile, as the lab's job has it."""
+    """Workers that start within the block keep freed memory and don't profile, as in the lab's job."""
     os.environ.pop(TRIM, None)
     settings = {f"distributed.nanny.pre-spawn-environ.{TRIM}": None, "distributed.worker.profile.enabled": False}
     with dask.config.set(settings):
@@ -169,12 +168,12 @@ def left_alone() -> Iterator[None]:
 def rates_of(
     ways: dict[str, Callable[[str], None]], slices: list[str], exact: np.ndarray, backwards: bool
 ) -> dict[str, float]:
-    """Rows a second of each way, the scores of which are looked at."""
+    """Rows per second of each way. Checks the scores."""
     rates = {}
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of the large model in the graph
+        warnings.simplefilter("ignore", UserWarning)  # about the large model in the graph
         for name, way in reversed(ways.items()) if backwards else ways.items():
-            way(tempfile.mkdtemp(dir=folder))  # once for imports and connections
+            way(tempfile.mkdtemp(dir=folder))  # once, to warm up imports and connections
             place = tempfile.mkdtemp(dir=folder)
             began = time.perf_counter()
             way(place)
@@ -185,7 +184,7 @@ def rates_of(
 
 
 def one_round(home: Path, slices: list[str], workers: int, exact: np.ndarray, backwards: bool) -> dict[str, float]:
-    """Rows a second of the bare processes and of each way."""
+    """Rows per second of the bare processes and of each way."""
 
     def as_started() -> dict[str, float]:
         with workers_of(home, slices, workers) as ways:
@@ -228,7 +227,7 @@ def main() -> None:
                 rates = one_round(home, slices, asked.workers, exact, backwards=number % 2 == 1)
                 figures.setdefault(kind, []).append(rates)
                 print(
-                    f"round {number + 1}, {kind}: {rates['bare']:,.0f} rows a second bare "
+                    f"round {number + 1}, {kind}: {rates['bare']:,.0f} rows per second bare "
                     f"({rates['bare before']:,.0f}, {rates['bare after']:,.0f})",
                     flush=True,
                 )
@@ -240,7 +239,7 @@ def main() -> None:
             if not name.startswith("bare"):
                 ratios = [row[name] / row["bare"] for row in rows]
                 print(
-                    f"{kind}, {name}: {statistics.median(ratios):.2f} of bare processes "
+                    f"{kind}, {name}: {statistics.median(ratios):.2f} of the bare processes "
                     f"({min(ratios):.2f} to {max(ratios):.2f})"
                 )
     print(json.dumps(figures))
