@@ -439,7 +439,7 @@ def test_data_that_is_missing_unfinished_partial_finished_and_changed(monkeypatc
     size = sizes.current()
     found = doctor.check_data()
     assert (found.check, found.state) == ("sales data (1MB)", WARNING)
-    assert found.mend.startswith("daskclass data --size 1MB;")
+    assert found.mend.startswith("run `daskclass data --size 1MB`,")
 
     folder = sales.place(size)
     folder.mkdir(parents=True)
@@ -451,7 +451,7 @@ def test_data_that_is_missing_unfinished_partial_finished_and_changed(monkeypatc
     (folder / sales.CSV_NAME).unlink()
     made = sales.make(size, formats=["csv"])
     found = doctor.check_data()
-    assert (found.state, found.mend) == (WARNING, "daskclass data --size 1MB")
+    assert (found.state, found.mend) == (WARNING, "run `daskclass data --size 1MB`")
     assert found.found.startswith("only csv in ")
 
     sales.make(size)
@@ -479,7 +479,7 @@ def test_data_that_cannot_be_read(monkeypatch):
 
 
 def test_data_of_size_class_needs_no_size_to_be_made():
-    assert doctor.check_data().mend.startswith("daskclass data;")
+    assert doctor.check_data().mend.startswith("run `daskclass data`,")
 
 
 def test_a_check_that_breaks_is_a_finding_and_does_not_stop_the_others(monkeypatch):

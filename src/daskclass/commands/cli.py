@@ -47,7 +47,7 @@ def main() -> None:
 @click.group()
 @click.version_option(package_name="daskclass")
 def commands() -> None:
-    """A class about Dask clusters that measures what it says."""
+    """A hands-on class about Dask clusters. It measures every claim that it makes."""
 
 
 def _folder(_context: click.Context, _option: click.Parameter, name: str | None) -> Path | None:
@@ -63,11 +63,11 @@ size_option = click.option(
 )
 
 
-@commands.command()
+@commands.command(short_help="Make the sales data, or verify it.")
 @size_option
 @click.option("--out", type=click.Path(), callback=_folder, help="Folder for the data.  [default: data/ or data/SIZE/]")
 @click.option("--seed", type=click.IntRange(min=0), help="The same seed and size give the same bytes.  [default: 2026]")
-@click.option("--threads", type=click.IntRange(1, 4), help="[default: one per core]")
+@click.option("--threads", type=click.IntRange(1, 4), help="Threads that make the data.  [default: one per core]")
 @click.option(
     "--format",
     "formats",
@@ -137,7 +137,7 @@ def _verify(folder: Path) -> None:
             raise Problem(f"{still.why}; make the data again with --force")
 
 
-@commands.command()
+@commands.command(short_help="Check whether this machine is ready.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> None:
@@ -158,7 +158,7 @@ def doctor(context: click.Context, as_json: bool) -> None:
     context.exit(0 if examination.ready(findings) else 1)
 
 
-@commands.command()
+@commands.command(short_help="Start the class, with JupyterLab at lab 00.")
 @size_option
 @click.option("--port", type=click.IntRange(1024, 65535), help="JupyterLab's port.  [default: 8888, else a free one]")
 @click.option("--no-browser", is_flag=True, help="Print the address, but don't open a browser.")
@@ -171,7 +171,7 @@ def lab(size: str | None, port: int | None, no_browser: bool) -> None:
     launch.lab(wanted, port=port, browser=not no_browser)
 
 
-@commands.command()
+@commands.command(short_help="Run the labs and write a report.")
 @size_option
 @click.option("--labs", "wanted", metavar="LABS", help="Numbers and ranges such as 00,02-04.  [default: all]")
 @click.option(

@@ -526,9 +526,9 @@ def check_data() -> Finding:
     make = sales.command(size)
     what = f"sales data ({size.name})"
     if found.state == "missing":
-        return Finding(what, WARNING, found.why, f"{make}; or let `daskclass lab` or a lab make it")
+        return Finding(what, WARNING, found.why, f"run `{make}`, or let `daskclass lab` or a lab make it")
     if found.state == "finished" and found.sales is not None and found.sales.formats != set(sales.FORMATS):
-        return Finding(what, WARNING, f"only {', '.join(found.sales.formats)} in {found.sales.folder}", make)
+        return Finding(what, WARNING, f"only {', '.join(found.sales.formats)} in {found.sales.folder}", f"run `{make}`")
     if found.state == "finished" and found.sales is not None:
         if why := sales.unreadable(found.sales):
             mend = "ask its owner for read access, or set DASKCLASS_DATA to a folder that you can write to"
