@@ -35,7 +35,8 @@ def _judge_mean_price(mean_price: object) -> str:
 
 
 def _judge_means(mean_price: Callable[..., object], orders: list[tuple[str, float]], what: str) -> None:
-    expected = _solve_mean_price(orders)
+    solve: Callable[[list[tuple[str, float]]], dict[str, float]] = _solve_mean_price
+    expected = solve(orders)
     got = _called(mean_price, list(orders), what)
     if got is None:
         raise TryNext("`mean_price` returned `None`. Is there a `return`?")
