@@ -1,7 +1,8 @@
-"""Exercises of lab 08: every wrong answer that was thought of has advice of its own."""
+"""Exercises of lab 08: each wrong answer that we thought of gets its own advice."""
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from daskclass.exercises import lab08
@@ -13,25 +14,29 @@ NAMES = dict(
 )
 SIX = Ward({}, NAMES)
 CASES = {
-    "page, text": (lab08.page, "/events", "a dictionary, with the questions lost, slow line"),
+    "page, text": (lab08.page, "/events", "a dictionary with the questions lost, slow line"),
     "page, list": (lab08.page, list(PAGE), "a dictionary"),
     "page, one missing": (lab08.page, {"lost": "/events"}, "Missing: slow line, busy scheduler, failed"),
-    "page, one more": (lab08.page, PAGE | {"found": "/info"}, "found: there is no such one"),
+    "page, one more": (lab08.page, PAGE | {"found": "/info"}, "`found` isn't one of the questions"),
     "page, a number": (lab08.page, PAGE | {"lost": 5}, "should be text"),
-    "page, lost": (lab08.page, PAGE | {"lost": "/graph"}, "For *lost*, look in the table for a page about what"),
-    "page, line": (lab08.page, PAGE | {"slow line": "/profile-server"}, "your code, not the scheduler's"),
+    "page, lost": (
+        lab08.page,
+        PAGE | {"lost": "/graph"},
+        "For *lost*, look in the table for a page that shows the past",
+    ),
+    "page, line": (lab08.page, PAGE | {"slow line": "/profile-server"}, "your own code, not the scheduler's"),
     "page, busy": (lab08.page, PAGE | {"busy scheduler": "/status"}, "about the scheduler itself"),
     "page, failed": (lab08.page, PAGE | {"failed": "/info"}, "that keeps tracebacks"),
-    "diagnosis, text": (lab08.diagnosis, "skew", "a dictionary, with the letters A, B, C, D, E, F"),
+    "diagnosis, text": (lab08.diagnosis, "skew", "a dictionary with the letters A, B, C, D, E, F"),
     "diagnosis, missing": (lab08.diagnosis, {"A": "skew"}, "Missing: B, C, D, E, F"),
-    "diagnosis, more": (lab08.diagnosis, NAMES | {"G": "skew"}, "G: there is no such one"),
-    "diagnosis, no name": (lab08.diagnosis, NAMES | {"A": "flu"}, "`'flu'` for A is none of skew, tiny tasks"),
-    "diagnosis, none": (lab08.diagnosis, NAMES | {"A": None}, "`NoneType` for A is none of"),
+    "diagnosis, more": (lab08.diagnosis, NAMES | {"G": "skew"}, "`G` isn't one of the letters"),
+    "diagnosis, no name": (lab08.diagnosis, NAMES | {"A": "flu"}, "`'flu'` for A should be one of skew, tiny tasks"),
+    "diagnosis, none": (lab08.diagnosis, NAMES | {"A": None}, "`NoneType` for A should be one of"),
     **{
         f"diagnosis, {name}": (
             lab08.diagnosis,
             NAMES | {letter: "skew" if name != "skew" else "healthy"},
-            f"5 of 6 are right. Look at {letter} once more: {lab08._SIGNS[name]}",
+            f"5 of 6 are right. Look at {letter} again. {lab08._SIGNS[name]}",
         )
         for letter, name in NAMES.items()
     },
@@ -61,3 +66,28 @@ def test_names_may_be_written_as_one_likes(judged):
         == "right"
     )
     assert judged(lab08.page, {name: said.strip("/") for name, said in PAGE.items()}).state == "right"
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("lost", "/workers"),
+        ("lost", "/info"),
+        ("lost", "http://127.0.0.1:8787/info/main/workers.html"),
+        ("slow line", "/individual-profile"),
+        ("busy scheduler", "/profile-server"),
+        ("failed", "/Exceptions"),
+    ],
+)
+def test_a_question_has_several_right_pages_and_a_page_several_names(question, said, judged):
+    assert judged(lab08.page, PAGE | {question: said}).state == "right"
+
+
+def test_the_praise_says_what_a_failed_task_needs(judged):
+    assert "An exception needs someone who still holds the future." in judged(lab08.page, PAGE).message
+
+
+def test_answers_may_be_series_with_letters_and_names_in_any_spelling(judged):
+    typed = {letter.lower(): name.replace(" ", "_") for letter, name in NAMES.items()}
+    assert judged(lab08.diagnosis, pd.Series(typed), ward=SIX).state == "right"
+    assert judged(lab08.page, pd.Series(PAGE)).state == "right"

@@ -1,10 +1,11 @@
-"""Exercises of lab 08: which page answers which question, and what six clusters have."""
+"""Exercises of lab 08: the page for each question, and the diagnosis of six clusters."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection
+from urllib.parse import urlsplit
 
+from daskclass.exercises import kinds
 from daskclass.exercises.exercise import Exercise, TryNext
 from daskclass.sick_clusters import HEALTHY, SICKNESSES, Ward
 
@@ -15,22 +16,31 @@ PAGES = {
     "failed": ("exceptions",),
 }
 _ADVICE = {
-    "lost": "a page about what happened, by subject",
-    "slow line": "a page that knows lines of code, and your code, not the scheduler's",
+    "lost": "a page that shows the past, or a line for each worker",
+    "slow line": "a page that knows the lines of your own code, not the scheduler's",
     "busy scheduler": "a page about the scheduler itself",
     "failed": "a page that keeps tracebacks",
 }
 
 
 def _judge_page(answer: object) -> str:
-    answer = _by_name(answer, PAGES, "questions")
+    pages = _by_name(answer, PAGES, "questions")
     for question, right in PAGES.items():
-        said = answer[question]
+        said = pages[question]
         if not isinstance(said, str):
             raise TryNext(f"The page for *{question}* should be text, such as `/events`.")
-        if said.strip().strip("/") not in right:
+        if _page(said) not in right:
             raise TryNext(f"For *{question}*, look in the table for {_ADVICE[question]}.")
-    return "Four questions, four pages. Each of them has its answer by code, too, for a program that looks."
+    return (
+        "Four questions, four pages. A program can get most of these answers, too. An exception needs someone who "
+        "still holds the future."
+    )
+
+
+def _page(said: str) -> str:
+    """The page's name, from a path, from the address that the browser shows, or from a page with one plot."""
+    name, *_rest = urlsplit(said.strip().lower()).path.strip("/").split("/")
+    return name.removeprefix("individual-")
 
 
 def _solve_page():
@@ -42,34 +52,34 @@ page = Exercise(
     judge=_judge_page,
     solve=_solve_page,
     hints=(
-        "The table above has a question for each page; one of them is about the scheduler's own CPU and memory.",
-        "Two pages are called as what they show: `/events` and `/exceptions`.",
+        "The table above has a question for each page. One of them is about the scheduler's own CPU and memory.",
+        "Two of the pages have the names of the things they show: `/events` and `/exceptions`.",
     ),
 )
 
 _SIGNS = {
-    HEALTHY: "Its numbers are quite in order.",
-    "skew": "Compare its longest task with the median, and look in which rows the long ones are.",
-    "tiny tasks": "How many tasks does it have, and how long does each take?",
-    "object shipped": "Look at the bytes that were sent for each task.",
-    "memory tight": "Look at its memory, and at what went to disk.",
-    "slow worker": "Compare its two rows with each other.",
+    HEALTHY: "Its numbers look normal.",
+    "skew": "Compare its longest task with the median, and check which rows have the long tasks.",
+    "tiny tasks": "How many tasks does it have, and how long does each one take?",
+    "object shipped": "Look at the bytes that the scheduler sent for each task.",
+    "memory tight": "Look at its memory, and at how much went to disk.",
+    "slow worker": "Compare its two rows.",
 }
 
 
 def _judge_diagnosis(answer: object, ward: Ward) -> str:
     names = (*SICKNESSES, HEALTHY)
-    answer = _by_name(answer, ward.names, "letters")
-    said = {letter: name.strip().lower() if isinstance(name, str) else name for letter, name in answer.items()}
+    typed = _by_name(answer, ward.names, "letters")
+    said = {letter: _plain(name) for letter, name in typed.items()}
     for letter, name in said.items():
-        if not isinstance(name, str) or name not in names:
-            raise TryNext(f"`{_shown(name)}` for {letter} is none of {', '.join(names)}.")
+        if name not in names:
+            raise TryNext(f"`{_shown(typed[letter])}` for {letter} should be one of {', '.join(names)}.")
     wrong = [letter for letter in ward.names if said[letter] != ward.names[letter]]
     if wrong:
         first = wrong[0]
         right = len(ward.names) - len(wrong)
-        raise TryNext(f"{right} of {len(ward.names)} are right. Look at {first} once more: {_SIGNS[ward.names[first]]}")
-    return "All six. You did it from pictures and numbers that every cluster has."
+        raise TryNext(f"{right} of {len(ward.names)} are right. Look at {first} again. {_SIGNS[ward.names[first]]}")
+    return "All six. You used only pictures and numbers that every cluster has."
 
 
 def _solve_diagnosis(ward):
@@ -90,21 +100,29 @@ diagnosis = Exercise(
     solve=_solve_diagnosis,
     hints=(
         "Begin with the three that stand out in one column of `signs`: `median_ms`, `sent`, `spilled`.",
-        "Of the three that are left, one has a task that is far longer than the others, and one has two unlike rows.",
+        "Of the other three, one has a task that's far longer than the rest, and one has two very different rows.",
     ),
 )
+
+
+def _plain(name: object) -> object:
+    """`Tiny_tasks` and `tiny-tasks` are `tiny tasks`."""
+    return " ".join(name.lower().replace("_", " ").replace("-", " ").split()) if isinstance(name, str) else None
 
 
 def _shown(name: object) -> str:
     return repr(name) if isinstance(name, str) else type(name).__name__
 
 
-def _by_name(answer: object, expected: Mapping[str, object], what: str) -> dict[str, Any]:
-    """The answer as a dictionary with just these keys."""
-    if not isinstance(answer, Mapping):
-        raise TryNext(f"It should be a dictionary, with the {what} {', '.join(expected)}.")
-    if missing := [name for name in expected if name not in answer]:
+def _by_name(answer: object, expected: Collection[str], what: str) -> dict[str, object]:
+    """The answer as a dictionary with exactly these keys, in whichever case they were typed."""
+    given = kinds.mapping(answer)
+    if given is None:
+        raise TryNext(f"It should be a dictionary with the {what} {', '.join(expected)}.")
+    spelled = {name.casefold(): name for name in expected}
+    given = {spelled.get(str(name).strip().casefold(), name): said for name, said in given.items()}
+    if missing := [name for name in expected if name not in given]:
         raise TryNext(f"Missing: {', '.join(missing)}.")
-    if more := [str(name) for name in answer if name not in expected]:
-        raise TryNext(f"{', '.join(more)}: there is no such one among the {what} {', '.join(expected)}.")
-    return dict(answer)
+    if more := [str(name) for name in given if name not in expected]:
+        raise TryNext(f"`{', '.join(more)}` isn't one of the {what} {', '.join(expected)}.")
+    return {name: given[name] for name in expected}
