@@ -1,4 +1,4 @@
-"""Exercises of lab 09: every wrong answer that was thought of has advice of its own."""
+"""Exercises of lab 09: each wrong answer that we thought of gets its own advice."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import time
 import uuid
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from distributed import Client, LocalCluster
 
 from daskclass.exercises import lab09
 
@@ -34,18 +36,26 @@ def fails_on_the_worker(client, prices, rank):
     return [client.submit(divmod, number, 0, pure=False) for number in range(8)]
 
 
+def fails_as_the_bug_does(client, prices, rank):
+    def fail():
+        raise RuntimeError("AssertionError(<TaskState 'prices' processing>)")
+
+    return [client.submit(fail, pure=False) for _ in range(8)]
+
+
 def backwards(client, prices, rank):
     return lab09._solve_lighter(client, prices, rank)[::-1]
 
 
 LIGHTER = {
     "a list": ([1, 2], "should be a function"),
-    "raises": (fails, "It raised KeyError"),
+    "raises": (fails, "It raised `KeyError"),
     "seven": (seven, "a list of 8 futures"),
     "nothing": (lambda client, prices, rank: 5, "a list of 8 futures"),
-    "in the notebook": (results, "was called in the notebook"),
-    "numbers": (lambda client, prices, rank: [1.0] * 8, "should be futures"),
-    "a task raises": (fails_on_the_worker, "A task raised ZeroDivisionError"),
+    "in the notebook": (results, "`rank` ran in the notebook"),
+    "numbers": (lambda client, prices, rank: [1.0] * 8, "It should return futures"),
+    "a task raises": (fails_on_the_worker, "A task raised `ZeroDivisionError"),
+    "as the bug": (fails_as_the_bug_does, "scatter the array, and pass the future"),
     "backwards": (backwards, "in this order"),
     "heavy": (in_every_call, "16 times the array"),
 }
@@ -140,18 +150,18 @@ def cheap(path, folder):
 
 DEAR = {
     "a text": ("dear", "should be a function"),
-    "raises": (raises, "A task raised FileNotFoundError"),
+    "raises": (raises, "A task raised `FileNotFoundError"),
     "a Path": (returns_a_path, "the path as text"),
     "elsewhere": (writes_elsewhere, "write into `folder`"),
-    "nothing": (writes_nothing, "there is no such file"),
-    "one file": (writes_one, "written to the same file"),
-    "one more": (leaves_more, "that it did not speak of"),
-    "no Parquet": (writes_text, "cannot be read as Parquet"),
+    "nothing": (writes_nothing, "there's no such file"),
+    "one file": (writes_one, "wrote two inputs to the same file"),
+    "one more": (leaves_more, "It also left part-000000.half in the folder"),
+    "no Parquet": (writes_text, "couldn't read its file as Parquet"),
     "no price": (loses_the_price, "has no column order_id, day, customer, price"),
     "two places": (writes_anywhere, "it wrote to two places"),
-    "other prices": (changes_prices, "and not the same: "),
-    "with a lock": (with_a_lock(), "cannot be sent to a worker"),
-    "all": (writes_all, "All orders were written"),
+    "other prices": (changes_prices, "but they differ: "),
+    "with a lock": (with_a_lock(), "couldn't send it to a worker"),
+    "all": (writes_all, "It wrote all orders"),
     "above": (above_900, "exactly 900.00 are missing"),
     "half": (under_its_name_at_once, "half a part was left under its final name"),
     "cheap": (cheap, "cost 900.00 or more"),
@@ -180,10 +190,37 @@ def test_a_wrong_part_has_advice_of_its_own(name, judged, large_sales):
     assert advice in verdict.message
 
 
-def test_a_task_that_does_not_end_is_said(judged, monkeypatch):
+def test_tasks_that_take_too_long_are_canceled(judged, monkeypatch, client):
     monkeypatch.setattr(lab09, "_SECONDS", 0.2)
+    before = set(client.futures)
+    assert "weren't done within 0.2 seconds" in judged(lab09.lighter, naps).message
+    assert set(client.futures) == before
 
-    assert "not done within 0.2 seconds" in judged(lab09.lighter, naps).message
+
+def test_a_call_that_never_returns_gets_a_verdict(judged, monkeypatch):
+    def waits(client, prices, rank):
+        return [client.submit(time.sleep, 2, pure=False).result()]
+
+    monkeypatch.setattr(lab09, "_SECONDS", 0.2)
+    assert "still running after 0.2 seconds" in judged(lab09.lighter, waits).message
+
+
+def test_futures_without_end_are_not_all_made(judged):
+    def endless(client, prices, rank):
+        while True:
+            yield client.submit(int, 1)
+
+    assert "a list of 8 futures" in judged(lab09.lighter, endless).message
+
+
+def test_the_bug_of_a_large_keyword_argument_is_named(rank, prices):
+    def as_keyword(client, prices, rank):
+        return client.map(rank, range(8), prices=prices)
+
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
+    with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as client:
+        verdict = lab09.lighter.verdict(as_keyword, client, prices, rank)
+    assert "`client.map` fails with a large keyword argument in this version (lab 07)" in verdict.message
 
 
 def test_every_advice_is_reached(unreached, large_sales, monkeypatch):
@@ -195,7 +232,16 @@ def test_every_advice_is_reached(unreached, large_sales, monkeypatch):
     assert set(early) & set(left) == set()
 
 
-@pytest.mark.parametrize("way", ["broadcast", "delayed"])
+@pytest.fixture
+def copies_stay(client):
+    """As in the lab: otherwise Dask may drop a second copy before the tasks use it."""
+    client.amm.stop()
+    yield
+    client.amm.start()
+
+
+@pytest.mark.usefixtures("copies_stay")
+@pytest.mark.parametrize("way", ["broadcast", "delayed", "generator", "numpy"])
 def test_other_light_ways_are_right(judged, way):
     import dask
 
@@ -207,7 +253,28 @@ def test_other_light_ways_are_right(judged, way):
         table = dask.delayed(prices)
         return client.compute([dask.delayed(rank)(number, table) for number in range(8)])
 
-    assert judged(lab09.lighter, {"broadcast": broadcast, "delayed": delayed}[way]).state == "right"
+    def generator(client, prices, rank):
+        yield from broadcast(client, prices, rank)
+
+    def numpy(client, prices, rank):
+        def in_numpy(number, table):
+            return np.array(rank(number, table))
+
+        return client.map(in_numpy, range(8), table=client.scatter(prices), pure=False)
+
+    ways = {"broadcast": broadcast, "delayed": delayed, "generator": generator, "numpy": numpy}
+    verdict = judged(lab09.lighter, ways[way])
+    assert verdict.state == "right", verdict.message
+
+
+def test_a_path_may_be_spelled_otherwise(judged, large_sales):
+    def dear_part(path, folder):
+        written = lab09._solve_dear_part(path, folder)
+        return f"{folder}/../{Path(folder).name}/{Path(written).name}"
+
+    dear_part.__module__ = "__main__"
+    verdict = judged(lab09.dear_part, dear_part, sales=large_sales)
+    assert verdict.state == "right", verdict.message
 
 
 def test_the_function_is_not_attempted_as_it_stands_in_the_lab(judged):
