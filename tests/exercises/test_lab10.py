@@ -1,4 +1,4 @@
-"""Exercises of lab 10: every wrong answer that was thought of has advice of its own."""
+"""Exercises of lab 10: each wrong answer that we thought of gets its own advice."""
 
 from __future__ import annotations
 
@@ -47,25 +47,25 @@ def in_the_notebook(client, draw, mean):
 
 NO_DISK = {
     "a list": ([0.5] * 48, "should be a function"),
-    "raises": (fails, "It raised KeyError"),
+    "raises": (fails, "It raised `KeyError"),
     "one": (lambda client, draw, mean: 0.5, "a list of 48 means"),
-    "futures": (futures, "Each of them should be a number; the first is a Future"),
+    "futures": (futures, "Each of them should be a number, but one is a Future"),
     "backwards": (backwards, "in this order"),
-    "keeps all": (keeps_all, "were written to disk"),
-    "in the notebook": (in_the_notebook, "was called in the notebook"),
+    "keeps all": (keeps_all, "the workers wrote"),
+    "in the notebook": (in_the_notebook, "`draw` ran in the notebook"),
 }
 ROOM = {
-    "a list": ([2, "768 MiB"], "It should be a dict"),
+    "a list": ([2, "768 MiB"], "It should be a dictionary"),
     "more": ({"n_workers": 2, "memory_limit": "700 MiB", "threads": 1}, "and nothing else"),
-    "workers, text": ({"n_workers": "2", "memory_limit": "700 MiB"}, "a whole number from 1"),
-    "workers, none": ({"n_workers": 0, "memory_limit": "700 MiB"}, "a whole number from 1"),
-    "workers, bool": ({"n_workers": True, "memory_limit": "700 MiB"}, "a whole number from 1"),
+    "workers, text": ({"n_workers": "2", "memory_limit": "700 MiB"}, "a whole number, at least 1"),
+    "workers, none": ({"n_workers": 0, "memory_limit": "700 MiB"}, "a whole number, at least 1"),
+    "workers, bool": ({"n_workers": True, "memory_limit": "700 MiB"}, "a whole number, at least 1"),
     "limit, a word": ({"n_workers": 2, "memory_limit": "auto"}, "a size such as"),
     "limit, a list": ({"n_workers": 2, "memory_limit": [1]}, "a size such as"),
     "limit, a share": ({"n_workers": 1, "memory_limit": 1}, "1 B for each worker, which is less"),
     "too much": ({"n_workers": 2, "memory_limit": "1 GiB"}, "is 2.00 GiB; you have 1.50 GiB"),
-    "too little": ({"n_workers": 1, "memory_limit": "1 GiB"}, "were written to disk"),
-    "too many": ({"n_workers": 6, "memory_limit": "256 MiB"}, "were written to disk"),
+    "too little": ({"n_workers": 1, "memory_limit": "1 GiB"}, "The workers wrote"),
+    "too many": ({"n_workers": 6, "memory_limit": "256 MiB"}, "The workers wrote"),
 }
 
 # As functions of a notebook do, these travel with all that is in them: workers cannot import this module.
@@ -95,8 +95,38 @@ def test_nothing_kept_is_right(tight):
     def makes_and_forgets(client, draw, mean):
         return [client.submit(lambda n: mean(draw(n)), number, pure=False).result() for number in range(48)]
 
+    def as_an_array(client, draw, mean):
+        return np.array(lab10._solve_no_disk(client, draw, mean))
+
+    assert lab10.no_disk.verdict(as_an_array, tight, draw).state == "right"
     assert lab10.no_disk.verdict(lab10._solve_no_disk, tight, draw).state == "right"
     assert lab10.no_disk.verdict(makes_and_forgets, tight, draw).state == "right"
+
+
+def test_a_call_that_never_returns_gets_a_verdict_and_its_futures_are_canceled(tight, monkeypatch):
+    def waits(client, draw, mean):
+        wait(client.submit(time.sleep, 2, pure=False))
+
+    monkeypatch.setattr(lab10, "_SECONDS", 0.2)
+    with tight.as_current():
+        before = set(tight.futures)
+        assert "still running after 0.2 seconds" in lab10.no_disk.verdict(waits, tight, draw).message
+        assert set(tight.futures) == before
+
+
+def test_a_slow_way_through_the_disk_hears_of_the_disk(tight, monkeypatch):
+    written = iter([0, 5_000_000])
+    monkeypatch.setattr(lab10, "_written", lambda client: next(written))
+    monkeypatch.setattr(lab10, "_SECONDS", 0.2)
+    verdict = lab10.no_disk.verdict(lambda client, draw, mean: time.sleep(1), tight, draw)
+    assert "wrote 4.77 MiB to disk meanwhile" in verdict.message
+
+
+def test_options_may_be_of_other_types():
+    import pandas as pd
+
+    assert lab10._options({"n_workers": np.int64(2), "memory_limit": np.array(700e6)}) == (2, 700_000_000)
+    assert lab10._options(pd.Series({"n_workers": 2.0, "memory_limit": "700 MiB"})) == (2, 700 * MIB)
 
 
 @pytest.mark.parametrize("name", ROOM)
@@ -140,9 +170,9 @@ def needs_much_at_first(number):
 @pytest.mark.parametrize(
     ("function", "advice"),
     [
-        (fails_to_draw, "were lost: ZeroDivisionError"),
-        (slow, "the arrays are not all there"),
-        (dies, "A worker was killed by its nanny"),
+        (fails_to_draw, "failed: ZeroDivisionError"),
+        (slow, "some arrays are still missing"),
+        (dies, "A nanny killed its worker"),
         (needs_much_at_first, "A worker paused on the way"),
     ],
 )
