@@ -1,4 +1,4 @@
-"""Exercises of lab 12: every wrong answer that was thought of has advice of its own."""
+"""Exercises of lab 12: each wrong answer that we thought of gets its own advice."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import time
 import uuid
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from daskclass.exercises import lab12
@@ -47,17 +49,17 @@ def nothing_without_a_folder(inputs, folder):
 
 TO_DO = {
     "a list": (["part-2.parquet"], "should be a function"),
-    "raises": (lambda inputs, folder: 1 // 0, "It raised ZeroDivisionError"),
+    "raises": (lambda inputs, folder: 1 // 0, "It raised `ZeroDivisionError"),
     "a number": (lambda inputs, folder: 3, "a list of paths"),
     "numbers": (lambda inputs, folder: [2, 3, 4], "a list of paths"),
     "changes": (removes_the_half, "It changed the folder"),
-    "parts": (parts_instead, "Return inputs, and not parts"),
-    "all": (lambda inputs, folder: list(inputs), "The part of part-0.parquet, part-1.parquet is finished"),
+    "parts": (parts_instead, "Return inputs, not parts"),
+    "all": (lambda inputs, folder: list(inputs), "The part of part-0.parquet, part-1.parquet is already finished"),
     "half": (takes_a_half_for_whole, "Missing: part-3.parquet, part-2.parquet"),
     "sorted": (lambda inputs, folder: sorted(lab12._solve_to_do(inputs, folder)), "in the order of the inputs"),
-    "twice": (lambda inputs, folder: lab12._solve_to_do(inputs, folder) * 2, "be there once"),
-    "no folder": (raises_without_a_folder, "It raised FileNotFoundError"),
-    "nothing": (nothing_without_a_folder, "Where there is no folder yet"),
+    "twice": (lambda inputs, folder: lab12._solve_to_do(inputs, folder) * 2, "return each one once"),
+    "no folder": (raises_without_a_folder, "It raised `FileNotFoundError"),
+    "nothing": (nothing_without_a_folder, "If there's no folder yet"),
 }
 
 
@@ -169,21 +171,21 @@ def cleans_up_on_errors(pieces, path):
 
 WRITE = {
     "a text": ("part.bin", "should be a function"),
-    "straight": (straight, "there should be no file of that name"),
-    "cleans up": (cleans_up_on_errors, "there should be no file of that name"),
-    "swallows": (swallows, "did not pass it on"),
-    "type error": (lambda pieces, path: 1 + "1" + next(pieces), "It raised TypeError"),
-    "fails": (fails_itself, "Uninterrupted, it raised KeyError"),
-    "elsewhere": (wrong_name, "there is none"),
+    "straight": (straight, "there should be no file with that name"),
+    "cleans up": (cleans_up_on_errors, "there should be no file with that name"),
+    "swallows": (swallows, "swallowed it"),
+    "type error": (lambda pieces, path: 1 + "1" + next(pieces), "It raised `TypeError"),
+    "fails": (fails_itself, "Without an interruption, it raised `KeyError"),
+    "elsewhere": (wrong_name, "there's no file with that name"),
     "one piece": (only_the_last, "all pieces, one after the other"),
-    "not again": (not_again, "Written a second time"),
-    "at once": (all_at_once, "into the file of that name itself"),
-    "copied": (copied, "into the file of that name itself"),
+    "not again": (not_again, "We called it again with other pieces"),
+    "at once": (all_at_once, "into the file with that name itself"),
+    "copied": (copied, "into the file with that name itself"),
     "carried": (carried, "in another folder"),
-    "first removed": (first_removed, "A kill in between leaves none"),
-    "only here": (only_here, "It raised RuntimeError: not at home"),
-    "one name": (one_name_for_all, "each in its own process, and the file was neither one's"),
-    "one name, moved": (one_name_moved, "each in its own process, and one of them raised"),
+    "first removed": (first_removed, "A kill in between leaves no file"),
+    "only here": (only_here, "It raised `RuntimeError: not at home`"),
+    "one name": (one_name_for_all, "each in its own process, and the file has the content of neither"),
+    "one name, moved": (one_name_moved, "each in its own process, and one raised"),
     "a name for each process": (a_name_for_each_process, "each in its own thread, and"),
 }
 # Those that would hang or end the process that calls them.
@@ -230,7 +232,7 @@ def keeps_nothing(pieces, path):
 
 
 def test_the_old_file_is_to_stay():
-    assert "the old one, whole" in lab12.write_safely.verdict(keeps_nothing).message
+    assert "there should be the complete old file" in lab12.write_safely.verdict(keeps_nothing).message
 
 
 def test_paths_may_be_paths():
@@ -238,6 +240,33 @@ def test_paths_may_be_paths():
         return tuple(Path(path) for path in lab12._solve_to_do(inputs, folder))
 
     assert lab12.to_do.verdict(to_do).state == "right"
+
+
+@pytest.mark.parametrize("kind", [iter, np.array, pd.Series, tuple])
+def test_any_ordered_collection_of_paths_is_right(kind):
+    def to_do(inputs, folder):
+        return kind(lab12._solve_to_do(inputs, folder))
+
+    to_do.__module__ = "__main__"
+    verdict = lab12.to_do.verdict(to_do)
+    assert verdict.state == "right", verdict.message
+
+
+def test_paths_without_end_get_a_verdict():
+    def to_do(inputs, folder):
+        while True:
+            yield inputs[0]
+
+    to_do.__module__ = "__main__"
+    assert "Missing: part-2.parquet, part-4.parquet" in lab12.to_do.verdict(to_do).message
+
+
+def in_a_folder_below(pieces, path):
+    """Its own folder for unfinished files, on the same disk."""
+    unfinished = Path(path).parent / "unfinished" / uuid.uuid4().hex
+    unfinished.parent.mkdir(exist_ok=True)
+    unfinished.write_bytes(b"".join(pieces))
+    unfinished.replace(path)
 
 
 def with_a_temporary_file(pieces, path):
@@ -282,7 +311,7 @@ def cleans_up(pieces, path):
         raise
 
 
-RIGHT = [with_a_temporary_file, by_process_and_thread, under_a_lock, cleans_up]
+RIGHT = [in_a_folder_below, with_a_temporary_file, by_process_and_thread, under_a_lock, cleans_up]
 for _function in RIGHT:
     _function.__module__ = "__main__"  # as above
 

@@ -1,18 +1,21 @@
-"""Exercises of lab 12: what is still to do, and a file that is complete or not there."""
+"""Exercises of lab 12: the inputs that are still to do, and a file that is complete or not there."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import islice
 from pathlib import Path
 
 import cloudpickle
 
+from daskclass.exercises.apart import reason
 from daskclass.exercises.exercise import Exercise, TryNext
 
 
@@ -31,31 +34,34 @@ def _judge_to_do(answer: object) -> str:
         (folder / "notes.txt").write_bytes(b"no part at all")
         before = sorted(path.name for path in folder.iterdir())
         got = _called(answer, inputs, str(folder))
-        if not isinstance(got, list | tuple) or not all(isinstance(path, str | Path) for path in got):
+        if not isinstance(got, list) or not all(isinstance(path, str) for path in got):
             raise TryNext("It should return a list of paths.")
-        got = [str(path) for path in got]
         expected = [inputs[0], inputs[2], inputs[4]]
         if sorted(path.name for path in folder.iterdir()) != before:
-            raise TryNext("It changed the folder. Only look.")
+            raise TryNext("It changed the folder. It should only read it.")
         if strangers := set(got) - set(inputs):
-            raise TryNext(f"{min(strangers)} is not one of the inputs. Return inputs, and not parts.")
+            raise TryNext(f"{min(strangers)} isn't one of the inputs. Return inputs, not parts.")
         if done := [Path(path).name for path in got if path in (inputs[1], inputs[3])]:
-            raise TryNext(f"The part of {', '.join(sorted(done))} is finished, and it would be done again.")
+            raise TryNext(f"The part of {', '.join(sorted(done))} is already finished. Leave it out.")
         if left_out := [Path(path).name for path in expected if path not in got]:
             raise TryNext(f"Missing: {', '.join(left_out)}. Is a file that ends in `.tmp` a finished part?")
         if got != expected:
-            raise TryNext("The right ones, and each of them should be there once, in the order of the inputs.")
+            raise TryNext("These are the right inputs, but return each one once, in the order of the inputs.")
         if _called(answer, inputs, str(folder / "not-yet")) != inputs:
-            raise TryNext("Where there is no folder yet, everything is still to do.")
-    return "Three of five, in order; of the two that somebody was writing, none is taken for finished."
+            raise TryNext("If there's no folder yet, everything is still to do.")
+    return "Three of five, in order. The two half-written parts are still to do."
 
 
-def _called(answer: Callable[..., object], *arguments: object) -> object:
+def _called(answer: Callable[..., object], inputs: list[str], folder: str) -> object:
+    """What the answer returns; any ordered iterable as a list, and its paths as text."""
     try:
-        got = answer(*arguments)
+        got = answer(list(inputs), folder)
+        if isinstance(got, Iterable) and not isinstance(got, str | bytes | Mapping | Set):
+            some = islice(got, 10 * len(inputs))  # a generator may never end
+            return [os.fspath(path) if isinstance(path, os.PathLike) else path for path in some]
     except Exception as error:
-        raise TryNext(f"It raised {type(error).__name__}: {error}") from error
-    return [str(path) for path in got] if isinstance(got, tuple) else got
+        raise TryNext(f"It raised `{reason(error)}`.") from error
+    return got
 
 
 def _solve_to_do(inputs, folder):
@@ -69,7 +75,7 @@ to_do = Exercise(
     judge=_judge_to_do,
     solve=_solve_to_do,
     hints=(
-        "For each input: is there a file of the same name in the folder? `Path(path).name` is its name.",
+        "For each input, check whether the folder has a file of the same name. `Path(path).name` is that name.",
         "`(Path(folder) / Path(path).name).exists()`",
     ),
     is_function=True,
@@ -80,7 +86,7 @@ _PIECES = (b"the first piece, ", b"the second, ", b"and the last")
 
 
 class _Killed(BaseException):
-    """What stands in for a kill: nothing that catches exceptions catches it."""
+    """Stands in for a kill: `except Exception` doesn't catch it."""
 
 
 def _interrupted(with_what: BaseException) -> Iterator[bytes]:
@@ -103,34 +109,37 @@ def _judge_write_safely(answer: object) -> str:
                 except (OSError, _Killed):
                     pass
                 except Exception as error:
-                    raise TryNext(f"It raised {type(error).__name__}: {error}") from error
+                    raise TryNext(f"It raised `{reason(error)}`.") from error
                 else:
-                    raise TryNext("An error came in the middle, and it did not pass it on. Let it through.")
+                    raise TryNext("The pieces raised an error, and `write_safely` swallowed it. Let it through.")
                 if (path.read_bytes() if path.exists() else None) != before:
-                    kept = "no file of that name" if before is None else "the old one, whole"
-                    raise TryNext(f"It was interrupted after two pieces, and there should be {kept}.")
+                    kept = "no file with that name" if before is None else "the complete old file"
+                    raise TryNext(f"We interrupted it after two pieces. Afterwards, there should be {kept}.")
             try:
                 answer(iter(_PIECES), str(path))
             except Exception as error:
-                raise TryNext(f"Uninterrupted, it raised {type(error).__name__}: {error}") from error
+                raise TryNext(f"Without an interruption, it raised `{reason(error)}`.") from error
             if not path.is_file():
-                raise TryNext("Uninterrupted, there should be a file of that name, and there is none.")
+                raise TryNext("We didn't interrupt it, but there's no file with that name.")
             if path.read_bytes() != whole:
-                raise TryNext("Uninterrupted, the file should have all pieces, one after the other, and nothing else.")
+                raise TryNext("Without an interruption, the file should have all pieces in order, and nothing else.")
             answer(iter(_PIECES[:1]), str(path))
-            if path.read_bytes() != _PIECES[0]:
-                raise TryNext("Written a second time with other pieces, the file should have those.")
+            if not path.is_file() or path.read_bytes() != _PIECES[0]:
+                raise TryNext("We called it again with other pieces. Then the file should have those.")
     for deed in _deeds(answer):
         raise TryNext(_AT_ANY_MOMENT[deed])
     for of in ("process", "thread"):
         _judge_two_at_once(answer, of)
-    return "Interrupted twice, it left whole files only. Two at once didn't mix, in processes or in threads."
+    return (
+        "We interrupted it twice, and it left only complete files. Two writers at the same time didn't mix, in "
+        "processes or in threads."
+    )
 
 
 def _judge_two_at_once(answer: Callable[..., object], of: str) -> None:
     """Two tasks write the same part, each in its own process or thread; one ends while the other still writes.
 
-    Each waits a second at most for the other to get that far: an answer that takes a lock lets nobody in meanwhile.
+    Each waits at most a second for the other to get that far, because an answer may hold a lock meanwhile.
     """
     write = _write_in_process if of == "process" else _write
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
@@ -143,12 +152,12 @@ def _judge_two_at_once(answer: Callable[..., object], of: str) -> None:
         errors = [error for task in tasks if (error := task.exception()) is not None]
         if errors:
             raise TryNext(
-                f"Two tasks wrote the same part at once, each in its own {of}, and one of them raised {errors[0]!r}."
+                f"Two tasks wrote the same part at the same time, each in its own {of}, and one raised {errors[0]!r}."
             )
         if not after_the_first or not _is_whole(path):
             raise TryNext(
-                f"Two tasks wrote the same part at once, each in its own {of}, and the file was neither one's. Give "
-                "each unfinished file a name of its own."
+                f"Two tasks wrote the same part at the same time, each in its own {of}, and the file has the content "
+                "of neither. Give each unfinished file its own name."
             )
 
 
@@ -160,7 +169,7 @@ def _is_whole(path: Path) -> bool:
 
 
 def _write(answer: Callable[..., object], number: int, path: str, folder: str) -> None:
-    """Write content `number` in two pieces. Marks in `folder` let the other task get on between them."""
+    """Write content `number` in two pieces. Marks in `folder` let the other task continue between them."""
     content, began, look = _CONTENTS[number], Path(folder, "began"), Path(folder, "look")
 
     def pieces() -> Iterator[bytes]:
@@ -191,14 +200,15 @@ def _write_in_process(*task: object) -> None:
         raise RuntimeError("".join(done.stderr.decode(errors="replace").strip().splitlines()[-1:]))
 
 
-# What would leave half a file, or none, if a kill came in that moment, wherever that is.
+# Steps during which a kill would leave half a file, or no file.
 _AT_ANY_MOMENT = {
-    "written": "It writes into the file of that name itself. A kill in the middle of this leaves half a file.",
-    "removed": "It takes the old file away before the new one is there. A kill in between leaves none.",
-    "carried": "It writes in another folder, which may be on another disk: then the last step is a copy, not one step.",
+    "written": "It writes into the file with that name itself. A kill in the middle leaves half a file.",
+    "removed": "It removes the old file before the new one is there. A kill in between leaves no file.",
+    "carried": "It writes in another folder, which may be on another disk. Then the last step is a copy, and a kill "
+    "can interrupt it.",
 }
 
-# In a process of its own, since whatever listens to a process listens to it until its end.
+# In a separate process, because an audit hook stays until its process ends.
 _LISTEN = """
 import json, os, sys
 import cloudpickle
@@ -218,7 +228,7 @@ def listen(event, arguments):
         deeds.append("removed")
     elif event == "os.rename" and is_it(arguments[1]):
         source = os.path.abspath(os.fsdecode(arguments[0]))
-        if os.path.dirname(source) != os.path.dirname(path):
+        if not source.startswith(os.path.join(os.path.dirname(path), "")):  # a folder below is on the same disk
             deeds.append("carried")
 
 
@@ -229,7 +239,7 @@ print(json.dumps(deeds), file=sys.__stdout__)
 
 
 def _deeds(answer: Callable[..., object]) -> list[str]:
-    """What `answer` does to a file that is there, as Python's audit events tell it; it has to work."""
+    """What `answer` does to a file that exists, from Python's audit events. It has to work."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder).resolve() / "part.bin"
         path.write_bytes(b"what was there before")
@@ -237,7 +247,7 @@ def _deeds(answer: Callable[..., object]) -> list[str]:
         done = subprocess.run([sys.executable, "-c", _LISTEN], input=work, capture_output=True, check=False)
     if done.returncode:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise TryNext(f"In a process of its own it failed: {''.join(last)}")
+        raise TryNext(f"In a separate process, it failed: {''.join(last)}")
     deeds: list[str] = json.loads(done.stdout.splitlines()[-1])
     return deeds
 
@@ -258,8 +268,8 @@ write_safely = Exercise(
     judge=_judge_write_safely,
     solve=_solve_write_safely,
     hints=(
-        "Write to another name first. When all is written, give it the right one.",
-        "`Path.replace` puts a file in the place of another in one step; `uuid.uuid4()` is a name nobody else has.",
+        "Write to another name first. When the file is complete, rename it.",
+        "`Path.replace` replaces another file in one step. `uuid.uuid4()` gives a name that no other task uses.",
     ),
     is_function=True,
     apart=True,
