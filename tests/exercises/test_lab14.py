@@ -1,4 +1,4 @@
-"""Exercises of lab 14: every wrong answer that was thought of has advice of its own."""
+"""Exercises of lab 14: each wrong answer that we thought of gets its own advice."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ def by_folder(worker, folder):
 
 SET_UP = {
     "a number": (7, "should be a function"),
-    "fails": (fails, "On the worker it raised KeyError"),
-    "the pipeline": (the_pipeline, "should be what `scoring.load(folder)` returns"),
-    "always": (always, "it loaded it again"),
-    "loads to compare": (loads_to_compare, "it loaded it again"),
-    "by folder": (by_folder, "saved into the same folder"),
+    "fails": (fails, "On the worker it raised `KeyError"),
+    "the pipeline": (the_pipeline, "should be the model that `scoring.load(folder)` returns"),
+    "always": (always, "it loaded the model again"),
+    "loads to compare": (loads_to_compare, "it loaded the model again"),
+    "by folder": (by_folder, "a new version into the same folder"),
     "only once": (only_once, "it kept the old one"),
     "the first": (on_the_first_worker_only, "has another model, or none"),
 }
@@ -210,25 +210,25 @@ def in_the_notebook(client, sources, folder, home):
 
 SCORE_ALL = {
     "a number": (7, "should be a function"),
-    "fails": (lambda client, sources, folder, home: 1 // 0, "It raised ZeroDivisionError"),
-    "not there": (variant(score=not_there), "There is no part orders-0.parquet"),
-    "text": (variant(score=text), "orders-0.parquet cannot be read"),
+    "fails": (lambda client, sources, folder, home: 1 // 0, "It raised `ZeroDivisionError"),
+    "not there": (variant(score=not_there), "There's no part orders-0.parquet"),
+    "text": (variant(score=text), "couldn't read the part orders-0.parquet"),
     "other columns": (variant(score=other_columns), "should have the columns order_id and score"),
-    "backwards": (variant(score=backwards), "each order of its source once, in order"),
+    "backwards": (variant(score=backwards), "each order of its source once, in the same order"),
     "rounded": (variant(score=rounded), "are not the model's"),
     "in each call": (variant(each=True), "times the model's bytes went through the scheduler"),
     "in the notebook": (in_the_notebook, "no task ran on a worker"),
     "raises": (
         variant(done=by_its_footer),
-        "With half a part in the folder, as the colleague's job leaves it when killed: It raised",
+        "as the colleague's job does after a kill. It raised",
     ),
-    "all again": (variant(done=nothing_is), "it did again what was finished"),
-    "by existence": (variant(done=by_existence), "it was taken for finished"),
-    "by reading": (variant(done=by_reading), "A source had changed since its part was written"),
-    "by source": (variant(done=by_source), "A part was of an older model"),
-    "by model": (variant(done=by_model), "A source had changed since its part was written"),
-    "all or nothing": (variant(done=all_or_nothing), "and it did 6 others as well"),
-    "in place": (variant(score=in_place), "it writes into the file of the part itself"),
+    "all again": (variant(done=nothing_is), "it redid finished parts"),
+    "by existence": (variant(done=by_existence), "Your job took it for finished"),
+    "by reading": (variant(done=by_reading), "We changed a source after your job wrote its part"),
+    "by source": (variant(done=by_source), "A part came from an older model"),
+    "by model": (variant(done=by_model), "We changed a source after your job wrote its part"),
+    "all or nothing": (variant(done=all_or_nothing), "it also redid 6 others"),
+    "in place": (variant(score=in_place), "it writes into the part's file itself"),
 }
 
 

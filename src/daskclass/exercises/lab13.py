@@ -1,27 +1,29 @@
-"""Exercises of lab 13: files that somebody broke, and a task that can be heard."""
+"""Exercises of lab 13: files with broken prices, and a task that writes to its worker's log."""
 
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import tempfile
-from collections.abc import Mapping
-from numbers import Integral
 from pathlib import Path
 
 import pandas as pd
-from distributed import Client, wait
+from distributed import Client
 
+from daskclass.exercises import kinds
+from daskclass.exercises.apart import reason
 from daskclass.exercises.exercise import Exercise, TryNext
+from daskclass.exercises.trials import trial
 from daskclass.sales import Sales
 
 _FILES, _ROWS, _BROKEN = 12, 1_000, 3
 _SPOILT = ('"12,50"', "n/a", "free")
-_SECONDS = 60.0
+_SECONDS = 15.0
 
 
 def break_files(folder: str | Path, sales: Sales) -> list[str]:
-    """Write orders into files of a new folder in `folder`, and spoil some prices in some of them, where chance picks.
+    """Write orders into files of a new folder in `folder`, and spoil some prices in a few random files.
 
     Returns
     -------
@@ -57,24 +59,30 @@ def _first_bad_line(path: str) -> int | None:
 
 def _judge_bad(answer: object, broken: list[str]) -> str:
     right = {Path(path).name: number for path in broken if (number := _first_bad_line(path)) is not None}
-    if not isinstance(answer, Mapping):
+    given = kinds.mapping(answer)
+    if given is None:
         raise TryNext('It should be a dictionary such as `{"orders-03.csv": 17}`.')
-    if not all(isinstance(name, str) and isinstance(number, Integral) for name, number in answer.items()):
-        raise TryNext("It should have names of files as text, and numbers of lines as whole numbers.")
     names = {Path(path).name for path in broken}
-    said = {Path(name).name: int(number) for name, number in answer.items()}
+    said = {}
+    for name, typed in given.items():
+        number = kinds.whole(typed)
+        if not isinstance(name, str | os.PathLike) or number is None:
+            raise TryNext("It should map the names of files, as text, to whole numbers of lines.")
+        said[Path(name).name] = number
     if strangers := sorted(set(said) - names):
-        raise TryNext(f"There is no file {strangers[0]}.")
+        raise TryNext(f"There's no file {strangers[0]}.")
     if well := sorted(set(said) - set(right)):
-        raise TryNext(f"{well[0]} can be read to its end.")
+        raise TryNext(f"{well[0]} has no bad line. `revenue` reads it to the end.")
     if len(said) < len(right):
-        raise TryNext(f"{len(said)} of the files that fail are in it; there are more.")
+        raise TryNext(f"You found {len(said)} of the files that fail, but there are more.")
     for name, number in sorted(said.items()):
         if number == right[name] - 1:
             raise TryNext(f"{name}: one too low. The header is line 1.")
+        if number == right[name] - 2:
+            raise TryNext(f"{name}: two too low. The header is line 1, and the first order is line 2.")
         if number != right[name]:
-            raise TryNext(f"{name} does not fail first at line {number}.")
-    return f"{len(right)} of {len(broken)} files, and in each the line."
+            raise TryNext(f"{name} doesn't fail first at line {number}.")
+    return f"{len(right)} of {len(broken)} files fail, and you have the first bad line of each."
 
 
 def _solve_bad(broken):
@@ -97,8 +105,8 @@ bad = Exercise(
     judge=_judge_bad,
     solve=_solve_bad,
     hints=(
-        "`client.map(revenue, broken)`, wait for them, and look which have the status `error`.",
-        "Here, read such a file line by line, with `enumerate(…, 1)`, and try `revenue`'s two steps on each line.",
+        "Call `client.map(revenue, broken)`, wait for the futures, and check which have the status `error`.",
+        "In the notebook, read such a file by line, with `enumerate(…, 1)`, and try `revenue`'s two steps on each.",
     ),
 )
 
@@ -106,28 +114,30 @@ bad = Exercise(
 def _judge_loud(answer: object, client: Client) -> str:
     if not callable(answer):
         raise TryNext("It should be a function of one number.")
-    number = secrets.randbelow(10**9)
-    future = client.submit(answer, number, pure=False)
-    try:
-        with client.as_current():
-            wait(future, timeout=_SECONDS)
-        got = future.result()
-    except TimeoutError:
-        raise TryNext(f"It was not done within {_SECONDS:g} seconds.") from None
-    except Exception as error:
-        raise TryNext(f"The task raised {type(error).__name__}: {error}") from error
-    if isinstance(got, bool) or got != number:
-        raise TryNext("It should return its number.")
-    (ran_on,) = client.who_has(future)[future.key]
-    said = [(level, text) for level, text in client.get_worker_logs()[ran_on] if str(number) in text]
-    said = [(level, text) for level, text in said if future.key not in text]  # the worker's own words about the task
+    number = 10**8 + secrets.randbelow(9 * 10**8)  # so long that no other line has it by chance
+    with trial(client, _SECONDS) as tried:
+        try:
+            future = client.submit(answer, number, pure=False)
+        except Exception as error:  # a learner's variables can raise anything when they are pickled
+            raise TryNext(f"We couldn't send it to a worker: {reason(error)}") from error
+        [got] = tried.gather([future])
+        if kinds.whole(got) != number:
+            raise TryNext("It should return its number.")
+        said = [
+            (worker, level, text)
+            for worker, lines in client.get_worker_logs().items()
+            for level, text in lines
+            if str(number) in text.replace(",", "").replace("_", "")  # `{number:,}` is the number, too
+        ]
     if not said:
         raise TryNext(
-            'The log of its worker does not have the number. A logger of the name "distributed.worker" would.'
+            'No worker\'s log has the number. Lines that you log with the logger "distributed.worker" appear there.'
         )
-    if not any(level == logging.getLevelName(logging.WARNING) for level, _text in said):
-        raise TryNext(f"It was logged as {said[0][0]}; it should be a warning.")
-    return f"In the log of {ran_on}: *{said[0][1]}*."
+    warnings = [line for line in said if line[1] == logging.getLevelName(logging.WARNING)]
+    if not warnings:
+        raise TryNext(f"You logged it as {said[0][1]}, and it should be a warning.")
+    worker, _level, text = warnings[0]
+    return f"In the log of {worker}: *{text}*."
 
 
 def _solve_loud(number):
@@ -142,7 +152,7 @@ loud = Exercise(
     judge=_judge_loud,
     solve=_solve_loud,
     hints=(
-        "What `get_worker_logs` shows is what went to the logger `distributed.worker`.",
+        "`get_worker_logs` shows the lines that went to the logger `distributed.worker`.",
         '`logging.getLogger("distributed.worker").warning(…)`',
     ),
     is_function=True,

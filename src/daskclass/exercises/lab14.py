@@ -1,4 +1,4 @@
-"""Exercises of lab 14: a model that is loaded once a worker, and a scoring job without its three faults."""
+"""Exercises of lab 14: a model that each worker loads once, and a scoring job without its three faults."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from distributed import Client, LocalCluster, Worker, WorkerPlugin
 
 from daskclass import scoring, watch
+from daskclass.exercises.apart import reason
 from daskclass.exercises.exercise import Exercise, TryNext
 from daskclass.watch import traffic
 
@@ -25,7 +26,7 @@ _SECONDS = 60.0
 
 def _judge_set_up(answer: object, home: str | Path) -> str:
     if not callable(answer):
-        raise TryNext("It should be a function that takes the worker and the model's folder.")
+        raise TryNext("It should be a function that takes the worker and the folder of the model.")
 
     function: Callable[..., object] = answer
 
@@ -54,28 +55,28 @@ def _judge_set_up(answer: object, home: str | Path) -> str:
             try:
                 client.register_plugin(Plugin(str(folder)))
             except Exception as error:
-                raise TryNext(f"On the worker it raised {type(error).__name__}: {error}") from error
+                raise TryNext(f"On the worker it raised `{reason(error)}`.") from error
             versions: dict[str, str] = client.run(_version_on)
             [version] = versions.values()
             return version
 
         if register(folder) != first.version:
-            raise TryNext("After it, `worker.model` should be what `scoring.load(folder)` returns.")
+            raise TryNext("Afterwards, `worker.model` should be the model that `scoring.load(folder)` returns.")
         loads.reset_mock()
         register(folder)
         if loads.called:
-            raise TryNext("Called a second time with the same model, it loaded it again.")
+            raise TryNext("We called it again with the same model, and it loaded the model again.")
         if register(another) != second:
-            raise TryNext("Called with another model, it kept the old one. Whose version do you look at?")
+            raise TryNext("We called it with another model, and it kept the old one. Which version do you compare?")
         register(folder)
         shutil.copytree(another, folder, dirs_exist_ok=True)
         if register(folder) != second:
-            raise TryNext("A new version was saved into the same folder, and it kept the old one.")
+            raise TryNext("We saved a new version into the same folder, and it kept the old one.")
         cluster.scale(2)
         client.wait_for_workers(2, timeout=_SECONDS)
         if set(client.run(_version_on).values()) != {second}:
-            raise TryNext("A worker that came later has another model, or none.")
-    return "Loaded once, loaded anew for another version, and there on a worker that came later."
+            raise TryNext("We added a worker, and that worker has another model, or none.")
+    return "It loads a model once, loads another version when there is one, and works on a worker that joins later."
 
 
 def _version_on(dask_worker: Worker) -> str:
@@ -99,8 +100,8 @@ set_up = Exercise(
     judge=_judge_set_up,
     solve=_solve_set_up,
     hints=(
-        "`worker.model` is an attribute like any other: it may be there already, with a `version`.",
-        'The folder\'s version, without loading: `json.loads((Path(folder) / "model.json").read_text())["version"]`.',
+        "`worker.model` is an ordinary attribute. It may exist already, and then it has a `version`.",
+        'This gives you the folder\'s version without loading the model: `json.loads((Path(folder) / "model.json").read_text())["version"]`.',
     ),
     is_function=True,
 )
@@ -110,7 +111,9 @@ _FILES, _ROWS, _GROUP = 8, 2_000, 1_000
 
 def _judge_score_all(answer: object, client: Client, slices: Sequence[str], home: str | Path) -> str:
     if not callable(answer):
-        raise TryNext("It should be a function of the client, the sources, the folder for parts, the model's folder.")
+        raise TryNext(
+            "It should be a function that takes the client, the sources, the folder for parts, and the folder of the model."
+        )
     with tempfile.TemporaryDirectory(prefix="daskclass-capstone-") as place:
         folder = Path(place, "parts")
         folder.mkdir()
@@ -123,25 +126,25 @@ def _judge_score_all(answer: object, client: Client, slices: Sequence[str], home
         scoring.save(scoring.train(learned, "boosted", seed=len(learned)), other_home)
         _judge_other_models(answer, client, sources[2], folder, [(other_home, "an older"), (home, "another")])
     return (
-        f"{_FILES} sources, a whole part for each; the model did not travel with each task; what was finished stayed; "
-        "what was half, of an older model or of an older source was done anew."
+        f"{_FILES} sources, and a complete part for each. The model didn't travel with each task. Your job kept finished "
+        "parts, and redid parts that were half-written, or came from an older model or an older source."
     )
 
 
 def _judge_first_run(
     answer: Callable[..., object], client: Client, sources: list[str], folder: Path, home: str | Path
 ) -> None:
-    """Right scores, from tasks, and a model that does not travel with each of them."""
+    """Right scores, from tasks, and a model that doesn't travel with each task."""
     size = sum(path.stat().st_size for path in Path(home).iterdir())
     with watch.record(client) as recording, traffic.through_scheduler(client) as passed:
         _run(answer, client, sources, folder, home, "")
     _compare(sources, folder, scoring.load(home), "")
     if not (recording.tasks.action == "compute").any():
-        raise TryNext("The scores are right, and the notebook computed all of them: no task ran on a worker.")
+        raise TryNext("The scores are right, but the notebook computed all of them. No task ran on a worker.")
     if passed.received + passed.sent > 5 * size:
         times = (passed.received + passed.sent) / size
         raise TryNext(
-            f"The scores are right, and {times:.0f} times the model's bytes went through the scheduler for "
+            f"The scores are right, but {times:.0f} times the model's bytes went through the scheduler for "
             f"{_FILES} files. Which lab counted this?"
         )
 
@@ -149,45 +152,47 @@ def _judge_first_run(
 def _judge_second_run(
     answer: Callable[..., object], client: Client, sources: list[str], folder: Path, home: str | Path
 ) -> None:
-    """What is finished stays as it is."""
+    """A second run keeps finished parts as they are."""
     before = _stamps(folder)
-    _run(answer, client, sources, folder, home, "Started a second time: ")
+    _run(answer, client, sources, folder, home, "We started it again. ")
     if _stamps(folder) != before:
-        raise TryNext("Started a second time, it did again what was finished.")
+        raise TryNext("We started it again, and it redid finished parts.")
 
 
 def _judge_what_is_not_finished(
     answer: Callable[..., object], client: Client, sources: list[str], folder: Path, home: str | Path
 ) -> None:
-    """Half a part, and a part whose source has changed, are done anew, and no others."""
+    """The job redoes half a part, and a part whose source has changed, and no others."""
     half, changed, *untouched = sources
     part = folder / Path(half).name
     part.write_bytes(part.read_bytes()[:-50])
     _changed(changed)
     before, model = _stamps(folder), scoring.load(home)
-    when = "With half a part in the folder, as the colleague's job leaves it when killed: "
+    when = "We left half a part in the folder, as the colleague's job does after a kill. "
     _run(answer, client, sources, folder, home, when)
-    _compare([half], folder, model, f"{when}it was taken for finished. ")
-    _compare([changed], folder, model, "A source had changed since its part was written. ")
+    _compare([half], folder, model, f"{when}Your job took it for finished. ")
+    _compare([changed], folder, model, "We changed a source after your job wrote its part. ")
     after = _stamps(folder)
     if again := [Path(one).name for one in untouched if after[Path(one).name] != before[Path(one).name]]:
-        raise TryNext(f"Some parts were to be done again, and it did {len(again)} others as well.")
+        raise TryNext(f"It should redo two parts, and it also redid {len(again)} others.")
 
 
 def _judge_other_models(
     answer: Callable[..., object], client: Client, source: str, folder: Path, models: list[tuple[str | Path, str]]
 ) -> None:
-    """A part of another model is done anew, and the file of the old part is not written into."""
+    """The job redoes a part of another model, and doesn't write into the old part's file."""
     kept = folder.parent / f"{uuid.uuid4()}.kept"
     os.link(folder / Path(source).name, kept)
     old = kept.read_bytes()
     for home, there in models:
-        _run(answer, client, [source], folder, home, "With another model: ")
-        _compare([source], folder, scoring.load(home), f"A part was of {there} model, and was taken for finished. ")
+        _run(answer, client, [source], folder, home, "We gave it another model. ")
+        _compare(
+            [source], folder, scoring.load(home), f"A part came from {there} model, and your job took it for finished. "
+        )
         if kept.read_bytes() != old:
             raise TryNext(
-                "The scores are right. But it writes into the file of the part itself: a kill in the middle of "
-                "this leaves half a part under a whole part's name."
+                "The scores are right, but it writes into the part's file itself. A kill in the middle leaves half a "
+                "part under the name of a finished one."
             )
 
 
@@ -203,7 +208,7 @@ def _run(
     try:
         answer(client, list(sources), str(folder), str(home))
     except Exception as error:
-        raise TryNext(f"{when}It raised {type(error).__name__}: {error}") from error
+        raise TryNext(f"{when}It raised `{reason(error)}`.") from error
 
 
 def _stamps(folder: Path) -> dict[str, tuple[int, int]]:
@@ -214,15 +219,15 @@ def _compare(sources: list[str], folder: Path, model: scoring.Model, why: str) -
     for source in sources:
         path, orders = folder / Path(source).name, pq.read_table(source)
         if not path.is_file():
-            raise TryNext(f"{why}There is no part {path.name} in the folder.")
+            raise TryNext(f"{why}There's no part {path.name} in the folder.")
         try:
             part = pq.read_table(path)
         except (OSError, pa.ArrowException) as error:
-            raise TryNext(f"{why}The part {path.name} cannot be read.") from error
+            raise TryNext(f"{why}We couldn't read the part {path.name}.") from error
         if not {"order_id", "score"} <= set(part.column_names):
             raise TryNext(f"{why}The part {path.name} should have the columns order_id and score.")
         if not part.column("order_id").equals(orders.column("order_id")):
-            raise TryNext(f"{why}The part {path.name} should have each order of its source once, in order.")
+            raise TryNext(f"{why}The part {path.name} should have each order of its source once, in the same order.")
         if not np.array_equal(part.column("score").to_numpy(), model.scores(orders.to_pandas())):
             raise TryNext(f"{why}The scores in {path.name} are not the model's.")
 
@@ -248,10 +253,11 @@ score_all = Exercise(
     judge=_judge_score_all,
     solve=_solve_score_all,
     hints=(
-        "Something is sent too often, something is there too early, and something is believed too easily. "
-        "What crosses the network with each task (lab 09)? What does a kill leave behind (lab 12)? And does a file of "
-        "the right name say which model made it, and from what (this lab)?",
-        "`scoring.score_file` writes a part that is whole and says what it is; `scoring.finished` knows which count.",
+        "The job has three faults. It sends something too often (lab 09: what crosses the network with each task?). It "
+        "gives a file its final name too early (lab 12: what does a kill leave behind?). And it trusts a file too "
+        "easily (this lab: does the right name say which model made the file, and from which source?).",
+        "`scoring.score_file` writes a complete part that says which model and source it comes from. "
+        "`scoring.finished` returns the sources whose parts are finished.",
     ),
     is_function=True,
 )
