@@ -217,7 +217,7 @@ SCORE_ALL = {
     "backwards": (variant(score=backwards), "each order of its source once, in the same order"),
     "rounded": (variant(score=rounded), "are not the model's"),
     "in each call": (variant(each=True), "times the model's bytes went through the scheduler"),
-    "in the notebook": (in_the_notebook, "no task ran on a worker"),
+    "in the notebook": (in_the_notebook, "No task ran on a worker"),
     "raises": (
         variant(done=by_its_footer),
         "as the colleague's job does after a kill. It raised",

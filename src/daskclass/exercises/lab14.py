@@ -101,7 +101,8 @@ set_up = Exercise(
     solve=_solve_set_up,
     hints=(
         "`worker.model` is an ordinary attribute. It may exist already, and then it has a `version`.",
-        'This gives you the folder\'s version without loading the model: `json.loads((Path(folder) / "model.json").read_text())["version"]`.',
+        "This gives you the folder's version without loading the model: "
+        '`json.loads((Path(folder) / "model.json").read_text())["version"]`.',
     ),
     is_function=True,
 )
@@ -112,7 +113,7 @@ _FILES, _ROWS, _GROUP = 8, 2_000, 1_000
 def _judge_score_all(answer: object, client: Client, slices: Sequence[str], home: str | Path) -> str:
     if not callable(answer):
         raise TryNext(
-            "It should be a function that takes the client, the sources, the folder for parts, and the folder of the model."
+            "It should be a function that takes the client, the sources, the folder for parts, and the model's folder."
         )
     with tempfile.TemporaryDirectory(prefix="daskclass-capstone-") as place:
         folder = Path(place, "parts")
@@ -126,8 +127,8 @@ def _judge_score_all(answer: object, client: Client, slices: Sequence[str], home
         scoring.save(scoring.train(learned, "boosted", seed=len(learned)), other_home)
         _judge_other_models(answer, client, sources[2], folder, [(other_home, "an older"), (home, "another")])
     return (
-        f"{_FILES} sources, and a complete part for each. The model didn't travel with each task. Your job kept finished "
-        "parts, and redid parts that were half-written, or came from an older model or an older source."
+        f"{_FILES} sources, and a complete part for each. The model didn't travel with each task. Your job kept "
+        "finished parts, and redid parts that were half-written, or came from an older model or an older source."
     )
 
 
