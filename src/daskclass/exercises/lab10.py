@@ -159,9 +159,10 @@ def _options(answer: object) -> tuple[int, int]:
     workers = kinds.whole(given["n_workers"])
     if workers is None or workers < 1:
         raise TryNext("`n_workers` should be a whole number, at least 1.")
+    typed = given["memory_limit"]
+    size = typed if isinstance(typed, str) else kinds.number(typed)
     try:
-        typed = given["memory_limit"]
-        limit = parse_bytes(typed if isinstance(typed, str) else kinds.number(typed))
+        limit = parse_bytes("not a size" if size is None else size)
     except (TypeError, ValueError, AttributeError) as error:
         raise TryNext('`memory_limit` should be a size such as `"256 MiB"`.') from error
     if limit < _LEAST:

@@ -20,6 +20,7 @@ from daskclass.watch.dask_internals import level_of_stealing
 if TYPE_CHECKING:
     import numpy as np
     from dask.typing import Key
+    from distributed.scheduler import TaskState
 
 PIECES = 40
 _FEW = 15
@@ -36,7 +37,8 @@ def _derived(dask_scheduler: Scheduler, keys: list[Key], pieces: set[Key]) -> in
     """How many of `keys` get a piece, or something that other tasks made of one."""
 
     def has_a_piece(key: Key) -> bool:
-        seen, left = set(), [dask_scheduler.tasks[key]]
+        seen: set[TaskState] = set()
+        left = [dask_scheduler.tasks[key]]
         while left:
             for task in left.pop().dependencies - seen:
                 if task.key in pieces:

@@ -31,7 +31,7 @@ class Trial:
 
     @property
     def left(self) -> float:
-        """Seconds that are left, or none."""
+        """Seconds that are left, at least 0."""
         return max(0.0, self._end - time.monotonic())
 
     def within(self, function: Callable[..., Any], *arguments: object) -> Any:
@@ -96,5 +96,5 @@ def trial(client: Client, seconds: float) -> Iterator[Trial]:
     try:
         yield Trial(client, seconds)
     finally:
-        made = [Future(key, client) for key in set(client.futures) - before]
+        made: list[Future[Any]] = [Future(key, client) for key in set(client.futures) - before]
         client.cancel(made)
