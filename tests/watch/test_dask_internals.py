@@ -19,6 +19,7 @@ from distributed.comm import tcp
 from distributed.spill import SpillBuffer
 from tornado.iostream import IOStream
 
+from daskclass import watch
 from daskclass.errors import Problem
 from daskclass.system import waiting
 from daskclass.watch import dask_internals
@@ -56,6 +57,13 @@ def test_workers_are_known_by_their_addresses(two):
     wanted = {"name", "status", "nthreads", "memory_limit", "nanny", "local_directory", "host"}
     assert all(worker.keys() >= wanted for worker in found.values())
     assert found[two.first]["nanny"].startswith("tcp://")
+
+
+def test_a_task_is_known_while_it_runs(two):
+    nap = two.client.submit(time.sleep, 0.5, workers=[two.first], key="nap")
+    watch.until(lambda: dask_internals.running(two.client, 5) == {(two.first, "nap")}, "the task")
+    nap.result()
+    watch.until(lambda: dask_internals.running(two.client, 5) == set(), "its end")
 
 
 def test_memory_is_of_process_results_and_disk(two):

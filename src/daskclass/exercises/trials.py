@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import ctypes
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
@@ -13,12 +14,18 @@ from typing import Any
 from distributed import Client, Future
 
 from daskclass.exercises.apart import TryNext, reason
+from daskclass.watch import dask_internals
 
+_GRACE, _REPLY, _RESTART = 1.0, 2.0, 3.0  # seconds for a task to end, a worker to reply, and a worker to restart
 _ENDED = "It ended the program with {error!r}. Let it return."
 
 
 class TooSlow(Exception):
     """A call didn't return within the trial's time."""
+
+
+class _Stop(BaseException):
+    """Ends a thread whose result no longer matters. An answer with `except Exception` doesn't catch it."""
 
 
 class Trial:
@@ -52,6 +59,7 @@ class Trial:
         if errors:
             raise errors[0]
         if not results:
+            _end(thread)
             raise TooSlow(f"no result within {self.seconds:g} seconds")
         return results[0]
 
@@ -89,12 +97,51 @@ class Trial:
         return results
 
 
+def _end(thread: threading.Thread) -> None:
+    """Raise `_Stop` in a thread, or else an endless loop would slow down the notebook from now on."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Stop))
+
+
 @contextmanager
 def trial(client: Client, seconds: float) -> Iterator[Trial]:
-    """Try an answer for at most `seconds`. Cancels every future that was made meanwhile, also by a judge."""
-    before = set(client.futures)
+    """Try an answer for at most `seconds`. Cancels every future that was made meanwhile, also by a judge.
+
+    Dask can't cancel a task that is running. If one doesn't end, this restarts its worker.
+    """
+    futures, tasks = set(client.futures), _running(client) or set()
     try:
         yield Trial(client, seconds)
     finally:
-        made: list[Future[Any]] = [Future(key, client) for key in set(client.futures) - before]
-        client.cancel(made)
+        if client.status == "running":  # else the learner's function has closed it
+            made: list[Future[Any]] = [Future(key, client) for key in set(client.futures) - futures]
+            client.cancel(made)
+            if stuck := _stuck(client, tasks):
+                client.restart_workers(stuck, timeout=_RESTART, raise_for_error=False)
+
+
+def _stuck(client: Client, before: Set[tuple[str, object]]) -> list[str]:
+    """The workers that still run a task which they didn't run before."""
+    end = time.monotonic() + _GRACE
+    while True:
+        running = _running(client)
+        if running is None:
+            return list(client.nthreads())
+        left = {address for address, _key in running - before}
+        if not left or time.monotonic() > end:
+            return sorted(left)
+        time.sleep(0.02)
+
+
+def _running(client: Client) -> Set[tuple[str, object]] | None:
+    """Which worker runs which task; None if a worker doesn't reply, as when a task never releases the GIL."""
+    try:
+        return dask_internals.running(client, _REPLY)
+    except TimeoutError:
+        return None
+
+
+def growth(before: Mapping[str, int], after: Mapping[str, int]) -> int:
+    """How much the workers' counts grew. A worker that was restarted counts from zero, so its count says nothing."""
+    if set(before) != set(after):
+        raise TryNext("A worker was restarted, or died, while your function ran. Let the workers run.")
+    return sum(after.values()) - sum(before.values())

@@ -114,6 +114,20 @@ def _spill_buffer(worker: Worker) -> SpillBuffer | None:
     raise TypeError(f"results are in a {type(worker.data).__name__}")
 
 
+def running(client: Client, seconds: float) -> set[tuple[str, Key]]:
+    """Which worker runs which task now, also if the scheduler has already forgotten the task.
+
+    `Client.call_stack` knows the same, but waits forever for a worker that doesn't reply. This raises a `TimeoutError`
+    after `seconds`.
+
+    Leans on ``Scheduler.get_call_stack`` (distributed/scheduler.py).
+    """
+    with leaning_on("distributed/scheduler.py"):
+        ask = cast("rpc", client.scheduler).call_stack
+    stacks: dict[str, dict[Key, object]] = client.sync(ask, keys=None, callback_timeout=seconds)
+    return {(address, key) for address, keys in stacks.items() for key in keys}
+
+
 def restarts_for_memory(client: Client) -> int:
     """How often a nanny has restarted its worker because of memory, on the cluster of `client`.
 
