@@ -45,7 +45,14 @@ def in_the_notebook(client, draw, mean):
     return [mean(draw(number)) for number in range(48)]
 
 
+def restarts(client, draw, mean):
+    means = lab10._solve_no_disk(client, draw, mean)
+    client.restart()  # after which the workers count from zero again
+    return means
+
+
 NO_DISK = {
+    "restarts": (restarts, "A worker was restarted, or died"),
     "a list": ([0.5] * 48, "should be a function"),
     "raises": (fails, "It raised `KeyError"),
     "one": (lambda client, draw, mean: 0.5, "a list of 48 means"),
@@ -63,6 +70,7 @@ ROOM = {
     "limit, a word": ({"n_workers": 2, "memory_limit": "auto"}, "a size such as"),
     "limit, a list": ({"n_workers": 2, "memory_limit": [1]}, "a size such as"),
     "limit, a share": ({"n_workers": 1, "memory_limit": 1}, "1 B for each worker, which is less"),
+    "limit, too low": ({"n_workers": 12, "memory_limit": "128 MiB"}, "Give each worker 256.00 MiB or more"),
     "too much": ({"n_workers": 2, "memory_limit": "1 GiB"}, "is 2.00 GiB; you have 1.50 GiB"),
     "too little": ({"n_workers": 1, "memory_limit": "1 GiB"}, "The workers wrote"),
     "too many": ({"n_workers": 6, "memory_limit": "256 MiB"}, "The workers wrote"),
@@ -115,7 +123,7 @@ def test_a_call_that_never_returns_gets_a_verdict_and_its_futures_are_canceled(t
 
 
 def test_a_slow_way_through_the_disk_hears_of_the_disk(tight, monkeypatch):
-    written = iter([0, 5_000_000])
+    written = iter([{"a worker": 0}, {"a worker": 5_000_000}])
     monkeypatch.setattr(lab10, "_written", lambda client: next(written))
     monkeypatch.setattr(lab10, "_SECONDS", 0.2)
     verdict = lab10.no_disk.verdict(lambda client, draw, mean: time.sleep(1), tight, draw)

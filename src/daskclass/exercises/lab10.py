@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import tempfile
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -14,23 +15,24 @@ from daskclass import clusters, watch
 from daskclass.errors import Problem
 from daskclass.exercises import kinds
 from daskclass.exercises.exercise import Exercise, TryNext
-from daskclass.exercises.trials import trial
+from daskclass.exercises.trials import growth, trial
 from daskclass.watch import dask_internals
 
 ARRAYS = 48
 KEPT = 24
 BUDGET = 1536 * 2**20  # bytes, for all workers together
-_LEAST = 128 * 2**20  # bytes of a worker; an empty one takes more than half of them
-_SECONDS = 15.0
+_LEAST = 256 * 2**20  # bytes of a worker; more than six workers take longer to start than a verdict may take
+_SECONDS = 14.0
 
 
 def _mean(array: np.ndarray) -> float:
     return float(array.mean())
 
 
-def _written(client: Client) -> int:
-    """The bytes that the workers have written to their disks since they started."""
-    return int(sum(client.run(_ever_written).values()))
+def _written(client: Client) -> dict[str, int]:
+    """The bytes that each worker has written to its disk since it started."""
+    written: dict[str, int] = client.run(_ever_written)
+    return written
 
 
 def _ever_written(dask_worker: Worker) -> int:
@@ -41,21 +43,22 @@ def _judge_no_disk(answer: object, client: Client, draw: Callable[[int], np.ndar
     if not callable(answer):
         raise TryNext("It should be a function that takes the client, `draw` and `mean`.")
     before = _written(client)
-    shift = secrets.randbelow(1000)  # so that results of an earlier call are of no use
+    expected = [secrets.randbelow(10**6) / 1000 for _ in range(ARRAYS)]  # results of an earlier call are of no use
 
     def draw_in_a_task(number: int) -> np.ndarray:
         try:
             get_worker()
         except ValueError:
             raise RuntimeError("`draw` ran in the notebook; let tasks call it") from None
-        return draw(number) + shift
+        array = draw(number)
+        shifted: np.ndarray = array + (expected[number] - array.mean())
+        return shifted
 
-    expected = [_mean(draw(number) + shift) for number in range(ARRAYS)]
     with trial(client, _SECONDS) as tried:
         try:
             means = tried.call(answer, client, draw_in_a_task, _mean, most=ARRAYS)
         except TryNext as advice:
-            if isinstance(advice.__cause__, Exception) or not (written := _written(client) - before):
+            if isinstance(advice.__cause__, Exception) or not (written := growth(before, _written(client))):
                 raise
             raise TryNext(
                 f"It was still running after {_SECONDS:g} seconds, and the workers wrote {format_bytes(written)} to "
@@ -67,8 +70,8 @@ def _judge_no_disk(answer: object, client: Client, draw: Callable[[int], np.ndar
         if len(numbers) < ARRAYS:
             [other, *_more] = [mean for mean in means if kinds.number(mean) is None]
             raise TryNext(f"Each of them should be a number, but one is a {type(other).__name__}.")
-        written = _written(client) - before
-    if not np.allclose(numbers, expected, rtol=1e-12, atol=0):
+        written = growth(before, _written(client))
+    if not np.allclose(numbers, expected, rtol=0, atol=1e-9):
         raise TryNext(
             f"They should be the means of `draw(0)` to `draw({ARRAYS - 1})`, in this order. Call the `draw` that your "
             "function gets."
@@ -105,9 +108,11 @@ def _judge_room(answer: object, draw: Callable[[int], np.ndarray]) -> str:
     options = {"threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
     with (
         tempfile.TemporaryDirectory(prefix="daskclass-room-") as place,
-        LocalCluster(n_workers=workers, memory_limit=limit, local_directory=place, **options) as cluster,
+        LocalCluster(n_workers=0, memory_limit=limit, local_directory=place, **options) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
+        end = time.monotonic() + _SECONDS
+        cluster.scale(workers)
         _wait_for(client, workers)
         addresses = list(client.nthreads())
         # In turn, so that the verdict doesn't depend on which worker is faster today.
@@ -118,14 +123,15 @@ def _judge_room(answer: object, draw: Callable[[int], np.ndarray]) -> str:
             return set(client.nthreads()) != set(addresses)
 
         try:
-            watch.until(lambda: all(f.done() for f in arrays) or lost(), "the last of them", seconds=_SECONDS)
+            left = end - time.monotonic()
+            watch.until(lambda: all(f.done() for f in arrays) or lost(), "the last of them", seconds=left)
         except Problem:
             raise TryNext(f"After {_SECONDS:g} seconds, some arrays are still missing. {_how_it_is(client)}") from None
         if lost():
             raise TryNext("A nanny killed its worker on the way.")
         if failed := [future for future in arrays if future.status != "finished"]:
             raise TryNext(f"{len(failed)} of the arrays failed: {type(failed[0].exception()).__name__}.")
-        if written := _written(client):
+        if written := sum(_written(client).values()):
             raise TryNext(
                 f"The workers wrote {format_bytes(written)} to disk. Think of the 60 % for results, the 70 % for the "
                 "whole process, and the memory that each process needs before it holds anything."
@@ -167,8 +173,8 @@ def _options(answer: object) -> tuple[int, int]:
         raise TryNext('`memory_limit` should be a size such as `"256 MiB"`.') from error
     if limit < _LEAST:
         raise TryNext(
-            f"`memory_limit` is {format_bytes(limit)} for each worker, which is less than its libraries need. Give "
-            f"each worker {format_bytes(_LEAST)} or more."
+            f"`memory_limit` is {format_bytes(limit)} for each worker, which is less than its libraries and a few "
+            f"arrays need. Give each worker {format_bytes(_LEAST)} or more."
         )
     if workers * limit > BUDGET:
         total = format_bytes(workers * limit)
