@@ -20,12 +20,11 @@ from daskclass.watch.dask_internals import level_of_stealing
 if TYPE_CHECKING:
     import numpy as np
     from dask.typing import Key
-    from distributed.scheduler import TaskState
 
 PIECES = 40
 _FEW = 15
 _NAP = 0.05
-_PREPARE, _SECONDS = 5.0, 15.0  # time limits, for the pieces and for the answer
+_PREPARE, _SECONDS = 5.0, 12.0  # time limits, for the pieces and for the answer
 
 
 def _look_up(prices: np.ndarray) -> float:
@@ -37,14 +36,15 @@ def _derived(dask_scheduler: Scheduler, keys: list[Key], pieces: set[Key]) -> in
     """How many of `keys` get a piece, or something that other tasks made of one."""
 
     def has_a_piece(key: Key) -> bool:
-        seen: set[TaskState] = set()
+        seen: set[Key] = set()
         left = [dask_scheduler.tasks[key]]
         while left:
-            for task in left.pop().dependencies - seen:
+            for task in left.pop().dependencies:
                 if task.key in pieces:
                     return True
-                seen.add(task)
-                left.append(task)
+                if task.key not in seen:
+                    seen.add(task.key)
+                    left.append(task)
         return False
 
     return sum(map(has_a_piece, keys))
