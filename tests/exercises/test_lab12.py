@@ -47,7 +47,13 @@ def nothing_without_a_folder(inputs, folder):
     return lab12._solve_to_do(inputs, folder) if Path(folder).exists() else []
 
 
+def by_stem(inputs, folder):
+    there = {path.stem for path in Path(folder).glob("*")}
+    return [path for path in inputs if Path(path).stem not in there]
+
+
 TO_DO = {
+    "by stem": (by_stem, "Missing: part-4.parquet. A finished part has the same name"),
     "a list": (["part-2.parquet"], "should be a function"),
     "raises": (lambda inputs, folder: 1 // 0, "It raised `ZeroDivisionError"),
     "a number": (lambda inputs, folder: 3, "a list of paths"),
@@ -314,7 +320,13 @@ def cleans_up(pieces, path):
         raise
 
 
-RIGHT = [in_a_folder_below, with_a_temporary_file, by_process_and_thread, under_a_lock, cleans_up]
+def with_words(pieces, path):
+    """Prints, and doesn't end its line."""
+    lab12._solve_write_safely(pieces, path)
+    print("written", end="")
+
+
+RIGHT = [with_words, in_a_folder_below, with_a_temporary_file, by_process_and_thread, under_a_lock, cleans_up]
 for _function in RIGHT:
     _function.__module__ = "__main__"  # as above
 

@@ -31,6 +31,7 @@ def _judge_to_do(answer: object) -> str:
         (folder / "part-2.0a1b.tmp").write_bytes(b"half")
         (folder / "part-3.parquet.tmp").write_bytes(b"half")
         (folder / "part-40.parquet").write_bytes(b"of another job")
+        (folder / "part-4.csv").write_bytes(b"the same orders for a spreadsheet")
         (folder / "notes.txt").write_bytes(b"no part at all")
         before = sorted(path.name for path in folder.iterdir())
         got = _called(answer, inputs, str(folder))
@@ -44,7 +45,10 @@ def _judge_to_do(answer: object) -> str:
         if done := [Path(path).name for path in got if path in (inputs[1], inputs[3])]:
             raise TryNext(f"The part of {', '.join(sorted(done))} is already finished. Leave it out.")
         if left_out := [Path(path).name for path in expected if path not in got]:
-            raise TryNext(f"Missing: {', '.join(left_out)}. Is a file that ends in `.tmp` a finished part?")
+            raise TryNext(
+                f"Missing: {', '.join(left_out)}. A finished part has the same name as its input. A file that ends in "
+                "`.tmp` or `.csv` has another name."
+            )
         if got != expected:
             raise TryNext("These are the right inputs, but return each one once, in the order of the inputs.")
         if _called(answer, inputs, str(folder / "not-yet")) != inputs:
@@ -234,7 +238,7 @@ def listen(event, arguments):
 
 sys.addaudithook(listen)
 answer(iter(pieces), path)
-print(json.dumps(deeds), file=sys.__stdout__)
+print('\\n' + json.dumps(deeds), file=sys.__stdout__)  # after the answer's own output, on a new line
 """
 
 
