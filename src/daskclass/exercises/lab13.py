@@ -19,7 +19,7 @@ from daskclass.sales import Sales
 
 _FILES, _ROWS, _BROKEN = 12, 1_000, 3
 _SPOILT = ('"12,50"', "n/a", "free")
-_SECONDS = 15.0
+_SECONDS = 14.0
 
 
 def break_files(folder: str | Path, sales: Sales) -> list[str]:
