@@ -187,7 +187,7 @@ def test_the_job_fails_without_a_report(step, tmp_path):
     (tmp_path / "build" / "newest").mkdir()
     run = step("Compare the two")
     assert run.returncode != 0
-    assert "report.json cannot be read" in run.stderr
+    assert "can't read build/newest/report.json" in run.stderr
     assert not (tmp_path / "output").exists()
 
 

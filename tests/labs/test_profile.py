@@ -7,7 +7,7 @@ def test_the_slow_line_makes_no_frame_of_its_own_in_python(numbered):
     """Python 3.14 compiles ``any(generator)`` inline, and then another frame is the innermost one."""
     functions = {
         node.name: node
-        for node in ast.walk(ast.parse(numbered["13"].cells["slow"]))
+        for node in ast.walk(ast.parse(numbered["13"].cells["dearest"]))
         if isinstance(node, ast.FunctionDef)
     }
     inside = list(ast.walk(functions["is_there"]))

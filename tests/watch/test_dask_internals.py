@@ -284,6 +284,7 @@ def test_a_client_that_is_closed_is_no_change_upstream():
         (lambda: dask_internals.fail_tasks(SimpleNamespace(), ["key"], ValueError(), "name"), "scheduler.py"),
         (lambda: dask_internals.is_paused(SimpleNamespace()), "core.py"),
         (lambda: dask_internals.look_regularly(SimpleNamespace(), "name", print, 1.0), "core.py"),
+        (lambda: asyncio.run(dask_internals.take_plugin_away(SimpleNamespace(), "name")), "worker.py"),
         (lambda: dask_internals.plugin_of(SimpleNamespace(), "name"), "scheduler.py"),
         (lambda: dask_internals.keys_that_wait(SimpleNamespace(workers={"tcp://a": 1}), "tcp://a"), "scheduler.py"),
         (lambda: dask_internals.keys_without_worker(SimpleNamespace(queued=[])), "scheduler.py"),

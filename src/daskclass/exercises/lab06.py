@@ -8,10 +8,10 @@ import socket
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 from distributed import Client, LocalCluster
-from distributed.comm import get_address_host_port
 from distributed.security import Security
 
 from daskclass import clusters
@@ -52,8 +52,9 @@ def _judge_mended(answer: object, address: str) -> str:
 
 def _require_listener(address: str) -> None:
     """Raise a Problem if nothing listens at `address`. Then no answer is at fault."""
+    place = urlsplit(address)
     try:
-        socket.create_connection(get_address_host_port(address), timeout=5).close()
+        socket.create_connection((place.hostname, place.port), timeout=5).close()
     except OSError as error:
         raise Problem(
             f"Nothing answers at {address} ({error}). Run the cell that starts that scheduler, then this one again."

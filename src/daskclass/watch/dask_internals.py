@@ -8,6 +8,7 @@ Functions that take a worker, a nanny or a scheduler run in its process, where `
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import threading
@@ -162,13 +163,17 @@ def look_regularly(worker: Worker, name: str, look: Callable[[], None], seconds:
         worker.periodic_callbacks[name] = PeriodicCallback(look, seconds * 1000)
 
 
-def has_joined(worker: Worker) -> bool:
-    """Whether a worker has done all that joining a cluster includes; its plugins are set up near the end of it.
+async def take_plugin_away(worker: Worker, name: str) -> None:
+    """Remove a plugin from a worker that may still be joining, and gets its plugins near the end of that.
 
-    Leans on the callback ``heartbeat``, which starts after that (distributed/worker.py).
+    Leans on ``Worker.plugin_remove`` and the callback ``heartbeat``, which starts after that (distributed/worker.py).
     """
     with leaning_on("distributed/worker.py"):
-        return bool(worker.periodic_callbacks["heartbeat"].is_running())
+        heartbeat = worker.periodic_callbacks["heartbeat"]
+        while not heartbeat.is_running():
+            await asyncio.sleep(0.01)
+        if name in worker.plugins:
+            await worker.plugin_remove(name=name)
 
 
 def spill_folder(worker: Worker) -> Path:

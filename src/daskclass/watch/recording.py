@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import itertools
 import os
@@ -176,14 +175,11 @@ def _unregister_from_workers(client: Client, name: str) -> None:
     try:
         client.unregister_worker_plugin(name)
     except KeyError:
-        client.run(_take_away, name=name, on_error="ignore")  # a worker that dies meanwhile takes it along
+        client.run(_take_away, name, on_error="ignore")  # a worker that dies meanwhile takes it along
 
 
-async def _take_away(dask_worker: Worker, name: str) -> None:
-    while not dask_internals.has_joined(dask_worker):
-        await asyncio.sleep(0.01)
-    if name in dask_worker.plugins:
-        await dask_worker.plugin_remove(name=name)
+async def _take_away(name: str, dask_worker: Worker) -> None:
+    await dask_internals.take_plugin_away(dask_worker, name)
 
 
 def _complete(recording: Recording, client: Client, name: str, found: dict[str, Any], restarts_before: int) -> None:
