@@ -66,7 +66,7 @@ def run(judge: Callable[..., str], *arguments: object, seconds: float | None = N
         (place := Path(folder, "place")).mkdir()
         with orders.open("rb") as stdin, said.open("w+b") as output:
             process = subprocess.Popen(
-                [sys.executable, "-c", _MAIN, str(verdict)],
+                [sys.executable, "-u", "-c", _MAIN, str(verdict)],  # in the order in which it was printed
                 stdin=stdin,
                 stdout=output,
                 stderr=subprocess.STDOUT,

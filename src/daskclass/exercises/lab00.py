@@ -9,6 +9,7 @@ from numbers import Number, Real
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from daskclass.errors import Problem
 from daskclass.exercises import kinds
 from daskclass.exercises.exercise import Exercise, TryNext
 
@@ -134,6 +135,8 @@ def _judge_slots(answer: object, client: Client) -> str:
     if tasks is None:
         raise TryNext("It should be a whole number of tasks.")
     total = sum(threads.values())
+    if total == 0:
+        raise Problem("The cluster has no workers at the moment. Wait until they are back, then run this cell again.")
     if tasks != total:
         raise TryNext("Each thread of a worker runs one task at a time. Ask the client for the threads.")
     workers = f"{len(threads)} worker{'s' * (len(threads) != 1)}"
