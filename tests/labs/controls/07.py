@@ -180,7 +180,7 @@ with watch.record(client) as queue:
     {
         "claim": "a resource limited how many tasks ran at once",
         "cell": "resource",
-        # the workers have licences enough
+        # the workers have licenses enough
         "source": """
 def busy_for(number):
     began = time.time()
@@ -195,7 +195,7 @@ with (
 ):
     with watch.record(guest) as as_they_like:
         free = guest.gather(guest.map(busy_for, range(16), pure=False))
-    with watch.record(guest) as by_licence:
+    with watch.record(guest) as by_license:
         limited = guest.gather(
             guest.map(busy_for, range(16), resources={"LICENSE": 1}, pure=False)
         )
@@ -205,7 +205,7 @@ def most_at_once(spans):
     return max(sum(began <= at < ended for began, ended in spans) for at, _ in spans)
 
 
-at_once = {"as they like": most_at_once(free), "by licence": most_at_once(limited)}
+at_once = {"as they like": most_at_once(free), "by license": most_at_once(limited)}
 """,
     },
     {
@@ -301,7 +301,7 @@ runs_of = runs_of.set_index(["neighbors", "saturation"]).sort_index()
 """,
     },
     {
-        "claim": "from the queue neighbours were spread and had to travel, without it few had",
+        "claim": "from the queue neighbors were spread and had to travel, without it few had",
         "cell": "roots",
         # no block has a neighbor that it is needed with
         "source": """
