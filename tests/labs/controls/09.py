@@ -73,7 +73,7 @@ workers = set(client.nthreads())
 """,
     },
     {
-        "claim": "with its worker scattered data were lost, and a task's were computed again",
+        "claim": "scattered data was lost with its worker; a task's result was computed again",
         "cell": "lose",
         # the cluster has one worker less after it
         "alone": "setup in-the-calls bring who lose",
@@ -189,7 +189,7 @@ copies.append(len(client.who_has(everywhere)[everywhere.key]))
 """,
     },
     {
-        "claim": "a plugin opened the table once a worker, and again where a worker came anew",
+        "claim": "a plugin opened the table once per worker, and again on a restarted worker",
         "cell": "openings",
         # the plugin only remembers where the table is
         "source": """

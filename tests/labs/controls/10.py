@@ -343,7 +343,7 @@ with LocalCluster(**options) as small, Client(small, set_as_default=False) as ot
 """,
     },
     {
-        "claim": "a full disk was told in the worker's log: tasks waited, and none failed",
+        "claim": "only the worker's log mentioned the full disk: tasks waited, and none failed",
         "cell": "full-disk",
         # the disk is not full
         "source": """

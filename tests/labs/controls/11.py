@@ -79,7 +79,7 @@ on_second = {"strict": len(ran_on(strict, second)), "loose": len(ran_on(loose, s
 """,
     },
     {
-        "claim": "the dearer the move beside the work, the higher the level; the dearest has none",
+        "claim": "the more a move costs for its work, the higher its level; the costliest has none",
         "cell": "levels",
         # all of them have few bytes and take as long
         "source": """

@@ -113,7 +113,7 @@ with (
 """,
     },
     {
-        "claim": "the scheduler's death was told to the client; no finished part was done again",
+        "claim": "the client learned of the scheduler's death; no finished part was written again",
         "cell": "scheduler",
         # it dies when all is done
         "source": """
@@ -145,7 +145,7 @@ saved = finished()
 """,
     },
     {
-        "claim": "the scheduler's death was told to the client; no finished part was done again",
+        "claim": "the client learned of the scheduler's death; no finished part was written again",
         "cell": "resume",
         # nobody looks what is there
         "source": """

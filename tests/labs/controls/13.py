@@ -88,7 +88,7 @@ about = {
 """,
     },
     {
-        "claim": "with an input that nobody holds it was not reproduced; held or fetched, it was",
+        "claim": "without its input the failure wasn't reproduced; with it held or fetched, it was",
         "cell": "gone",
         # somebody holds it
         "source": """
