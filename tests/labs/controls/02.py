@@ -73,7 +73,7 @@ with watch.record(client) as recording:
 """,
     },
     {
-        "claim": "too large blocks end in KilledWorker and restarts, fitting ones in neither",
+        "claim": "blocks that are too large end in restarts and KilledWorker; smaller ones don't",
         "cell": "large-blocks",
         # not too large
         "source": 'large_ended, large = try_blocks("10MB", 2)',

@@ -126,7 +126,7 @@ said = plain[1].splitlines()
 """,
     },
     {
-        "claim": "a module registered by value travelled inside a function of the notebook, only",
+        "claim": "a module registered by value traveled only inside a function of the notebook",
         "cell": "by-value",
         # it is not registered
         "source": """
@@ -147,7 +147,7 @@ print(f"inside a function of the notebook: {inside}, itself: {itself.__cause__!r
 """,
     },
     {
-        "claim": "a module registered by value travelled inside a function of the notebook, only",
+        "claim": "a module registered by value traveled only inside a function of the notebook",
         "cell": "by-value",
         # what is called "itself" is inside a function, too
         "source": """
@@ -170,7 +170,7 @@ print(f"inside a function of the notebook: {inside}, itself: {itself.__cause__!r
 """,
     },
     {
-        "claim": "read_csv makes a path absolute in the client, and fails where that is not there",
+        "claim": "read_csv makes a path absolute in the client, and fails where the file isn't",
         "cell": "readers",
         # computed in the one process that has the file
         "source": """

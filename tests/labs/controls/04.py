@@ -2,7 +2,7 @@
 
 CONTROLS = [
     {
-        "claim": "the cast are six processes, and each worker is its nanny's child",
+        "claim": "six processes take part, and each worker is a child of its nanny",
         "cell": "start",
         # no nannies
         "source": """
@@ -31,10 +31,10 @@ client = Client(address)
         "cell": "one-task",
         # it fails on the worker
         "source": """
-asked = time.time()
+asked = dask_time()
 future = client.submit(divmod, 7, 0, pure=False)
 future.exception()
-received = time.time()
+received = dask_time()
 """,
     },
     {
@@ -53,7 +53,7 @@ with traffic.through_scheduler(client) as asking:
 """,
     },
     {
-        "claim": "a killed worker comes back under its nanny, as another process, else not",
+        "claim": "a nanny replaces a killed worker with a new process; without one, nothing does",
         "cell": "kill",
         # only the one without a nanny is killed
         "source": """
@@ -89,7 +89,7 @@ moved = {names[who]: {kind: after[who][kind] - before[who][kind] for kind in aft
 """,
     },
     {
-        "claim": "scatter and gather go through the scheduler, unless they are told to go straight",
+        "claim": "scatter and gather go through the scheduler, unless direct=True",
         "cell": "through",
         # both are told, both times
         "source": """

@@ -290,12 +290,12 @@ def run_both(saturation):
                 lambda dask_scheduler: dask_scheduler.plugins["peak"].most
             )
             guest.unregister_scheduler_plugin("peak")
-            travelled = int(recording.transfers.bytes.sum() // BLOCK)
-            seen.append((saturation, neighbors, peak, travelled, recording))
+            traveled = int(recording.transfers.bytes.sum() // BLOCK)
+            seen.append((saturation, neighbors, peak, traveled, recording))
     return seen
 
 
-names = ["saturation", "neighbors", "held", "travelled", "recording"]
+names = ["saturation", "neighbors", "held", "traveled", "recording"]
 runs_of = pd.DataFrame(run_both(1.1) + run_both(float("inf")), columns=names)
 runs_of = runs_of.set_index(["neighbors", "saturation"]).sort_index()
 """,

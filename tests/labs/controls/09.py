@@ -105,7 +105,7 @@ outcomes = {"scattered": outcome(from_here), "computed": outcome(from_task)}
 """,
     },
     {
-        "claim": "gathering cost the client more than the size of the results, writing did not",
+        "claim": "gathering cost the client over one and a half times the results, writing did not",
         "cell": "write-gather",
         # what is gathered are the places
         "source": """
@@ -116,7 +116,7 @@ gathering = limits.run(write_all, None, address=address)
 """,
     },
     {
-        "claim": "gathering cost the client more than the size of the results, writing did not",
+        "claim": "gathering cost the client over one and a half times the results, writing did not",
         "cell": "results",
         # who writes also takes a look
         "source": """

@@ -127,7 +127,9 @@ def forget(dask_worker):
 
 
 def began():
-    return time.time()
+    from distributed.metrics import time
+
+    return time()
 
 
 def changes(client, address):

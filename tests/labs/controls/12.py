@@ -156,7 +156,7 @@ def stamps():
     }
 
 
-before = stamps()
+stamps_before = stamps()
 address = start_scheduler()
 workers = {name: start_worker(name, address) for name in ("east", "west")}
 rest = Journal(terminals.folder)
@@ -167,8 +167,8 @@ with Client(address, set_as_default=False) as guest:
     ]
     guest.gather(missing)
 
-after = stamps()
-again = [name for name in before if after[name] != before[name]]
+stamps_after = stamps()
+rewritten = [name for name, at in stamps_before.items() if stamps_after[name] != at]
 resumed = cents_of([str(folder / name) for name in sorted(finished())])
 """,
     },
