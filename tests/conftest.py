@@ -51,15 +51,17 @@ HEARING = (
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _quick_workers():
+def _workers():
     """Workers of the tests' own clusters are forked from a process that has imported Dask already.
 
     Otherwise such tests spend half of their processor time on importing. Forked workers have the environment of the
     first one: a variable that a test sets later doesn't reach them. Labs, and commands that run as programs, start
     their workers as people do.
+
+    And clusters keep workers that die twice: a judge restarts a worker whose task doesn't end, and many tests share it.
     """
     method = {"distributed.worker.multiprocessing-method": "forkserver"} if sys.platform == "linux" else {}
-    with dask.config.set(method):
+    with dask.config.set(method | {"distributed.deploy.lost-worker-timeout": "1 day"}):
         yield
 
 

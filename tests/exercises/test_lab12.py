@@ -190,8 +190,9 @@ WRITE = {
     "carried": (carried, "in another folder"),
     "first removed": (first_removed, "A kill in between leaves no file"),
     "only here": (only_here, "It raised `RuntimeError: not at home`"),
-    "one name": (one_name_for_all, "each in its own process, and the file has the content of neither"),
-    "one name, moved": (one_name_moved, "each in its own process, and one raised"),
+    # On a busy machine two processes may miss each other, and two threads don't.
+    "one name": (one_name_for_all, "wrote the same part at the same time, each in its own"),
+    "one name, moved": (one_name_moved, "wrote the same part at the same time, each in its own"),
     "a name for each process": (a_name_for_each_process, "each in its own thread, and"),
 }
 # Those that would hang or end the process that calls them.

@@ -10,8 +10,10 @@ from distributed import Client, LocalCluster
 from daskclass import faults, watch
 
 ROOT = Path(__file__).parents[2]
+EXERCISES = ROOT / "src" / "daskclass" / "exercises"
 SETTING = "distributed.deploy.lost-worker-timeout"
 KILLS = re.compile(r"restart_workers\(|\.kill\(|faults\.kill")
+TRIES = re.compile(r"exercises\.trials import .*\btrial\b")
 
 
 @pytest.mark.parametrize(("timeout", "left"), [("1 ms", 1), ("1 day", 2)])
@@ -34,8 +36,11 @@ def test_a_cluster_that_looks_while_the_worker_is_away_gives_it_up(timeout, left
 
 def test_labs_whose_local_clusters_lose_workers_keep_their_nannies(numbered):
     sources = {number: lab.code for number, lab in numbered.items()}
-    losing = {lab for lab, source in sources.items() if "LocalCluster(" in source and KILLS.search(source)}
-    assert losing >= {"09", "12", "13", "14"}
+    judging = {path.stem[-2:] for path in EXERCISES.glob("lab*.py") if TRIES.search(path.read_text("utf-8"))}
+    losing = {
+        lab for lab, source in sources.items() if "LocalCluster(" in source and (lab in judging or KILLS.search(source))
+    }
+    assert losing >= {"09", "11", "12", "13", "14"}  # a judge restarts the workers of lab 11 when a task doesn't end
     assert [lab for lab in sorted(losing) if f'"{SETTING}": "1 day"' not in sources[lab]] == []
 
 

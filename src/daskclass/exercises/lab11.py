@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from distributed import Client, Future, Scheduler
@@ -25,6 +26,7 @@ PIECES = 40
 _FEW = 15
 _NAP = 0.05
 _PREPARE, _SECONDS = 5.0, 12.0  # time limits, for the pieces and for the answer
+_BACK = 5.0  # seconds for workers to come back
 
 
 def _look_up(prices: np.ndarray) -> float:
@@ -53,6 +55,8 @@ def _derived(dask_scheduler: Scheduler, keys: list[Key], pieces: set[Key]) -> in
 def _judge_even(answer: object, client: Client, piece: Callable[[int], np.ndarray]) -> str:
     if not callable(answer):
         raise TryNext("It should be a function that takes the client, the futures of the pieces and `look_up`.")
+    with suppress(TimeoutError):
+        client.wait_for_workers(2, timeout=_BACK)  # an earlier check may have restarted one
     workers = sorted(client.nthreads())
     if len(workers) != 2:
         count = f"{len(workers)} worker{'s' * (len(workers) != 1)}"

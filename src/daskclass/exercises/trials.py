@@ -12,11 +12,12 @@ from itertools import islice
 from typing import Any
 
 from distributed import Client, Future
+from distributed.comm import CommClosedError
 
 from daskclass.exercises.apart import TryNext, reason
 from daskclass.watch import dask_internals
 
-_GRACE, _REPLY, _RESTART = 1.0, 2.0, 3.0  # seconds for a task to end, a worker to reply, and a worker to restart
+_GRACE, _REPLY, _RESTART = 1.0, 4.0, 2.0  # seconds for a task to end, a worker to reply, and a worker to restart
 _ENDED = "It ended the program with {error!r}. Let it return."
 
 
@@ -134,10 +135,15 @@ def _stuck(client: Client, before: Set[tuple[str, object]]) -> list[str]:
 
 def _running(client: Client) -> Set[tuple[str, object]] | None:
     """Which worker runs which task; None if a worker doesn't reply, as when a task never releases the GIL."""
-    try:
-        return dask_internals.running(client, _REPLY)
-    except TimeoutError:
-        return None
+    end = time.monotonic() + _REPLY
+    while (left := end - time.monotonic()) > 0:
+        try:
+            return dask_internals.running(client, left)
+        except CommClosedError:  # a worker ended while it was asked; soon the scheduler knows
+            time.sleep(0.02)
+        except TimeoutError:
+            break
+    return None
 
 
 def growth(before: Mapping[str, int], after: Mapping[str, int]) -> int:
