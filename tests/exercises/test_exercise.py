@@ -127,6 +127,10 @@ class Stubborn:
     __eq__ = __bool__ = __repr__ = __str__ = __len__ = __iter__ = __float__ = __hash__ = __getattr__ = _refuse
 
 
+# As if typed in the notebook: a worker that lacks the module of what it gets ends, and its nanny with it.
+Stubborn.__module__ = Stubborn._refuse.__module__ = "__main__"
+
+
 def endless():
     while True:
         yield "hay-1", "scheduler"
