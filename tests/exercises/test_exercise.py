@@ -12,6 +12,7 @@ from distributed import Client, LocalCluster
 from daskclass.errors import Problem
 from daskclass.exercises import exercise as exercises
 from daskclass.exercises.exercise import RIGHT, Exercise, TryNext, Verdict
+from daskclass.sick_clusters import SICKNESSES, Ward
 
 
 def judge(answer) -> str:
@@ -39,22 +40,22 @@ def solved(live):
     return answer
 
 
-def test_dots_are_not_attempted(exercise, judged, capsys):
-    verdict = judged(exercise, ...)
+def test_dots_are_not_attempted(exercise, capsys):
+    verdict = exercise.verdict(...)
     assert verdict.state == "not attempted"
     assert f"`{exercise.variable}` is still `...`" in verdict.message
     exercise.check(...)
     assert capsys.readouterr().out == f"… **Not attempted.** {verdict.message}\n"
 
 
-def test_a_function_of_dots_is_not_attempted(exercise, judged):
+def test_a_function_of_dots_is_not_attempted(exercise):
     def untouched(orders): ...
 
     def described(orders):
         """Take orders."""
         ...
 
-    assert judged(exercise, untouched).state == judged(exercise, described).state == "not attempted"
+    assert exercise.verdict(untouched).state == exercise.verdict(described).state == "not attempted"
 
 
 def test_the_solution_is_right(exercise, judged, solved):
@@ -155,9 +156,12 @@ STRANGE = [
 ]
 
 
+SIX = Ward({}, dict(zip("ABCDEF", ["healthy", *SICKNESSES], strict=True)))  # nobody looks at the recordings
+
+
 def test_whatever_is_typed_ends_in_a_verdict(exercise, judged):
     for answer in STRANGE:
-        assert judged(exercise, answer).state == "not yet", type(answer)
+        assert judged(exercise, answer, ward=SIX).state == "not yet", type(answer)
 
 
 @pytest.mark.parametrize(
