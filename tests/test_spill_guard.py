@@ -74,7 +74,7 @@ def stuck(client):
     """Ask for twice of what the worker may hold, where nothing can be spilled."""
     spoil.__module__ = hold.__module__ = "__main__"  # pickled by value: workers cannot import the tests
     client.run(spoil)
-    # In small pieces, so that the worker pauses at 80 % of its memory and is not ended by its nanny at 95 %.
+    # In small pieces, so that the worker pauses at 80% of its memory and is not ended by its nanny at 95%.
     return client.map(hold, range(160), size=MEMORY // 80, pure=False)
 
 

@@ -26,7 +26,7 @@ class Size:
         ``class``, ``smoke``, or the shortest exact way to write the bytes. ``10gb`` and ``10e9`` both become ``10GB``,
         so that the same bytes have one folder.
     csv_bytes : int
-        Size of ``sales_data.csv`` in bytes, to within 1 %.
+        Size of ``sales_data.csv`` in bytes, to within 1%.
     worker_memory : str
         Memory limit of each worker of the local cluster, as ``dask.utils.parse_bytes`` reads it.
     blocksize : str

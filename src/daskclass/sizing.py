@@ -89,7 +89,7 @@ class Model:
         return self.start + self.per_task * tasks + (self.handling * tasks + self.per_byte * nbytes) / workers
 
     def interval(self, nbytes: float, tasks: float, workers: float) -> tuple[float, float]:
-        """The prediction minus 30 %, and the prediction plus 30 %.
+        """The prediction minus 30%, and the prediction plus 30%.
 
         Parameters
         ----------

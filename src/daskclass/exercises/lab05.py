@@ -72,7 +72,7 @@ shape = Exercise(
     solve=_solve_shape,
     hints=(
         "Answer three questions in order. Can threads of one process parse at the same time? How large must a worker's "
-        "limit be, so that 3.1 GB is at most 70 % of it? How many such limits fit into 32 GB?",
+        "limit be, so that 3.1 GB is at most 70% of it? How many such limits fit into 32 GB?",
         "One thread per worker. 3.1 GB / 0.7 is 4.43 GB. Divide.",
     ),
 )

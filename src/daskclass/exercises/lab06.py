@@ -148,7 +148,7 @@ def _judge_suspect(answer: object, three: dict[str, dict[str, dict[str, Any]]]) 
     limit = next(iter(three[name].values()))["memory_limit"]
     return (
         f"Its workers may hold {limit} bytes each. Someone wrote `--memory-limit {limit}` and meant `{limit}GB`. They "
-        "hold more than 80 % of that from the start, so they pause and wait forever. Nothing fails."
+        "hold more than 80% of that from the start, so they pause and wait forever. Nothing fails."
     )
 
 
@@ -166,6 +166,6 @@ suspect = Exercise(
     solve=_solve_suspect,
     hints=(
         "For each worker of each cluster, print `status`, `nthreads`, `memory_limit` and `resources`.",
-        "Workers pause when they hold more than 80 % of their limit. How large is the limit of the paused ones?",
+        "Workers pause when they hold more than 80% of their limit. How large is the limit of the paused ones?",
     ),
 )

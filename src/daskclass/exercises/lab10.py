@@ -133,7 +133,7 @@ def _judge_room(answer: object, draw: Callable[[int], np.ndarray]) -> str:
             raise TryNext(f"{len(failed)} of the arrays failed: {type(failed[0].exception()).__name__}.")
         if written := sum(_written(client).values()):
             raise TryNext(
-                f"The workers wrote {format_bytes(written)} to disk. Think of the 60 % for results, the 70 % for the "
+                f"The workers wrote {format_bytes(written)} to disk. Think of the 60% for results, the 70% for the "
                 "whole process, and the memory that each process needs before it holds anything."
             )
         events = [event for address in addresses for _when, event in client.get_events(address)]
@@ -191,7 +191,7 @@ room = Exercise(
     judge=_judge_room,
     solve=_solve_room,
     hints=(
-        "768 MiB have to be less than 60 % of all limits together, and each process needs about 60 MiB for itself.",
+        "768 MiB have to be less than 60% of all limits together, and each process needs about 60 MiB for itself.",
         "A few large workers hold more than many small ones. Try one or two.",
     ),
 )

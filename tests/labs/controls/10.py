@@ -293,7 +293,7 @@ sizes["share"] = sizes["on disk"] / sizes["in memory"]
 """,
     },
     {
-        "claim": "with the target at 1 % every result went to disk, the process was far from full",
+        "claim": "with the target at 1% every result went to disk, the process was far from full",
         "cell": "compress",
         # the target is where it always is
         "source": """
