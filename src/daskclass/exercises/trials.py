@@ -12,7 +12,6 @@ from itertools import islice
 from typing import Any
 
 from distributed import Client, Future
-from distributed.comm import CommClosedError
 
 from daskclass.exercises.apart import TryNext, reason
 from daskclass.watch import dask_internals
@@ -139,10 +138,10 @@ def _running(client: Client) -> Set[tuple[str, object]] | None:
     while (left := end - time.monotonic()) > 0:
         try:
             return dask_internals.running(client, left)
-        except CommClosedError:  # a worker ended while it was asked; soon the scheduler knows
-            time.sleep(0.02)
         except TimeoutError:
             break
+        except OSError:  # a worker ended while it was asked; soon the scheduler knows
+            time.sleep(0.02)
     return None
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from daskclass.system.waiting import until
+    from daskclass.watch.dask_internals import clock
     from daskclass.watch.process import (
         CountedFile,
         Reads,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "daskclass.system.waiting": ("until",),
+    "daskclass.watch.dask_internals": ("clock",),
     "daskclass.watch.process": (
         *("CountedFile", "Reads", "Rise", "core_seconds"),
         *("file_reads", "memory_rise", "page_faults", "peak_bytes"),
@@ -36,6 +38,7 @@ __all__ = [
     "Reads",
     "Recording",
     "Rise",
+    "clock",
     "core_seconds",
     "file_reads",
     "memory_rise",

@@ -22,8 +22,8 @@ def story(
     task : Future or str
         The task or its key.
     asked, received : float, optional
-        When the client asked for the task and when it had the result, in seconds since 1970, as from
-        `distributed.metrics.time`, which is the clock of the story.
+        When the client asked for the task and when it had the result, as from `daskclass.watch.clock`, which is the
+        clock of the story.
 
     Returns
     -------

@@ -31,10 +31,10 @@ client = Client(address)
         "cell": "one-task",
         # it fails on the worker
         "source": """
-asked = dask_time()
+asked = clock()
 future = client.submit(divmod, 7, 0, pure=False)
 future.exception()
-received = dask_time()
+received = clock()
 """,
     },
     {

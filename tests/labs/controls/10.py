@@ -127,9 +127,7 @@ def forget(dask_worker):
 
 
 def began():
-    from distributed.metrics import time
-
-    return time()
+    return watch.clock()
 
 
 def changes(client, address):
