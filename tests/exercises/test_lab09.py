@@ -120,7 +120,7 @@ def with_a_lock(lock=threading.Lock()):  # noqa: B008
 
 def leaves_more(path, folder):
     named(path, folder).with_suffix(".half").write_text("half")
-    return lab09._solve_dear_part(path, folder)
+    return lab09._solve_expensive_part(path, folder)
 
 
 def writes_text(path, folder):
@@ -214,7 +214,7 @@ def test_a_heavy_way_has_advice_of_its_own(name, judged):
 @pytest.mark.parametrize("name", DEAR)
 def test_a_wrong_part_has_advice_of_its_own(name, judged, large_sales):
     answer, advice = DEAR[name]
-    verdict = judged(lab09.dear_part, answer, sales=large_sales)
+    verdict = judged(lab09.expensive_part, answer, sales=large_sales)
     assert verdict.state == "not yet"
     assert advice in verdict.message
 
@@ -254,7 +254,7 @@ def test_the_bug_of_a_large_keyword_argument_is_named(rank, prices):
 
 def test_every_advice_is_reached(unreached, large_sales, monkeypatch):
     rows = [(lab09.lighter, answer, {}) for answer, _ in LIGHTER.values()]
-    rows += [(lab09.dear_part, answer, {"sales": large_sales}) for answer, _ in DEAR.values()]
+    rows += [(lab09.expensive_part, answer, {"sales": large_sales}) for answer, _ in DEAR.values()]
     early = unreached(lab09, rows)
     monkeypatch.setattr(lab09, "_SECONDS", 0.2)
     left = unreached(lab09, [(lab09.lighter, naps, {})])
@@ -297,12 +297,12 @@ def test_other_light_ways_are_right(judged, way):
 
 
 def test_a_path_may_be_spelled_otherwise(judged, large_sales):
-    def dear_part(path, folder):
-        written = lab09._solve_dear_part(path, folder)
+    def expensive_part(path, folder):
+        written = lab09._solve_expensive_part(path, folder)
         return f"{folder}/../{Path(folder).name}/{Path(written).name}"
 
-    dear_part.__module__ = "__main__"
-    verdict = judged(lab09.dear_part, dear_part, sales=large_sales)
+    expensive_part.__module__ = "__main__"
+    verdict = judged(lab09.expensive_part, expensive_part, sales=large_sales)
     assert verdict.state == "right", verdict.message
 
 
@@ -311,14 +311,14 @@ def test_the_function_is_not_attempted_as_it_stands_in_the_lab(judged):
         """Return a list of eight futures."""
         ...
 
-    def dear_part(path, folder): ...
+    def expensive_part(path, folder): ...
 
     assert judged(lab09.lighter, lighter).state == "not attempted"
-    assert judged(lab09.dear_part, dear_part).state == "not attempted"
+    assert judged(lab09.expensive_part, expensive_part).state == "not attempted"
 
 
 def test_a_part_may_be_written_with_pyarrow(judged, large_sales):
-    def dear_part(path, folder):
+    def expensive_part(path, folder):
         import pyarrow.parquet
 
         table = pyarrow.parquet.read_table(path, filters=[("price", ">=", 900)])
@@ -326,6 +326,6 @@ def test_a_part_may_be_written_with_pyarrow(judged, large_sales):
         pyarrow.parquet.write_table(table, unfinished)
         return str(unfinished.replace(Path(folder, Path(path).name)))
 
-    dear_part.__module__ = "__main__"
-    verdict = judged(lab09.dear_part, dear_part, sales=large_sales)
+    expensive_part.__module__ = "__main__"
+    verdict = judged(lab09.expensive_part, expensive_part, sales=large_sales)
     assert verdict.state == "right", verdict.message

@@ -22,7 +22,7 @@ from daskclass.sales import Sales
 from daskclass.watch import dask_internals, traffic
 
 CALLS = 8
-DEAR = 900.0
+EXPENSIVE = 900.0
 _SECONDS = 14.0
 _LEAST = 5.0  # seconds for the full disk, however long the first calls took
 _LIGHT = 3.5  # times the array: into the scheduler, out of it, and once between workers
@@ -97,7 +97,7 @@ lighter = Exercise(
 )
 
 
-def _judge_dear_part(answer: object, client: Client, sales: Sales) -> str:
+def _judge_expensive_part(answer: object, client: Client, sales: Sales) -> str:
     if not callable(answer):
         raise TryNext("It should be a function that takes a path and a folder.")
     inputs = sales.parts[:2]
@@ -172,21 +172,21 @@ def _right_rows(written: str, source: str) -> int:
         raise TryNext(f"Its file has no column {', '.join(missing)}. Keep all columns.")
     if len(part) == len(orders):
         raise TryNext("It wrote all orders. Keep those of 900.00 and more.")
-    dear = orders[orders.price >= DEAR]
-    if len(part) == int((orders.price > DEAR).sum()) != len(dear):
+    expensive = orders[orders.price >= EXPENSIVE]
+    if len(part) == int((orders.price > EXPENSIVE).sum()) != len(expensive):
         raise TryNext("Orders of exactly 900.00 are missing.")
-    if len(part) != len(dear):
-        raise TryNext(f"It wrote {len(part):,} orders, but {len(dear):,} cost 900.00 or more.")
+    if len(part) != len(expensive):
+        raise TryNext(f"It wrote {len(part):,} orders, but {len(expensive):,} cost 900.00 or more.")
     try:
         part = part[orders.columns].sort_values("order_id", ignore_index=True)
-        pd.testing.assert_frame_equal(part, dear.sort_values("order_id", ignore_index=True), check_dtype=False)
+        pd.testing.assert_frame_equal(part, expensive.sort_values("order_id", ignore_index=True), check_dtype=False)
     except (AssertionError, TypeError, ValueError) as error:
         difference = str(error).partition("\n")[0]
         raise TryNext(f"The number of orders is right, but they differ: {difference}.") from error
     return len(part)
 
 
-def _solve_dear_part(path, folder):
+def _solve_expensive_part(path, folder):
     import uuid
     from pathlib import Path
 
@@ -200,10 +200,10 @@ def _solve_dear_part(path, folder):
     return str(part)
 
 
-dear_part = Exercise(
-    variable="dear_part",
-    judge=_judge_dear_part,
-    solve=_solve_dear_part,
+expensive_part = Exercise(
+    variable="expensive_part",
+    judge=_judge_expensive_part,
+    solve=_solve_expensive_part,
     hints=(
         "`pd.read_parquet(path)`, a condition on `price`, and `.to_parquet(…)` with a name in `folder`.",
         "`Path(folder) / Path(path).name` gives each input its own file. Write to another name first.",

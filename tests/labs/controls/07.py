@@ -155,7 +155,7 @@ with watch.record(client) as sharing:
         # nobody says that they are urgent
         "source": """
 def hold(number):
-    return Event("sign").wait(timeout="60s")
+    return Event("go").wait(timeout="60s")
 
 
 def short(number):
@@ -166,14 +166,14 @@ def queued(dask_scheduler):
     return len(dask_scheduler.queued)
 
 
-Event("sign").clear()
+Event("go").clear()
 with watch.record(client) as queue:
     busy = client.map(hold, range(2), pure=False)
     ordinary = client.map(short, range(10), key="ordinary", pure=False)
     urgent = client.map(short, range(10), key="urgent", pure=False)
     watch.until(lambda: client.run_on_scheduler(queued) == 18, "the arrival of all")
     on_workers = {key for keys in client.processing().values() for key in keys}
-    Event("sign").set()
+    Event("go").set()
     client.gather(busy + ordinary + urgent)
 """,
     },

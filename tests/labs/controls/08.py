@@ -17,7 +17,7 @@ with LocalCluster(**options, scheduler_kwargs={"dashboard": False}) as shown, Cl
     },
     *(
         {
-            "claim": "every two of the six clusters differed clearly in a number",
+            "claim": "every two of the six runs differed clearly in a number",
             "cell": "signs",
             # this one has nothing
             "source": f"""
@@ -31,7 +31,7 @@ signs = replace(ward, patients=ward.patients | well).signs()
         for sickness in SICKNESSES
     ),
     {
-        "claim": "every two of the six clusters differed clearly in a number",
+        "claim": "every two of the six runs differed clearly in a number",
         "cell": "signs",
         # two have the same
         "source": """
@@ -77,7 +77,7 @@ def turn(rounds):
     return total
 
 
-def dear():
+def expensive():
     return [turn(20_000) for _ in range(100)]
 
 
@@ -86,7 +86,7 @@ def cheap():
 
 
 def both(number):
-    return len(dear()) + len(cheap())
+    return len(expensive()) + len(cheap())
 """,
     },
     {

@@ -178,7 +178,7 @@ read = pd.DataFrame(
 """,
     },
     {
-        "claim": "the active memory manager took the copies of a broadcast away, but for one",
+        "claim": "the active memory manager removed all copies of a broadcast but one",
         "cell": "trim",
         # it is not switched on
         "source": """

@@ -57,7 +57,7 @@ def is_there(price, prices):
     return prices.count(price) > 0
 
 
-def dearest_first(prices):
+def highest_first(prices):
     return sorted(set(prices), reverse=True)
 
 
@@ -69,7 +69,7 @@ def summary(path):
     prices = pd.read_csv(path).price.tolist()
     for _ in range(60):
         turn(200_000)
-    return sum(prices), dearest_first(prices)[:3]
+    return sum(prices), highest_first(prices)[:3]
 """,
     },
     {
