@@ -13,6 +13,7 @@ from daskclass.exercises import lab03
 
 
 def to_cents(text):
+    """In the place of `rounding.to_cents`, which the judge looks for in the call."""
     return text
 
 
@@ -62,6 +63,7 @@ def cases(client, url):
         "cents, value": (lab03.in_cents, 999, "That's a value, not a future"),
         "cents, failed": (lab03.in_cents, on("west", operator.truediv, 1, 0), "It failed with ZeroDivisionError"),
         "cents, other call": (lab03.in_cents, on("west", int, 999), "a call of `rounding.to_cents`"),
+        "cents, typed here": (lab03.in_cents, on("west", lambda to_cents: 999, 0), "a call of `rounding.to_cents`"),
         "cents, only the key": (lab03.in_cents, named_so(), "a call of `rounding.to_cents`"),
         "cents, sent": (
             lab03.in_cents,

@@ -29,7 +29,8 @@ CASES = {
     "shape, no bytes": (lab05.shape, shape(6, 1, "5 foos"), "bytes in a form that Dask reads"),
     "shape, true": (lab05.shape, shape(True, True, "5 GB"), "whole numbers above 0"),
     "shape, endless": (lab05.shape, shape(6, 1, float("inf")), "bytes in a form that Dask reads"),
-    "shape, no limit": (lab05.shape, shape(6, 1, None), "bytes in a form that Dask reads"),
+    "shape, no limit": (lab05.shape, shape(6, 1, None), "no limit and 0 mean the same"),
+    "shape, no size": (lab05.shape, shape(6, 1, "large"), "bytes in a form that Dask reads"),
     "shape, threads": (lab05.shape, shape(1, 8, "32 GB"), "How many threads of one process"),
     "shape, threads of one process": (
         lab05.shape,
@@ -37,7 +38,7 @@ CASES = {
         "How many threads of one process",
     ),
     "shape, small share": (lab05.shape, shape(8, 1, 0.125), "A worker spills from 2.80 GB on"),
-    "shape, auto": (lab05.shape, shape(7, 1, "auto"), "bytes in a form that Dask reads"),
+    "shape, auto": (lab05.shape, shape(7, 1, "auto"), "no limit and 0 mean the same"),
     "shape, spills": (lab05.shape, shape(8, 1, "4 GB"), "A worker spills from 2.80 GB on"),
     "shape, too much": (lab05.shape, shape(8, 1, "5 GB"), "The machine has 32 GB"),
     "shape, too few": (lab05.shape, shape(4, 1, "8 GB"), "there's room for more workers"),

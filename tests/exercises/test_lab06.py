@@ -32,6 +32,11 @@ MENDED = {
         "Still refused",
     ),
     "another authority": (lambda vault: Security(**files(vault, tls_ca_file="other.pem")), "Still refused"),
+    "the cluster's own": (lambda vault: vault.security, "That's the cluster's own"),
+    "its own authority": (
+        lambda vault: Security(**files(vault, tls_ca_file="cert.pem", tls_client_cert="ca.pem")),
+        "only because this certificate is its own authority",
+    ),
     "falls back": (lambda vault: Security(**files(vault), require_encryption=False), "would also use plain TCP"),
 }
 SUSPECT = {
@@ -68,12 +73,13 @@ def test_every_advice_is_reached(unreached, vault, three):
 
 
 def test_certificates_may_be_given_as_text(judged, vault):
-    assert judged(lab06.mended, vault.security, address=vault.address).state == "right"
+    texts = {name: Path(path).read_text() for name, path in files(vault).items()}
+    assert judged(lab06.mended, Security(**texts), address=vault.address).state == "right"
 
 
 def test_a_scheduler_that_is_gone_is_not_the_answers_fault(judged, vault):
     with pytest.raises(Problem, match=r"Nothing answers at tls://127\.0\.0\.1:1 "):
-        judged(lab06.mended, vault.security, address="tls://127.0.0.1:1")
+        judged(lab06.mended, Security(**files(vault)), address="tls://127.0.0.1:1")
 
 
 def test_a_pair_may_be_a_list(judged, three):

@@ -77,6 +77,8 @@ def test_names_may_be_written_as_one_likes(judged):
         ("slow line", "/individual-profile"),
         ("busy scheduler", "/profile-server"),
         ("failed", "/Exceptions"),
+        ("lost", "/proxy/127.0.0.1:40321/events"),
+        ("lost", "localhost:8787/events"),
     ],
 )
 def test_a_question_has_several_right_pages_and_a_page_several_names(question, said, judged):

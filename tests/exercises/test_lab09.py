@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shutil
 import threading
 import time
 import uuid
@@ -175,7 +176,16 @@ def cheap(path, folder):
     return str(named(path, folder))
 
 
+def copies(path, folder):
+    unfinished = f"{folder}/{uuid.uuid4()}"
+    dear(path).to_parquet(unfinished)
+    shutil.copyfile(unfinished, named(path, folder))
+    Path(unfinished).unlink()
+    return str(named(path, folder))
+
+
 DEAR = {
+    "copies": (copies, "into the file with the final name"),
     "a text": ("dear", "should be a function"),
     "raises": (raises, "A task raised `FileNotFoundError"),
     "a Path": (returns_a_path, "the path as text"),

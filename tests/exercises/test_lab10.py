@@ -69,7 +69,7 @@ ROOM = {
     "workers, bool": ({"n_workers": True, "memory_limit": "700 MiB"}, "a whole number, at least 1"),
     "limit, a word": ({"n_workers": 2, "memory_limit": "auto"}, "a size such as"),
     "limit, a list": ({"n_workers": 2, "memory_limit": [1]}, "a size such as"),
-    "limit, a share": ({"n_workers": 1, "memory_limit": 1}, "1 B for each worker, which is less"),
+    "limit, a share": ({"n_workers": 1, "memory_limit": 1}, "a share of the machine's memory"),
     "limit, too low": ({"n_workers": 12, "memory_limit": "128 MiB"}, "Give each worker 256.00 MiB or more"),
     "too much": ({"n_workers": 2, "memory_limit": "1 GiB"}, "is 2.00 GiB; you have 1.50 GiB"),
     "too little": ({"n_workers": 1, "memory_limit": "1 GiB"}, "The workers wrote"),

@@ -80,7 +80,7 @@ EVEN = {
     "too many": (too_many, "one for each piece, and it returned more"),
     "backwards": (backwards, "those of `look_up` for each piece, in order"),
     "in the notebook": (in_the_notebook, "Only 0 of the look-ups ran as tasks"),
-    "fetched first": (fetched_first, "got a piece instead of its future"),
+    "fetched first": (fetched_first, "don't use the pieces on the cluster"),
     "all on one": (all_on_one, "at least 15 on each"),
     "stolen": (as_they_come, "It's even, but only because"),
 }

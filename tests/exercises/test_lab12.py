@@ -7,6 +7,8 @@ import inspect
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -52,16 +54,25 @@ def by_stem(inputs, folder):
     return [path for path in inputs if Path(path).stem not in there]
 
 
+def again_with_a_half_beside(inputs, folder):
+    if not Path(folder).exists():
+        return list(inputs)
+    there = {path.name for path in Path(folder).iterdir()}
+    halves = {name.split(".")[0] for name in there if name.endswith(".tmp")}
+    return [path for path in inputs if Path(path).name not in there or Path(path).stem in halves]
+
+
 TO_DO = {
-    "by stem": (by_stem, "Missing: part-4.parquet. A finished part has the same name"),
+    "by stem": (by_stem, "A finished part has the same name"),
+    "with a half beside it": (again_with_a_half_beside, "is already finished. Leave it out."),
     "a list": (["part-2.parquet"], "should be a function"),
     "raises": (lambda inputs, folder: 1 // 0, "It raised `ZeroDivisionError"),
     "a number": (lambda inputs, folder: 3, "a list of paths"),
     "numbers": (lambda inputs, folder: [2, 3, 4], "a list of paths"),
     "changes": (removes_the_half, "It changed the folder"),
     "parts": (parts_instead, "Return inputs, not parts"),
-    "all": (lambda inputs, folder: list(inputs), "The part of part-0.parquet, part-1.parquet is already finished"),
-    "half": (takes_a_half_for_whole, "Missing: part-3.parquet, part-2.parquet"),
+    "all": (lambda inputs, folder: list(inputs), "is already finished. Leave it out."),
+    "half": (takes_a_half_for_whole, "Missing: part-"),
     "sorted": (lambda inputs, folder: sorted(lab12._solve_to_do(inputs, folder)), "in the order of the inputs"),
     "twice": (lambda inputs, folder: lab12._solve_to_do(inputs, folder) * 2, "return each one once"),
     "no folder": (raises_without_a_folder, "It raised `FileNotFoundError"),
@@ -109,6 +120,12 @@ def copied(pieces, path):
     unfinished = f"{path}.{uuid.uuid4()}.tmp"
     straight(pieces, unfinished)
     shutil.copyfile(unfinished, path)
+
+
+def copied_by_another_program(pieces, path):
+    unfinished = f"{path}.{uuid.uuid4()}.tmp"
+    straight(pieces, unfinished)
+    subprocess.run([sys.executable, "-c", "import shutil, sys; shutil.copyfile(*sys.argv[1:])", unfinished, path])
 
 
 def carried(pieces, path):
@@ -187,6 +204,7 @@ WRITE = {
     "not again": (not_again, "We called it again with other pieces"),
     "at once": (all_at_once, "into the file with that name itself"),
     "copied": (copied, "into the file with that name itself"),
+    "copied by another program": (copied_by_another_program, "into the file with that name itself"),
     "carried": (carried, "in another folder"),
     "first removed": (first_removed, "A kill in between leaves no file"),
     "only here": (only_here, "It raised `RuntimeError: not at home`"),
@@ -268,7 +286,8 @@ def test_paths_without_end_get_a_verdict():
             yield inputs[0]
 
     to_do.__module__ = "__main__"
-    assert "Missing: part-2.parquet, part-4.parquet" in lab12.to_do.verdict(to_do).message
+    message = lab12.to_do.verdict(to_do).message
+    assert message.startswith(("Missing: part-", "The part of part-"))
 
 
 def in_a_folder_below(pieces, path):

@@ -107,7 +107,8 @@ class Exercise:
         ['not attempted', 'not yet', 'right']
         """
         if not _attempted(answer):
-            return Verdict(NOT_ATTEMPTED, f"`{self.variable}` is still `...`. Put your answer there.")
+            is_empty = "doesn't do anything yet" if type(answer) is FunctionType else "is still `...`"
+            return Verdict(NOT_ATTEMPTED, f"`{self.variable}` {is_empty}. Put your answer there.")
         _require_clusters(live)
         try:
             if self.apart and callable(answer):

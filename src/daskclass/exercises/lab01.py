@@ -67,7 +67,7 @@ def _judge_mean_price(answer: object, sales: Sales) -> str:
 
     def all_near(numerator: str, denominator: str, divisor: int = 1) -> bool:
         return all(
-            math.isclose(prices[name], exact[numerator] / exact[denominator] / divisor, rel_tol=1e-9, abs_tol=0.005)
+            math.isclose(prices[name], exact[numerator] / exact[denominator] / divisor, rel_tol=1e-7)
             for name, exact in sales.answers.items()
         )
 

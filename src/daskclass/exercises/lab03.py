@@ -14,6 +14,7 @@ from distributed import Client, Future, Scheduler
 from distributed.client import FutureCancelledError
 
 from daskclass import clusters
+from daskclass.errors import Problem
 from daskclass.exercises import kinds
 from daskclass.exercises.exercise import Exercise, TryNext
 
@@ -145,7 +146,7 @@ def _told(dask_scheduler: Scheduler, key: Key) -> tuple[bool, list[str], bool]:
     """
     task = dask_scheduler.tasks[key]
     plan = getattr(task.run_spec, "func", None), getattr(task.run_spec, "args", None)
-    calls = b"to_cents" in cloudpickle.dumps(plan)
+    calls = all(name in cloudpickle.dumps(plan) for name in (b"rounding", b"to_cents"))
     return calls, sorted(task.worker_restrictions or ()), task.loose_restrictions
 
 
@@ -173,7 +174,10 @@ def _judge_versions(answer: object, client: Client) -> str:
 
         return bonus.VERSION
 
-    right = client.run(ask)
+    try:
+        right = client.run(ask)
+    except ImportError as error:
+        raise Problem(f"A worker has no `bonus` ({error}). Run the cells above, then this one again.") from error
     given = kinds.mapping(answer)
     if given is None:
         raise TryNext("It should be a dictionary from address to number, the way `client.run` returns it.")

@@ -30,6 +30,11 @@ def _judge_shape(answer: object) -> str:
     workers, threads = (answer[name] for name in ARGUMENTS[:2])
     if not (_is_count(workers) and _is_count(threads)):
         raise TryNext("`n_workers` and `threads_per_worker` should be whole numbers above 0.")
+    if answer["memory_limit"] in (None, 0, "0", "auto"):
+        raise TryNext(
+            "To Dask, no limit and 0 mean the same, and `auto` is a share of this machine's memory. Say how much each "
+            'worker may take, such as "1 GB".'
+        )
     try:
         limit = _limit(answer["memory_limit"])
     except (AttributeError, OverflowError, TypeError, ValueError):

@@ -32,6 +32,14 @@ def _judge_mended(answer: object, address: str) -> str:
             raise TryNext(f"`{name}` should be the path as text. `str(…)` turns it into text.")
         if "-----BEGIN" not in said and not _is_file(said):
             raise TryNext(f"`{name}` isn't a file. Give the whole path, including `folder`.")
+    if getattr(answer, "tls_scheduler_key", None):
+        raise TryNext("That's the cluster's own. Your colleague has only the files, and is only a client.")
+    names = {name: Path(getattr(answer, name)).name for name in FILES}
+    if names["tls_ca_file"] == "cert.pem" or names["tls_client_cert"] == "ca.pem":
+        raise TryNext(
+            "It would get in, but only because this certificate is its own authority, so two of the files have the "
+            "same content. Which one is the authority's?"
+        )
     _require_listener(address)
     refusal = None
     try:
@@ -88,6 +96,7 @@ mended = Exercise(
     ),
 )
 
+_PAGES = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}  # else on every address
 _CLUSTERS = {
     "ada": {"n_workers": 2, "threads_per_worker": 1, "memory_limit": "8 GB"},
     "bob": {"n_workers": 2, "threads_per_worker": 2, "memory_limit": "4"},
@@ -110,7 +119,7 @@ def three() -> dict[str, dict[str, dict[str, Any]]]:
     """
     said = {}
     for name, settings in _CLUSTERS.items():
-        options = {"processes": False, "dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
+        options = {"processes": False, "silence_logs": logging.CRITICAL} | _PAGES
         with LocalCluster(**settings, **options) as cluster, Client(cluster, set_as_default=False) as client:
             # Workers check their memory ten times a second. Those over their limit then pause.
             held, end = psutil.Process().memory_info().rss, time.monotonic() + 10

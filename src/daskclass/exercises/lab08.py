@@ -15,6 +15,7 @@ PAGES = {
     "busy scheduler": ("system", "profile-server"),
     "failed": ("exceptions",),
 }
+_KNOWN = {page for pages in PAGES.values() for page in pages}
 _ADVICE = {
     "lost": "a page that shows the past, or a line for each worker",
     "slow line": "a page that knows the lines of your own code, not the scheduler's",
@@ -38,9 +39,13 @@ def _judge_page(answer: object) -> str:
 
 
 def _page(said: str) -> str:
-    """The page's name, from a path, from the address that the browser shows, or from a page with one plot."""
-    name, *_rest = urlsplit(said.strip().lower()).path.strip("/").split("/")
-    return name.removeprefix("individual-")
+    """The page's name, from a path, from the address that the browser shows, or from a page with one plot.
+
+    In containers, that address is `/proxy/127.0.0.1:8787/events`. To `urlsplit`, the path of `localhost:8787/events`
+    is `8787/events`.
+    """
+    names = [name.removeprefix("individual-") for name in urlsplit(said.strip().lower()).path.strip("/").split("/")]
+    return next((name for name in names if name in _KNOWN), names[-1])
 
 
 def _solve_page():

@@ -17,7 +17,7 @@ from distributed import Client, Future, Worker, get_worker
 
 from daskclass.exercises import apart, kinds
 from daskclass.exercises.exercise import Exercise, TryNext
-from daskclass.exercises.trials import Trial, growth, trial
+from daskclass.exercises.trials import Trial, growth, trial, wait_for_workers
 from daskclass.sales import Sales
 from daskclass.watch import dask_internals, traffic
 
@@ -42,6 +42,7 @@ def _judge_lighter(answer: object, client: Client, prices: np.ndarray, rank: Cal
             raise RuntimeError("`rank` ran in the notebook; let tasks call it") from None
         return rank(number, prices) + shift
 
+    wait_for_workers(client, 2)
     with trial(client, _SECONDS) as tried:
         before = client.run(_sent)
         with traffic.through_scheduler(client) as passed:
@@ -114,7 +115,12 @@ def _judge_expensive_part(answer: object, client: Client, sales: Sales) -> str:
         names = [Path(path).name for path in paths]
         if len(set(names)) < len(inputs):
             raise TryNext("It wrote two inputs to the same file. Take the part's name from its input.")
-        if [Path(path).name for path in _written(tried, answer, inputs[:1], folder)] != names[:1]:
+        with tempfile.TemporaryDirectory() as beside:
+            os.link(paths[0], first := Path(beside, "first"))  # stays the old file when another gets its name
+            written_at = first.stat().st_mtime_ns
+            again = _written(tried, answer, inputs[:1], folder)
+            in_place = first.stat().st_mtime_ns != written_at
+        if [Path(path).name for path in again] != names[:1]:
             raise TryNext("We called it twice for the same input, and it wrote to two places. A task may run twice.")
         if more := sorted({found.name for found in Path(folder).iterdir()} - set(names)):
             raise TryNext(f"It also left {more[0]} in the folder. Leave only finished parts there.")
@@ -126,6 +132,11 @@ def _judge_expensive_part(answer: object, client: Client, sales: Sales) -> str:
         raise TryNext(
             "A full disk or a kill in the middle left half a part under its final name. Write to another name first, "
             "and rename the file when it's complete."
+        )
+    if in_place:
+        raise TryNext(
+            "It writes into the file with the final name, and a kill in the middle would leave half a part there. "
+            "Write to another name in the same folder, and rename."
         )
     return f"{len(inputs)} parts with {rows:,} expensive orders. Only {len(inputs)} paths came to the notebook."
 

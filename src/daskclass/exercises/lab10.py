@@ -15,7 +15,7 @@ from daskclass import clusters, watch
 from daskclass.errors import Problem
 from daskclass.exercises import kinds
 from daskclass.exercises.exercise import Exercise, TryNext
-from daskclass.exercises.trials import growth, trial
+from daskclass.exercises.trials import TooSlow, Trial, growth, trial, wait_for_workers
 from daskclass.watch import dask_internals
 
 ARRAYS = 48
@@ -23,6 +23,7 @@ KEPT = 24
 BUDGET = 1536 * 2**20  # bytes, for all workers together
 _LEAST = 256 * 2**20  # bytes of a worker; more than six workers take longer to start than a verdict may take
 _SECONDS = 14.0
+_ANSWERS = 4.0  # seconds for a worker to say how much it wrote; one that doesn't release the GIL never does
 
 
 def _mean(array: np.ndarray) -> float:
@@ -42,6 +43,7 @@ def _ever_written(dask_worker: Worker) -> int:
 def _judge_no_disk(answer: object, client: Client, draw: Callable[[int], np.ndarray]) -> str:
     if not callable(answer):
         raise TryNext("It should be a function that takes the client, `draw` and `mean`.")
+    wait_for_workers(client, 1)
     before = _written(client)
     expected = [secrets.randbelow(10**6) / 1000 for _ in range(ARRAYS)]  # results of an earlier call are of no use
 
@@ -58,7 +60,13 @@ def _judge_no_disk(answer: object, client: Client, draw: Callable[[int], np.ndar
         try:
             means = tried.call(answer, client, draw_in_a_task, _mean, most=ARRAYS)
         except TryNext as advice:
-            if isinstance(advice.__cause__, Exception) or not (written := growth(before, _written(client))):
+            if isinstance(advice.__cause__, BaseException):
+                raise
+            try:
+                written = growth(before, Trial(client, _ANSWERS).within(_written, client))
+            except TooSlow:
+                raise advice from None
+            if not written:
                 raise
             raise TryNext(
                 f"It was still running after {_SECONDS:g} seconds, and the workers wrote {format_bytes(written)} to "
@@ -81,7 +89,7 @@ def _judge_no_disk(answer: object, client: Client, draw: Callable[[int], np.ndar
             f"The means are right, but the workers wrote {format_bytes(written)} to disk. (An array that is read back "
             "into a full memory pushes out others, so Dask writes those again.)"
         )
-    return f"{ARRAYS} means, and the workers wrote nothing to disk."
+    return f"{ARRAYS} means, and the workers spilled nothing."
 
 
 def _solve_no_disk(client, draw, mean):
@@ -171,6 +179,11 @@ def _options(answer: object) -> tuple[int, int]:
         limit = parse_bytes("not a size" if size is None else size)
     except (TypeError, ValueError, AttributeError) as error:
         raise TryNext('`memory_limit` should be a size such as `"256 MiB"`.') from error
+    if kinds.number(typed) is not None and limit <= 1:
+        raise TryNext(
+            "To Dask, a number up to 1 is a share of the machine's memory. Give `memory_limit` in bytes, or as text "
+            'such as `"256 MiB"`.'
+        )
     if limit < _LEAST:
         raise TryNext(
             f"`memory_limit` is {format_bytes(limit)} for each worker, which is less than its libraries and a few "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from distributed import Client, Future, Scheduler
@@ -15,7 +14,7 @@ from daskclass.errors import Problem
 from daskclass.exercises import kinds
 from daskclass.exercises.apart import reason
 from daskclass.exercises.exercise import Exercise, TryNext
-from daskclass.exercises.trials import TooSlow, trial
+from daskclass.exercises.trials import TooSlow, trial, wait_for_workers
 from daskclass.watch.dask_internals import level_of_stealing
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ PIECES = 40
 _FEW = 15
 _NAP = 0.05
 _PREPARE, _SECONDS = 5.0, 12.0  # time limits, for the pieces and for the answer
-_BACK = 5.0  # seconds for workers to come back
 
 
 def _look_up(prices: np.ndarray) -> float:
@@ -55,8 +53,7 @@ def _derived(dask_scheduler: Scheduler, keys: list[Key], pieces: set[Key]) -> in
 def _judge_even(answer: object, client: Client, piece: Callable[[int], np.ndarray]) -> str:
     if not callable(answer):
         raise TryNext("It should be a function that takes the client, the futures of the pieces and `look_up`.")
-    with suppress(TimeoutError):
-        client.wait_for_workers(2, timeout=_BACK)  # an earlier check may have restarted one
+    wait_for_workers(client, 2)
     workers = sorted(client.nthreads())
     if len(workers) != 2:
         count = f"{len(workers)} worker{'s' * (len(workers) != 1)}"
@@ -69,7 +66,8 @@ def _judge_even(answer: object, client: Client, piece: Callable[[int], np.ndarra
             raise Problem(
                 f"The pieces weren't ready after {_PREPARE:g} seconds. Check again when the workers are idle."
             ) from None
-        with trial(client, _SECONDS) as tried, watch.record(client) as recording:
+        # The trial ends first: it restarts a worker whose task doesn't end, and the recording asks all of them.
+        with watch.record(client) as recording, trial(client, _SECONDS) as tried:
             futures = tried.call(answer, client, list(pieces), _look_up, most=PIECES)
             if not isinstance(futures, list) or not all(isinstance(future, Future) for future in futures):
                 raise TryNext("It should return a list of futures, as `client.map` does.")
@@ -86,7 +84,10 @@ def _judge_even(answer: object, client: Client, piece: Callable[[int], np.ndarra
     if len(ran) < PIECES:
         raise TryNext(f"Only {len(ran)} of the look-ups ran as tasks. Let the cluster run them.")
     if given < PIECES:
-        raise TryNext("Some of the look-ups got a piece instead of its future, so the notebook fetched it first.")
+        raise TryNext(
+            "Some of the look-ups don't use the pieces on the cluster, so the notebook fetched them first. Leave them "
+            "there."
+        )
     share = Counter({worker: 0 for worker in workers})
     share.update(ran.worker)
     stolen = recording.steals[(recording.steals.answer == "confirm") & recording.steals.key.isin(keys)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -25,24 +26,34 @@ def _judge_to_do(answer: object) -> str:
     with tempfile.TemporaryDirectory() as place:
         source, folder = Path(place) / "source", Path(place) / "parts"
         folder.mkdir()
-        inputs = [str(source / f"part-{number}.parquet") for number in (3, 0, 2, 1, 4)]
-        (folder / "part-0.parquet").write_bytes(b"complete")
-        (folder / "part-1.parquet").write_bytes(b"complete, too")
-        (folder / "part-2.0a1b.tmp").write_bytes(b"half")
-        (folder / "part-3.parquet.tmp").write_bytes(b"half")
-        (folder / "part-40.parquet").write_bytes(b"of another job")
-        (folder / "part-4.csv").write_bytes(b"the same orders for a spreadsheet")
+        random = secrets.SystemRandom()
+        while True:
+            numbers, fates = random.sample(range(5), 5), random.sample(range(5), 5)
+            left = [number for number in numbers if number not in fates[:2]]
+            if left != sorted(left):  # else a sorted answer would be right by chance
+                break
+        inputs = [str(source / f"part-{number}.parquet") for number in numbers]
+        finished, also, half, half_too, never = fates
+        (folder / f"part-{finished}.parquet").write_bytes(b"complete")
+        (folder / f"part-{finished}.77ff.tmp").write_bytes(b"half, of a task that ran twice")
+        (folder / f"part-{also}.parquet").write_bytes(b"complete, too")
+        (folder / f"part-{also}.parquet.9.tmp").write_bytes(b"half")
+        (folder / f"part-{half}.0a1b.tmp").write_bytes(b"half")
+        (folder / f"part-{half_too}.parquet.tmp").write_bytes(b"half")
+        (folder / f"part-{never}0.parquet").write_bytes(b"of another job")
+        (folder / f"part-{never}.csv").write_bytes(b"the same orders for a spreadsheet")
         (folder / "notes.txt").write_bytes(b"no part at all")
+        done_already = [path for path in inputs if (folder / Path(path).name).exists()]
         before = sorted(path.name for path in folder.iterdir())
         got = _called(answer, inputs, str(folder))
         if not isinstance(got, list) or not all(isinstance(path, str) for path in got):
             raise TryNext("It should return a list of paths.")
-        expected = [inputs[0], inputs[2], inputs[4]]
+        expected = [path for path in inputs if path not in done_already]
         if sorted(path.name for path in folder.iterdir()) != before:
             raise TryNext("It changed the folder. It should only read it.")
         if strangers := set(got) - set(inputs):
             raise TryNext(f"{min(strangers)} isn't one of the inputs. Return inputs, not parts.")
-        if done := [Path(path).name for path in got if path in (inputs[1], inputs[3])]:
+        if done := {Path(path).name for path in got if path in done_already}:
             raise TryNext(f"The part of {', '.join(sorted(done))} is already finished. Leave it out.")
         if left_out := [Path(path).name for path in expected if path not in got]:
             raise TryNext(
@@ -208,8 +219,8 @@ def _write_in_process(*task: object) -> None:
 _AT_ANY_MOMENT = {
     "written": "It writes into the file with that name itself. A kill in the middle leaves half a file.",
     "removed": "It removes the old file before the new one is there. A kill in between leaves no file.",
-    "carried": "It writes in another folder, which may be on another disk. Then the last step is a copy, and a kill "
-    "can interrupt it.",
+    "carried": "It writes in another folder, which may be on another disk. Then a rename fails, and `shutil.move` "
+    "copies, which a kill can interrupt. Write next to `path`.",
 }
 
 # In a separate process, because an audit hook stays until its process ends.
@@ -246,14 +257,16 @@ def _deeds(answer: Callable[..., object]) -> list[str]:
     """What `answer` does to a file that exists, from Python's audit events. It has to work."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder).resolve() / "part.bin"
-        path.write_bytes(b"what was there before")
+        path.write_bytes(before := b"what was there before")
+        os.link(path, old := path.with_name("old"))  # audit events tell nothing of what other programs write
         work = cloudpickle.dumps((answer, _PIECES, str(path)))
         done = subprocess.run([sys.executable, "-c", _LISTEN], input=work, capture_output=True, check=False)
+        in_place = ["written"] if old.read_bytes() != before else []
     if done.returncode:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
         raise TryNext(f"In a separate process, it failed: {''.join(last)}")
     deeds: list[str] = json.loads(done.stdout.splitlines()[-1])
-    return deeds
+    return deeds or in_place
 
 
 def _solve_write_safely(pieces, path):

@@ -41,7 +41,8 @@ def _judge_set_up(answer: object, home: str | Path) -> str:
 
     first = scoring.load(home)
     loads = Mock(wraps=joblib.load)
-    options = {"processes": False, "n_workers": 1, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
+    pages = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}  # else on every address
+    options = {"processes": False, "n_workers": 1, "threads_per_worker": 1} | pages
     with (
         patch.object(joblib, "load", loads),  # the workers are in this process
         tempfile.TemporaryDirectory() as place,

@@ -7,7 +7,7 @@ import ctypes
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
 
@@ -17,6 +17,7 @@ from daskclass.exercises.apart import TryNext, reason
 from daskclass.watch import dask_internals
 
 _GRACE, _REPLY, _RESTART = 1.0, 4.0, 2.0  # seconds for a task to end, a worker to reply, and a worker to restart
+_BACK = 5.0  # seconds for restarted workers to come back
 _ENDED = "It ended the program with {error!r}. Let it return."
 
 
@@ -68,6 +69,8 @@ class Trial:
 
         def listed() -> object:
             got = answer(*arguments)
+            if hasattr(got, "__dask_graph__"):
+                raise TryNext("It returned a plan, and nothing has run. Compute it.")
             # Sets have no order, and a mapping's keys aren't what anyone wants to return.
             if isinstance(got, Iterable) and not isinstance(got, str | bytes | Mapping | Set | Future):
                 return list(islice(got, most + 1))  # a generator may never end
@@ -79,6 +82,8 @@ class Trial:
             raise TryNext(
                 f"It was still running after {self.seconds:g} seconds. Is it waiting for something?"
             ) from None
+        except TryNext:
+            raise
         except Exception as error:
             raise TryNext(f"It raised `{reason(error)}`.") from error
         except (SystemExit, GeneratorExit) as error:
@@ -100,6 +105,12 @@ class Trial:
 def _end(thread: threading.Thread) -> None:
     """Raise `_Stop` in a thread, or else an endless loop would slow down the notebook from now on."""
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(_Stop))
+
+
+def wait_for_workers(client: Client, workers: int) -> None:
+    """Give workers that an earlier check has restarted some seconds to come back."""
+    with suppress(TimeoutError):
+        client.wait_for_workers(workers, timeout=_BACK)
 
 
 @contextmanager
