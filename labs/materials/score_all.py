@@ -1,8 +1,8 @@
 """Score every order: python score_all.py ORDERS SCORES MODEL, each of them a folder.
 
-Started again, it does what is missing. Exit status 1 if some files could not be scored;
-the others are done then, and there is no manifest. Status 2 if what it was given is
-wrong.
+When you start it again, it does what's missing. It exits with status 1 if it couldn't
+score some files; then the others are done, and there's no manifest. It exits with
+status 2 if an argument is wrong.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from daskclass.errors import Problem, UsageProblem
 
 
 class LoadModel(WorkerPlugin):
-    """Each worker loads the model when it starts, if it is still the same."""
+    """Each worker loads the model when it starts, if it's still the same model."""
 
     name = "model"
 
@@ -32,7 +32,7 @@ class LoadModel(WorkerPlugin):
         self.home, self.version = home, version
 
     def setup(self, worker):
-        worker.model = None  # a worker is given tasks even if its plugin fails
+        worker.model = None  # a worker gets tasks even if its plugin fails
         model = scoring.load(self.home)
         if model.version == self.version:
             worker.model = model
@@ -42,7 +42,7 @@ def score(source, folder):
     """One file of orders, one part of scores."""
     if (model := get_worker().model) is None:
         raise scoring.ModelProblem(
-            "its worker started when the model was gone, or another in its place"
+            "its worker started when the model was gone or had been replaced"
         )
     return scoring.score_file(source, folder, model)
 
@@ -59,17 +59,17 @@ def main(orders, scores, home):
     for part in sorted(Path(scores).glob("*.parquet")):
         if part.name not in of_these:
             raise UsageProblem(
-                f"{part} is of none of these orders: move it away, or score elsewhere"
+                f"{part} isn't from these orders: move it, or score elsewhere"
             )
-    # From here on the scores are not complete, until the manifest says so again.
+    # From here on, the scores aren't complete until the manifest says so again.
     (Path(scores) / scoring.MANIFEST_NAME).unlink(missing_ok=True)
     done = scoring.finished(sources, scores, model)
     missing = [source for source in sources if source not in done]
     print(f"{len(done)} parts are there, {len(missing)} to do", flush=True)
 
-    # Workers may keep the memory that the next tree needs, and make no profile; one
-    # that dies twice is started again (else it is given up if it happens to be away
-    # 15 seconds after it died).
+    # Workers keep memory that the next tree needs, and make no profile. If one dies
+    # twice, it's started again. (By default, the cluster gives it up if it happens to
+    # be away 15 seconds after it died.)
     os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)
     settings = {
         "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,

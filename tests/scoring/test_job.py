@@ -75,7 +75,7 @@ def test_what_cannot_be_scored_takes_the_manifest_away_until_it_can(orders, tmp_
     (orders / "part-2.parquet").unlink()
     done = run(orders, scores, saved)
     assert done.returncode == 2
-    assert "part-2.parquet is of none of these orders" in done.stderr
+    assert "part-2.parquet isn't from these orders" in done.stderr
     assert len(scoring.read_manifest(scores)) == 3
 
 
@@ -100,7 +100,7 @@ def test_a_worker_that_starts_later_scores_with_the_model_of_the_beginning_or_no
     job.LoadModel(saved, model.version).setup(worker)
     assert job.score("orders", "scores") == model.version
     job.LoadModel(saved, "another").setup(worker)
-    with pytest.raises(scoring.ModelProblem, match="when the model was gone, or another in its place"):
+    with pytest.raises(scoring.ModelProblem, match="when the model was gone or had been replaced"):
         job.score("orders", "scores")
     job.LoadModel(saved, model.version).setup(worker)
     with pytest.raises(scoring.ModelProblem, match="there is no model"):
