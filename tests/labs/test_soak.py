@@ -47,7 +47,7 @@ def raises(client, sales, log):
 @pytest.mark.parametrize(
     ("job", "words"),
     [
-        (lambda client, sales, log: 41, "job 1, after 0 kills: 41, and 42 is exact"),
+        (lambda client, sales, log: 41, "job 1, after 0 kills: the answer is 41, but 42 is exact"),
         (raises, r"job 1 failed after 0 kills: ValueError: not today; the scheduler has tasks \{\} and workers"),
     ],
 )
@@ -62,7 +62,7 @@ def test_what_is_not_exact_ends_it(soak, monkeypatch, job, words):
 def test_workers_that_live_too_long_end_it(soak, monkeypatch):
     monkeypatch.setattr(soak, "jobs", lambda sales: [(lambda client, sales, log: 42, 42)])
     monkeypatch.setattr(soak, "open_sales", lambda: None)
-    with pytest.raises(SystemExit, match="the time is up: 0 of 1 kills in 0 seconds"):
+    with pytest.raises(SystemExit, match="time is up: 0 of 1 kills in 0 seconds"):
         soak.soak(kills=1, life=1e6, seconds=0)
 
 
