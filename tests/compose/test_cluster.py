@@ -131,7 +131,7 @@ def test_labs_pass_in_the_containers_and_leave_nothing_behind(stack):
     assert run.returncode == 0, run.stdout + run.stderr
     report = json.loads((stack.folder / "build" / "rehearsal" / "report.json").read_text())
     assert report["size"] == "smoke"
-    assert report["cluster"].startswith("tcp://scheduler:8786, 2 workers with 2 threads and 2.00 GiB in all")
+    assert report["cluster"].startswith("tcp://scheduler:8786, 2 workers with 2 threads and 2.00 GiB in total")
     assert [lab["lab"][:2] for lab in report["labs"]] == list(LABS)
     assert {lab["status"] for lab in report["labs"]} == {"passed"}
     assert [left for lab in report["labs"] for left in lab["left_behind"]] == []
