@@ -60,5 +60,5 @@ def test_what_sticks_out_of_a_slide_is_measured(chromium, tmp_path):
     assert not any(line.startswith("slide 1") for line in found)
     assert "slide 2: p sticks out: tall" in found
     assert "slide 3: div sticks out: wide" in found
-    assert "slide 4: a picture is not shown" in found
+    assert "slide 4: a picture isn't shown" in found
     assert any(line.startswith("slide 5: a line of code is cut off: a line of code") for line in found)

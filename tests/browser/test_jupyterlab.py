@@ -109,7 +109,7 @@ def test_jupyterlab_opens_with_the_lab_and_the_cluster_in_view(start, page, watc
     until(page, lambda: rows(page, "individual-task-stream") > before + 20, "twenty calls and more in the stream")
     shot("lab-00")
 
-    page.locator(".jp-Notebook .jp-Cell", has_text="lab00.mean_price.hint() nudges you").first.click()
+    page.locator(".jp-Notebook .jp-Cell", has_text="lab00.mean_price.hint() gives you a nudge").first.click()
     assert "Hint" in type_and_run(page, "lab00.mean_price.hint()")
     assert "def " in type_and_run(page, "lab00.mean_price.solution()")
     shot("exercise")
