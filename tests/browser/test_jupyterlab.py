@@ -47,10 +47,14 @@ def open_lab(page, name: str) -> None:
 
 
 def run_all(page, lab: Lab) -> list[str]:
-    """Run, Run All Cells; then wait until the last code cell has run. What is red in the notebook."""
+    """Run, Run All Cells; then wait until the last code cell has run. What is red in the notebook.
+
+    JupyterLab runs nothing, and doesn't say so, as long as there is no kernel. So this waits for one, as lab 00 says.
+    """
+    shown = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+    shown.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for(timeout=90_000)
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_text("Run All Cells", exact=True).click()
-    shown = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
     saved = {}
 
     def all_have_run() -> bool:

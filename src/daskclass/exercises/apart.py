@@ -8,18 +8,19 @@ import signal
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 import cloudpickle
-import psutil
 
 from daskclass.system import processes
 
 SECONDS = 15.0
 SHOWN = 10_000  # characters of an answer's output
 _PRINTED = 32_000_000  # bytes that an answer may write to a file, on systems that can limit it
+_MARK = "DASKCLASS_JUDGE"  # in the environment of the judge's process, and of all that descend from it
 _MAIN = "from daskclass.exercises import apart; apart.main()"
 
 
@@ -64,6 +65,7 @@ def run(judge: Callable[..., str], *arguments: object, seconds: float | None = N
         orders, said, verdict = (Path(folder, name) for name in ("orders", "said", "verdict"))
         orders.write_bytes(work)
         (place := Path(folder, "place")).mkdir()
+        mark = uuid.uuid4().hex
         with orders.open("rb") as stdin, said.open("w+b") as output:
             process = subprocess.Popen(
                 [sys.executable, "-u", "-c", _MAIN, str(verdict)],  # in the order in which it was printed
@@ -71,6 +73,7 @@ def run(judge: Callable[..., str], *arguments: object, seconds: float | None = N
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=place,
+                env=os.environ | {_MARK: mark},
                 start_new_session=os.name == "posix",
             )
             try:
@@ -78,10 +81,9 @@ def run(judge: Callable[..., str], *arguments: object, seconds: float | None = N
             except subprocess.TimeoutExpired:
                 status = None
             finally:
-                left = processes.descendants(psutil.Process(process.pid)) if process.poll() is None else set()
-                processes.kill_session(process.pid)
-                processes.kill(left)
                 process.kill()
+                processes.kill_session(process.pid)
+                processes.kill(processes.carrying(_MARK, mark))  # also those in sessions of their own
                 process.wait()
             _show(output)
         if status is None:

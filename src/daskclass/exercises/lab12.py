@@ -154,7 +154,8 @@ def _judge_write_safely(answer: object) -> str:
 def _judge_two_at_once(answer: Callable[..., object], of: str) -> None:
     """Two tasks write the same part, each in its own process or thread; one ends while the other still writes.
 
-    Each waits at most a second for the other to get that far, because an answer may hold a lock meanwhile.
+    Both begin together. Then each waits at most a second for the other to get that far, because an answer may hold a
+    lock meanwhile.
     """
     write = _write_in_process if of == "process" else _write
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as pool:
@@ -176,6 +177,7 @@ def _judge_two_at_once(answer: Callable[..., object], of: str) -> None:
             )
 
 
+_START = 10.0  # seconds in which both processes should have started
 _CONTENTS = (b"one " * 90 + b"from the first task", b"another " * 20 + b"from the second task")
 
 
@@ -184,18 +186,23 @@ def _is_whole(path: Path) -> bool:
 
 
 def _write(answer: Callable[..., object], number: int, path: str, folder: str) -> None:
-    """Write content `number` in two pieces. Marks in `folder` let the other task continue between them."""
-    content, began, look = _CONTENTS[number], Path(folder, "began"), Path(folder, "look")
+    """Write content `number` in two pieces. Marks in `folder` let the tasks begin together and continue in turns."""
+    content = _CONTENTS[number]
+
+    def wait_for(mark: str, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not Path(folder, mark).exists() and time.monotonic() < end:
+            time.sleep(0.005)
 
     def pieces() -> Iterator[bytes]:
         yield content[:7]
         if number == 1:
-            began.touch()
-        mark, end = (began, look)[number], time.monotonic() + 1
-        while not mark.exists() and time.monotonic() < end:
-            time.sleep(0.005)
+            Path(folder, "began").touch()
+        wait_for(("began", "look")[number], 1)
         yield content[7:]
 
+    Path(folder, f"ready-{number}").touch()
+    wait_for(f"ready-{1 - number}", _START)
     answer(pieces(), path)
 
 
