@@ -137,12 +137,12 @@ def test_an_answer_without_an_end_is_ended_with_all_that_it_started(tmp_path):
     assert is_gone(int(note.read_text()))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="kills a session")
-def test_what_an_answer_leaves_running_is_ended(tmp_path):
+@pytest.mark.parametrize("own_session", [False, True])
+def test_what_an_answer_leaves_running_is_ended(own_session, tmp_path):
     note = tmp_path / "note"
 
     def answer():
-        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=own_session)
         note.write_text(str(child.pid))
         return 7
 

@@ -76,7 +76,8 @@ def test_what_does_not_fit_runs_out_of_memory(way):
 
 
 def test_growth_rises_to_the_peak(way):
-    run = limits.run(f"import time\ntime.sleep(0.3)  # as many looks before it grows\n{HOG}", "200MiB", way=way, MIBS=60)
+    before = "import time\ntime.sleep(0.3)  # as many looks before it grows\n"
+    run = limits.run(before + HOG, "200MiB", way=way, MIBS=60)
     assert list(run.growth.columns) == ["seconds", "bytes"]
     assert run.growth.seconds.is_monotonic_increasing
     assert run.growth.bytes.max() == run.peak
