@@ -50,7 +50,8 @@ $(ELSEWHERE)/.ready: requirements-elsewhere.lock $(READY)
 # Claims that compare times hold on cores that a lab has to itself; the other labs run two at a time.
 TIMED := 05 11 14
 STEADY := 00 01 02 03 04 06 07 08 09 10 12 13
-# The notebooks of such a list, without the labs that BUT names.
+# The notebooks of such a list, without the labs that BUT names on the command line.
+BUT :=
 notebooks = $(foreach number,$(filter-out $(BUT),$(1)),$(wildcard labs/$(number)-*.ipynb))
 
 test-labs: test-notebooks test-beside-labs
@@ -122,8 +123,7 @@ slides: $(PLAYWRIGHT) $(MARP)
 	@$(BIN)/python tools/slides.py
 
 test-browser: $(PLAYWRIGHT) slides
-	@command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null || \
-		{ echo 'A Chromium is missing: on Debian and Ubuntu: apt install chromium'; exit 1; }
+	@$(BIN)/python tools/browser.py
 	$(BIN)/pytest --timeout 900 -m browser --numprocesses 2 --dist loadfile tests/browser
 
 soak: $(READY)

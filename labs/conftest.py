@@ -33,8 +33,12 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    notebooks = [item for item in items if hasattr(item, "output_timeout")]
+    notebooks = [item for item in items if item.path.suffix == ".ipynb"]
     for item in notebooks:
+        if not hasattr(item, "output_timeout"):
+            raise pytest.UsageError(
+                "nbval has no output_timeout any more; see labs/conftest.py"
+            )
         item.output_timeout = OUTPUT_SECONDS
     for notebook in {item.parent for item in notebooks}:
         notebook.skip_compare = (*notebook.skip_compare, *NOT_COMPARED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -37,3 +38,7 @@ def running(path: str) -> Iterator[Browser]:
             yield started
         finally:
             started.close()
+
+
+if __name__ == "__main__":  # for make, which asks whether there is one
+    sys.exit(None if find() else MISSING)

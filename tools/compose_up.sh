@@ -34,6 +34,10 @@ docker compose up --build --detach --wait --wait-timeout 180 --scale "worker=$wo
 }
 
 token=$(docker compose exec -T notebook jupyter server list --json | sed -n 's/.*"token": "\([^"]*\)".*/\1/p' | head -1)
+if [ -z "$token" ]; then
+    echo "JupyterLab runs, but doesn't say its token. docker compose logs notebook shows its address." >&2
+    exit 1
+fi
 echo "JupyterLab: http://$(docker compose port notebook 8888)/lab/tree/labs/00-start-here.ipynb?token=$token"
 echo "Dashboard:  http://$(docker compose port scheduler 8787)/status"
 echo "Scheduler:  tcp://$(docker compose port scheduler 8786)"

@@ -3,7 +3,7 @@
     export DASKCLASS_LAB_RUNS=build/lab-runs.tsv
     make test test-labs                                       # these tests record what they run
     python tools/lab_runs.py --note 'in a container' 00-02,13 # for runs outside the tests
-    python tools/lab_runs.py                                  # prints the table
+    python tools/lab_runs.py                                  # prints the table; fails if a lab never ran as a whole
 
 Without the variable, nothing is recorded.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -79,7 +80,13 @@ def main() -> int:
             for lab in labs.choose(wanted, labs.find(ROOT)):
                 note(lab.number, how, whole=True)
         elif file:
-            print(table(Path(file).read_text(encoding="utf-8")))
+            text = Path(file).read_text(encoding="utf-8")
+            print(table(text))
+            if never := [
+                lab.number for lab in labs.find(ROOT) if not re.search(rf"^{lab.number}\t.*\twhole$", text, re.M)
+            ]:
+                print(f"lab_runs: never as a whole: {', '.join(never)}", file=sys.stderr)
+                return 1
         else:
             raise UsageProblem(f"set {FILE} to the file that records the runs")
     except (OSError, ValueError, UsageProblem) as error:

@@ -156,6 +156,8 @@ def test_a_command_that_is_none(say, text):
         (["data", "--sizes", "1MB"], "--sizes"),
         (["data", "1MB"], "unexpected extra argument"),
         (["data", "--verify", "--force"], "so it can't be combined with --force"),
+        (["data", "--verify", "--seed", "99"], "so it can't be combined with --seed"),
+        (["data", "--verify", "--format", "csv"], "so it can't be combined with --format"),
     ],
 )
 def test_other_bad_input(bad, arguments, named):
@@ -286,7 +288,8 @@ def test_verify_does_not_hide_what_does_not_belong_there(say, own_sales):
     (own_sales.folder / sales.PARQUET_NAME / "part-7.parquet").write_bytes(b"")
     said = say("data", "--verify", "--out", own_sales.folder)
     assert said.status == 2
-    assert "part-7.parquet does not belong there; make the data again with --force" in said.last
+    again = f"`daskclass data --size 2MB --out {own_sales.folder} --force`"
+    assert f"part-7.parquet does not belong there; make the data again with {again}" in said.last
 
 
 @pytest.mark.parametrize("gone", ["everything", "the csv", "the manifest"])
@@ -294,9 +297,14 @@ def test_verify_what_is_not_there(say, own_sales, tmp_path, gone):
     folder = tmp_path / "nowhere" if gone == "everything" else own_sales.folder
     if gone != "everything":
         (folder / (sales.CSV_NAME if gone == "the csv" else sales.MANIFEST_NAME)).unlink()
-    said = say("data", "--verify", "--out", folder)
+    said = say("data", "--size", "smoke", "--verify", "--out", folder)
     assert (said.status, said.out) == (2, "")
-    assert "make it with `daskclass data`" in said.last or "--force" in said.last
+    command = {
+        "everything": f"make it with `daskclass data --size smoke --out {folder}`",
+        "the csv": f"make the data again with `daskclass data --size 2MB --out {folder} --force`",  # as it was
+        "the manifest": f"make it with `daskclass data --size smoke --out {folder} --force`",
+    }
+    assert said.last.endswith(command[gone])
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Ctrl-C cannot be sent to one process on Windows")

@@ -121,14 +121,19 @@ def test_a_version_that_will_do_and_is_not_the_locks_is_a_warning(lock, name):
 
 
 def test_a_missing_package_fails_only_if_it_is_needed(lock, monkeypatch):
-    lock("dask==1.0.0", "not-there-at-all==1.0")
+    """Also if only another package needs it: jupyter-server-proxy comes with the Dask extension."""
+    lock("not-there-at-all==1.0")
+    assert doctor.check_versions().state == OK
+    requires = importlib.metadata.requires
 
-    def missing(name):
-        raise importlib.metadata.PackageNotFoundError(name)
+    def without(name):
+        if name == "jupyter-server-proxy":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return requires(name)
 
-    monkeypatch.setattr(importlib.metadata, "version", missing)
+    monkeypatch.setattr(importlib.metadata, "requires", without)
     finding = doctor.check_versions()
-    assert (finding.state, finding.found) == (FAILED, "dask is missing")
+    assert (finding.state, finding.found) == (FAILED, "jupyter-server-proxy is missing")
 
 
 def test_many_wrong_versions_are_told_in_few_words(lock):
@@ -230,7 +235,32 @@ def test_a_folder_for_spilling_is_made_by_dask_and_not_by_the_doctor(tmp_path, m
     assert "DASK_TEMPORARY_DIRECTORY" in finding.mend
 
 
+def test_memory_is_no_disk_for_spilling(disk, tmp_path, monkeypatch):
+    disk(100 * GB)
+    mounts = [SimpleNamespace(mountpoint="/", fstype="ext4"), SimpleNamespace(mountpoint=str(tmp_path), fstype="tmpfs")]
+    monkeypatch.setattr(psutil, "disk_partitions", lambda all: mounts)
+    with dask.config.set({"temporary-directory": str(tmp_path / "to come")}):
+        finding = doctor.check_disk_for_spill()
+    assert (finding.state, finding.found) == (
+        WARNING,
+        f"{tmp_path} is in memory, so what is spilled there frees none",
+    )
+    assert "DASK_TEMPORARY_DIRECTORY" in finding.mend
+
+
+def test_spilling_and_the_data_need_room_together_on_one_disk(disk, tmp_path, monkeypatch):
+    with dask.config.set({"temporary-directory": str(tmp_path)}):
+        disk(5 * GB)
+        assert doctor.check_disk_for_data().state == OK
+        finding = doctor.check_disk_for_spill()
+        assert finding.state == FAILED
+        assert "the data comes to the same disk, together" in finding.mend
+        disk(9 * GB)
+        assert doctor.check_disk_for_spill().state == OK
+
+
 def test_disk_for_spilling(disk, tmp_path, monkeypatch):
+    monkeypatch.setattr(sales, "look", lambda folder: SimpleNamespace(state="finished"))
     with dask.config.set({"temporary-directory": str(tmp_path)}):
         asked = disk(4 * GB)
         assert doctor.check_disk_for_spill().state == OK
@@ -250,7 +280,12 @@ def test_disk_for_spilling(disk, tmp_path, monkeypatch):
         ((8787,), False, WARNING, "8787 is taken"),
         ((8888,), False, WARNING, "8888 is taken"),
         ((8787, 8888), False, WARNING, "8787 and 8888 are taken"),
-        ((8787, 8888), True, OK, "8787 and 8888 are taken, by this class itself"),
+        (
+            (8787, 8888),
+            True,
+            OK,
+            "8787 and 8888 are taken; the class that runs uses the ports that it printed when it started",
+        ),
     ],
 )
 def test_ports(monkeypatch, taken, inside, state, found):
@@ -261,7 +296,7 @@ def test_ports(monkeypatch, taken, inside, state, found):
     assert (finding.state, finding.found) == (state, found)
 
 
-@pytest.mark.parametrize("proxy", [None, "http://proxy.example:3128"])
+@pytest.mark.parametrize("proxy", [None, "http://proxy.example:3128", "http://ada:se:c@ret@proxy.example:3128"])
 def test_proxy(monkeypatch, proxy):
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "REQUEST_METHOD"):
         monkeypatch.delenv(name, raising=False)
@@ -270,7 +305,7 @@ def test_proxy(monkeypatch, proxy):
         monkeypatch.setenv("http_proxy", proxy)
     finding = doctor.check_proxy()
     assert (finding.state, finding.mend) == (OK, "")
-    assert finding.found.startswith(proxy or "none")
+    assert finding.found.startswith("http://proxy.example:3128;" if proxy else "none")
 
 
 @pytest.mark.parametrize(

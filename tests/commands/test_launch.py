@@ -267,6 +267,40 @@ def test_a_server_without_a_token_is_not_used(monkeypatch):
         launch._require_token("http://127.0.0.1:9/api/contents")
 
 
+REFUSES = """
+import http.server, sys
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(int(sys.argv[1]))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
+
+@pytest.mark.parametrize(("status", "words"), [(403, "refuses its own token"), (500, "answered with status 500")])
+def test_a_server_that_refuses_its_token_is_not_waited_for(tmp_path, status, words):
+    """As where the user's configuration sets another token."""
+    server = subprocess.Popen([sys.executable, "-c", REFUSES, str(status)], stdout=subprocess.PIPE)
+    try:
+        address = f"http://127.0.0.1:{int(server.stdout.readline())}/api/status"
+        with pytest.raises(Problem, match=words):
+            launch._wait_until_answers(server, address, "token", tmp_path / "jupyterlab.log")
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
+def test_a_server_that_stops_answering_is_said():
+    with pytest.raises(Problem, match="stopped answering while we checked its token"):
+        launch._require_token("http://127.0.0.1:9/api/contents")
+
+
 HANGS = """
 import http.server, json, signal, sys
 

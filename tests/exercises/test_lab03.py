@@ -60,6 +60,11 @@ def cases(client, url):
         "path, memory": (lab03.path, "memory://stores.csv", "a disk within one process"),
         "path, not there": (lab03.path, f"{url}/store.csv", "A worker couldn't open it: "),
         "path, other file": (lab03.path, f"{url}/other.csv", "found 41 lines, not 40"),
+        "cents, list": (
+            lab03.in_cents,
+            client.map(int, [999], workers=["west"], pure=False),
+            "That's a list with a future in it",
+        ),
         "cents, value": (lab03.in_cents, 999, "That's a value, not a future"),
         "cents, failed": (lab03.in_cents, on("west", operator.truediv, 1, 0), "It failed with ZeroDivisionError"),
         "cents, other call": (lab03.in_cents, on("west", int, 999), "a call of `rounding.to_cents`"),

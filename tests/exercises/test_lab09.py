@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import shutil
+import tempfile
 import threading
 import time
 import uuid
@@ -85,6 +86,12 @@ def raises(path, folder):
 def returns_a_path(path, folder):
     dear(path).to_parquet(named(path, folder))
     return named(path, folder)
+
+
+def carries(path, folder):
+    with tempfile.NamedTemporaryFile(delete=False) as file:
+        dear(path).to_parquet(file.name)
+    return str(shutil.move(file.name, named(path, folder)))
 
 
 def writes_elsewhere(path, folder):
@@ -201,6 +208,7 @@ DEAR = {
     "all": (writes_all, "It wrote all orders"),
     "above": (above_900, "exactly 900.00 are missing"),
     "half": (under_its_name_at_once, "half a part under its final name"),
+    "carries": (carries, "It writes in another folder"),
     "cleans up": (cleans_up_on_errors, "half a part under its final name"),
     "renames in any case": (renames_in_any_case, "half a part under its final name"),
     "cheap": (cheap, "cost 900.00 or more"),

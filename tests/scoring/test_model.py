@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import joblib
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -174,6 +175,20 @@ def test_a_save_that_ends_between_its_files_is_no_model_with_the_words_of_anothe
     with pytest.raises(scoring.ModelProblem, match="has changed since it was saved: its checksum starts with"):
         scoring.load(folder)
     assert sorted(path.name for path in folder.iterdir()) == ["model.joblib", "model.json"]
+
+
+def test_a_model_that_is_replaced_while_it_is_loaded_keeps_its_own_version(saved, sales, tmp_path, monkeypatch):
+    folder, before = Path(shutil.copytree(saved, tmp_path / "model")), scoring.load(saved)
+    loaded = joblib.load
+
+    def meanwhile(file):
+        scoring.save(scoring.train(scoring.sample(sales, 200), "boosted", seed=1), folder)
+        return loaded(file)
+
+    monkeypatch.setattr(joblib, "load", meanwhile)
+    found, orders = scoring.load(folder), orders_of(sales)
+    assert found.version == before.version
+    assert np.array_equal(found.scores(orders), before.scores(orders))
 
 
 def replaced(table, name, values):

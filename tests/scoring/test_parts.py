@@ -366,12 +366,28 @@ def test_the_manifest_is_in_order_whoever_was_first(source, folder, model):
     assert scoring.read_manifest(folder) == listed[::-1]
 
 
+def a_folder_instead_of_the_manifest(folder):
+    (folder / "manifest.json").unlink()
+    (folder / "manifest.json").mkdir()
+
+
 @pytest.mark.parametrize(
     ("harm", "words"),
     [
         (lambda folder: (folder / "manifest.json").unlink(), "the scores aren't complete"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json: JSONDecodeError"),
         (lambda folder: (folder / "manifest.json").write_text('{"parts": [{}]}'), "manifest.json: TypeError"),
+        (
+            lambda folder: (folder / "manifest.json").write_text(
+                '{"parts": [{"name": 5, "source": "", "rows": 1, "model": "", "sha256": ""}]}'
+            ),
+            "isn't a part",
+        ),
+        pytest.param(
+            a_folder_instead_of_the_manifest,
+            "can't read .*manifest.json: IsADirectoryError",
+            marks=pytest.mark.skipif(os.name == "nt", reason="Windows has another error"),
+        ),
         (lambda folder: (folder / "part-0.parquet").unlink(), "part-0.parquet is in the manifest, but missing"),
         (lambda folder: (folder / "part-0.parquet").write_bytes(b""), "part-0.parquet doesn't match the manifest"),
         (lambda folder: (folder / "part-9.parquet").write_bytes(b""), "part-9.parquet is not in the manifest"),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from daskclass.errors import Problem
 
@@ -94,9 +95,12 @@ def data(
     from daskclass import sales, sizes
 
     if verify:
-        if force:
-            raise click.UsageError("--verify makes no data, so it can't be combined with --force")
-        _verify((out or sales.place(wanted)).absolute())
+        given = click.get_current_context().get_parameter_source
+        for option in ("seed", "threads", "formats", "force"):
+            if given(option) == ParameterSource.COMMANDLINE:
+                name = "format" if option == "formats" else option
+                raise click.UsageError(f"--verify makes no data, so it can't be combined with --{name}")
+        _verify((out or sales.place(wanted)).absolute(), sales.command(wanted, out))
         return
     made = sales.make(
         wanted,
@@ -115,17 +119,19 @@ def data(
     click.echo(f"to use this data in the labs, set DASKCLASS_SIZE={wanted.name}")
 
 
-def _verify(folder: Path) -> None:
-    from daskclass import sales
+def _verify(folder: Path, command: str) -> None:
+    from daskclass import sales, sizes
 
     try:
         found = sales.look(folder)
         if found.sales is None:
             missing = found.state == "missing"
-            raise Problem(f"{found.why}; make it with `daskclass data{'' if missing else ' --force'}`")
+            raise Problem(f"{found.why}; make it with `{command}{'' if missing else ' --force'}`")
+        seed = None if found.sales.seed == sales.DEFAULT_SEED else found.sales.seed
+        command = sales.command(sizes.parse(found.sales.size), folder, seed)
         sales.verify(found.sales)
     except (OSError, ValueError) as error:  # a name in the manifest that no file can have is a ValueError
-        raise Problem(f"can't read {folder} ({error}); make the data again with --force") from error
+        raise Problem(f"can't read {folder} ({error}); make the data again with `{command} --force`") from error
     click.echo(f"{len(found.sales.manifest['files'])} files in {folder} match their checksums")
     if found.state == "changed":  # only its times differ, as in a copy
         try:
@@ -134,7 +140,7 @@ def _verify(folder: Path) -> None:
             click.echo(f"daskclass: couldn't record the files' new times: {problem}", err=True)
             return
         if (still := sales.look(folder)).state != "finished":
-            raise Problem(f"{still.why}; make the data again with --force")
+            raise Problem(f"{still.why}; make the data again with `{command} --force`")
 
 
 @commands.command(short_help="Check whether this machine is ready.")

@@ -34,8 +34,8 @@ WARNING: Final = "warning"
 FAILED: Final = "failed"
 
 SET_UP_AGAIN = (
-    "in the checkout, `python3 tools/environment.py` (Windows: `py -3.13 tools\\environment.py`); "
-    "in containers, `docker compose up --build`"
+    "stop the class if it runs; then, in the checkout, `python3 tools/environment.py` (Windows: "
+    "`py -3.13 tools\\environment.py`), and start it again; in containers, `docker compose up --build`"
 )
 
 
@@ -124,7 +124,8 @@ def check_python() -> Finding:
     found = f"{platform.python_version()} ({platform.system()} {platform.machine()})"
     if (3, 11) <= sys.version_info[:2] <= (3, 14):
         return Finding("Python", OK, found)
-    return Finding("Python", FAILED, found, f"use Python 3.11 to 3.14: {SET_UP_AGAIN}")
+    mend = "use Python 3.11 to 3.14; in the checkout, for example `python3.13 tools/environment.py`"
+    return Finding("Python", FAILED, found, mend)
 
 
 def lock_file() -> Path | None:
@@ -156,16 +157,14 @@ def check_versions() -> Finding:
         for requirement in map(Requirement, importlib.metadata.requires("daskclass") or [])
         if requirement.marker is None
     }
+    missing = sorted(_missing())
     wrong: list[str] = []
-    missing: list[str] = []
     other: list[str] = []
     for name, version in locked_versions(lock).items():
         try:
             installed = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            if name in needed:
-                missing.append(name)
-            continue
+            continue  # for another system, or missing
         if installed != version:
             works = name not in needed or needed[name].contains(installed, prereleases=True)
             (other if works else wrong).append(f"{name} {installed} instead of {version}")
@@ -175,6 +174,27 @@ def check_versions() -> Finding:
     if other:
         return Finding("packages", WARNING, _few(other), mend)
     return Finding("packages", OK, "versions match requirements.lock")
+
+
+def _missing() -> set[str]:
+    """Packages that the class needs, directly or through others, and that aren't installed."""
+    missing: set[str] = set()
+    seen: set[tuple[str, str]] = set()
+    asked = [("daskclass", "")]  # a package, and one of its extras or none
+    while asked:
+        if (one := asked.pop()) in seen:
+            continue
+        seen.add(one)
+        name, extra = one
+        try:
+            requirements = importlib.metadata.requires(name) or []
+        except importlib.metadata.PackageNotFoundError:
+            missing.add(name)
+            continue
+        for requirement in map(Requirement, requirements):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+                asked += [(canonicalize_name(requirement.name), each) for each in ("", *requirement.extras)]
+    return missing
 
 
 def _few(items: list[str]) -> str:
@@ -203,8 +223,9 @@ def check_memory() -> Finding:
     available = min(psutil.virtual_memory().available, limit)
     found = f"{format_bytes(limit)}, {format_bytes(available)} of it free, for size {size.name}"
     if needed > limit:
-        smaller = "" if size == sizes.SMOKE else " Or set DASKCLASS_SIZE=smoke to run the same labs on 200 MB"
-        return Finding("memory", FAILED, found, f"the labs need {format_bytes(needed)}.{smaller}")
+        fits = not elsewhere and needs(sizes.SMOKE).memory <= min(limit, needed - 1)
+        smaller = ". Or set DASKCLASS_SIZE=smoke to run the same labs on 200 MB" if fits else ""
+        return Finding("memory", FAILED, found, f"the labs need {format_bytes(needed)}{smaller}")
     if available < needed / 2:
         return Finding("memory", WARNING, found, "close other programs before a lab measures memory")
     return Finding("memory", OK, found)
@@ -242,6 +263,8 @@ def check_disk_for_spill() -> Finding:
     import dask
     from dask.utils import format_bytes
 
+    from daskclass import sales
+
     # Dask makes the folder if it doesn't exist
     folder = _existing(Path(dask.config.get("temporary-directory") or tempfile.gettempdir()).absolute())
     try:
@@ -250,17 +273,31 @@ def check_disk_for_spill() -> Finding:
     except OSError as error:
         mend = "set DASK_TEMPORARY_DIRECTORY to a folder that you can write to"
         return Finding("disk for spilling", FAILED, f"can't write to {folder}: {error.strerror}", mend)
-    free, needed = shutil.disk_usage(folder).free, needs(sizes.current()).spill
+    size = sizes.current()
+    free, needed = shutil.disk_usage(folder).free, needs(size).spill
     found = f"{format_bytes(free)} free in {folder}"
+    if _is_in_memory(folder):
+        found = f"{folder} is in memory, so what is spilled there frees none"
+        mend = "set DASK_TEMPORARY_DIRECTORY to a folder on a disk, such as /var/tmp"
+        return Finding("disk for spilling", WARNING, found, mend)
+    what = f"workers spill up to {format_bytes(needed)}"
+    place = sales.place(size)
+    if sales.look(place).state != "finished" and _existing(place).stat().st_dev == folder.stat().st_dev:
+        needed += int(size.csv_bytes * 1.5)
+        what += f", and the data comes to the same disk, together {format_bytes(needed)}"
     if free >= needed:
         return Finding("disk for spilling", OK, found)
-    return Finding(
-        "disk for spilling",
-        FAILED,
-        found,
-        f"workers spill up to {format_bytes(needed)}; free some space, or set DASK_TEMPORARY_DIRECTORY to a folder on "
-        "another disk",
-    )
+    mend = f"{what}; free some space, or set DASK_TEMPORARY_DIRECTORY to a folder on another disk"
+    return Finding("disk for spilling", FAILED, found, mend)
+
+
+def _is_in_memory(folder: Path) -> bool:
+    """Whether the file system of `folder` keeps its files in memory, as /tmp does in some distributions of Linux."""
+    import psutil
+
+    above = (resolved := folder.resolve(), *resolved.parents)
+    mounts = [mount for mount in psutil.disk_partitions(all=True) if Path(mount.mountpoint) in above]
+    return bool(mounts) and max(mounts, key=lambda mount: len(mount.mountpoint)).fstype in ("tmpfs", "ramfs")
 
 
 def _existing(folder: Path) -> Path:
@@ -281,7 +318,7 @@ def check_ports() -> Finding:
         return Finding("ports", OK, "8787 (dashboard) and 8888 (JupyterLab) are free")
     found = " and ".join(map(str, taken)) + (" are" if len(taken) > 1 else " is") + " taken"
     if _inside_lab():
-        return Finding("ports", OK, f"{found}, by this class itself")
+        return Finding("ports", OK, f"{found}; the class that runs uses the ports that it printed when it started")
     return Finding(
         "ports",
         WARNING,
@@ -295,7 +332,9 @@ def check_proxy() -> Finding:
     proxy = urllib.request.getproxies().get("http")
     if proxy is None:
         return Finding("proxy", OK, "none")
-    return Finding("proxy", OK, f"{proxy}; the class and its labs bypass it when they open a cluster's pages")
+    before, scheme, after = proxy.rpartition("://") if "://" in proxy else ("", "", proxy)
+    shown = before + scheme + after.rpartition("@")[2]  # without the name and the password of a person
+    return Finding("proxy", OK, f"{shown}; the class and its labs bypass it when they open a cluster's pages")
 
 
 def check_dashboard_link() -> Finding:
@@ -372,19 +411,24 @@ def check_cluster() -> Finding:
 
 
 def check_class_cluster() -> Finding:
+    from distributed import KilledWorker
+
     from daskclass import clusters
 
     name, address = "the class's cluster", clusters.named()
     if address is None:
         own = "each lab starts its own (DASK_SCHEDULER_ADDRESS isn't set, and no Dask settings file names a cluster)"
         return Finding(name, OK, own)
-    mend = f"start that cluster, or remove {clusters.named_by()} to use a local one"
+    mend = f"start that cluster or do what it says, or remove {clusters.named_by()} to use a local one"
     try:
         with clusters.connect() as client:
             answer, workers = client.submit(pow, 2, 10, pure=False).result(timeout=30), len(client.nthreads())
             dashboard = clusters.dashboard(client)
             pages = {page: clusters.visit(dashboard + page)[0] for page in ("/status", "/json/counts.json")}
-    except (Problem, OSError) as error:
+    except TimeoutError:
+        mend = "wait until its workers are free, or restart it"
+        return Finding(name, FAILED, f"{address} has no result for 2**10 after 30 seconds", mend)
+    except (Problem, OSError, KilledWorker) as error:
         return Finding(name, FAILED, f"{address}: {error}", mend)
     if answer != 1024:
         return Finding(name, FAILED, f"{address} answered {answer} for 2**10", "restart it")
@@ -474,11 +518,13 @@ def check_kernel() -> Finding:
     if isinstance(said, str):
         return Finding("the labs' kernel", FAILED, said, SET_UP_AGAIN)
     spec = Path(said["spec"]) / "kernel.json"
-    mend = f"remove {spec.parent}, so that `python3` is the kernel of {sys.prefix}"
-    if Path(sys.prefix) in spec.parents:  # ours, but it does not start
+    mend = f"remove {spec.parent}, or its folder from JUPYTER_PATH, so that `python3` is the kernel of {sys.prefix}"
+    if Path(sys.prefix) in spec.parents:  # ours, but it doesn't start, or can't import
         mend = (
-            f"start it by hand and read its output: {sys.executable} -m ipykernel_launcher. It first runs your files "
-            "in `profile_default/startup` of IPython's folder (find that with `ipython locate`)"
+            SET_UP_AGAIN
+            if "prefix" in said
+            else f"start it by hand and read its output: {sys.executable} -m ipykernel_launcher. It first runs your "
+            "files in `profile_default/startup` of IPython's folder (find that with `ipython locate`)"
         )
     if beside := said.get("beside"):
         return Finding("the labs' kernel", FAILED, f"{said['error']}: it imports {_few(beside)}", "rename that file")
@@ -499,14 +545,18 @@ def check_pip() -> Finding:
 
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         wheel = wheels.make(folder, "daskclass_doctor", "1.0", "")
-        run = subprocess.run(
-            [sys.executable, "-m", "pip", "install", str(wheel)],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            cwd=folder,
-            env={**os.environ, "PIP_TARGET": str(Path(folder) / "packages"), "PIP_NO_INDEX": "1"},
-        )
+        try:
+            run = subprocess.run(
+                [sys.executable, "-m", "pip", "install", str(wheel)],
+                capture_output=True,
+                text=True,
+                timeout=120,
+                cwd=folder,
+                env={**os.environ, "PIP_TARGET": str(Path(folder) / "packages"), "PIP_NO_INDEX": "1"},
+            )
+        except subprocess.TimeoutExpired:
+            mend = f"see what it waits for: {sys.executable} -m pip install --no-index pip"
+            return Finding("pip", FAILED, "pip didn't end within two minutes, and lab 06 needs it", mend)
     if run.returncode == 0:
         return Finding("pip", OK, f"{importlib.metadata.version('pip')} can install packages (lab 06)")
     if importlib.util.find_spec("pip") is None:
@@ -514,7 +564,11 @@ def check_pip() -> Finding:
         return Finding("pip", FAILED, f"{sys.prefix} has no pip, and lab 06 needs it", mend)
     words = (run.stderr.strip().splitlines() or [f"exit status {run.returncode}"])[-1]
     settings = sorted(name for name in os.environ if name.startswith("PIP_"))
-    mend = f"remove these pip settings: {', '.join(settings) or '`python -m pip config debug` shows them'}"
+    mend = (
+        f"one of these pip settings prevents it, so remove that one: {', '.join(settings)}"
+        if settings
+        else "a setting of pip may prevent it; `python -m pip config debug` shows them"
+    )
     return Finding("pip", FAILED, f"can't install packages, and lab 06 needs that: {words}", mend)
 
 

@@ -126,6 +126,12 @@ def _jupyter(
             _end(server, address, token)
 
 
+_OTHER_TOKEN = (
+    "your Jupyter configuration has settings of its own for that; remove `token` and `password` from it "
+    "(`jupyter --paths` shows where it is)"
+)
+
+
 def _environment(variables: dict[str, str], scheduler: str, token: str) -> dict[str, str]:
     """The environment of JupyterLab, its kernels and its terminals."""
     return variables | {
@@ -162,6 +168,10 @@ def _wait_until_answers(server: subprocess.Popen[bytes], url: str, token: str, l
         try:
             _ask(url, token)
             return
+        except urllib.error.HTTPError as refusal:
+            if refusal.code in (401, 403):
+                raise Problem(f"JupyterLab refuses its own token, because {_OTHER_TOKEN}") from None
+            raise Problem(f"JupyterLab answered with status {refusal.code}; see {log}") from None
         except (urllib.error.URLError, TimeoutError, ConnectionError):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 server.wait(timeout=0.2)
@@ -183,10 +193,9 @@ def _require_token(url: str) -> None:
     except urllib.error.HTTPError as refusal:
         if refusal.code == 403:
             return
-    raise Problem(
-        "JupyterLab doesn't ask for its token, because your Jupyter configuration switches it off; remove `token` and "
-        "`password` from that configuration (`jupyter --paths` shows where it is)"
-    )
+    except OSError as error:
+        raise Problem(f"JupyterLab stopped answering while we checked its token: {error}") from error
+    raise Problem(f"JupyterLab doesn't ask for its token, because {_OTHER_TOKEN}")
 
 
 def _end(server: subprocess.Popen[bytes], address: str, token: str) -> None:

@@ -17,6 +17,7 @@ from daskclass import clusters
 from daskclass.errors import Problem
 from daskclass.exercises import kinds
 from daskclass.exercises.exercise import Exercise, TryNext
+from daskclass.watch import dask_internals
 
 LINES = 40
 REMEMBERED = "(If you've fixed that already: Dask remembers the earlier call. With `pure=False`, you make a new one.)"
@@ -104,6 +105,8 @@ path = Exercise(
 
 
 def _judge_in_cents(answer: object, client: Client) -> str:
+    if isinstance(answer, list | tuple) and len(answer) == 1 and isinstance(answer[0], Future):
+        raise TryNext("That's a list with a future in it. Take the future out with `[0]`.")
     if not isinstance(answer, Future):
         raise TryNext("That's a value, not a future. `client.submit(…)` returns a future; drop the `.result()`.")
     try:
@@ -145,8 +148,7 @@ def _told(dask_scheduler: Scheduler, key: Key) -> tuple[bool, list[str], bool]:
     Runs in the scheduler. The key doesn't tell which function runs, because the learner may choose it.
     """
     task = dask_scheduler.tasks[key]
-    plan = getattr(task.run_spec, "func", None), getattr(task.run_spec, "args", None)
-    calls = all(name in cloudpickle.dumps(plan) for name in (b"rounding", b"to_cents"))
+    calls = all(name in cloudpickle.dumps(dask_internals.call_of(task)) for name in (b"rounding", b"to_cents"))
     return calls, sorted(task.worker_restrictions or ()), task.loose_restrictions
 
 

@@ -6,10 +6,12 @@ import contextlib
 import os
 import secrets
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -128,7 +130,15 @@ def _judge_expensive_part(answer: object, client: Client, sales: Sales) -> str:
         for written, source in zip(paths, inputs, strict=True):
             rows += _right_rows(written, source)
     left = max(_LEAST, _SECONDS + 4 - (time.monotonic() - began))
-    if os.name == "posix" and names[0] in apart.run(_left_by_a_full_disk, answer, inputs[0], seconds=left).split("/"):
+    carried, *names_left = (
+        apart.run(_left_by_a_full_disk, answer, inputs[0], seconds=left).split("/") if os.name == "posix" else [""]
+    )
+    if carried:
+        raise TryNext(
+            "It writes in another folder, which may be on another disk. Then the move copies, and a kill can interrupt "
+            "that. Write inside `folder`."
+        )
+    if names[0] in names_left:
         raise TryNext(
             "A full disk or a kill in the middle left half a part under its final name. Write to another name first, "
             "and rename the file when it's complete."
@@ -151,15 +161,15 @@ def _written(tried: Trial, answer: Callable[..., object], inputs: list[str], fol
 
 
 def _left_by_a_full_disk(answer: Callable[[str, str], object], path: str) -> str:
-    """The files that the answer leaves if none may grow beyond a kilobyte: their names, with slashes between.
+    """Whether the answer moves a file in from elsewhere ("carried"), and what it leaves, with slashes between.
 
-    The first time, the answer gets an error, as on a full disk. The second time, the system kills it, so that it can't
-    clean up.
+    It leaves something if no file may grow beyond a kilobyte. The first time, the answer gets an error, as on a full
+    disk. The second time, the system kills it, so that it can't clean up.
     """
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    left = []
+    left = [_carried(answer, path)]
     for action in (signal.SIG_IGN, signal.SIG_DFL):
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             if (child := os.fork()) == 0:
@@ -171,6 +181,22 @@ def _left_by_a_full_disk(answer: Callable[[str, str], object], path: str) -> str
             os.waitpid(child, 0)
             left += [found.name for found in Path(folder).glob("*")]
     return "/".join(left)
+
+
+def _carried(answer: Callable[[str, str], object], path: str) -> str:
+    """The word "carried" if the answer moves a file into the folder from outside. This process listens until it ends."""
+    moves: list[tuple[Path, Path]] = []
+    sys.addaudithook(lambda event, told: moves.append(_move(told)) if event == "os.rename" else None)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+        folder = Path(place).resolve()
+        answer(path, str(folder))
+        strangers = [old for old, new in moves if folder in new.parents and folder not in old.parents]
+    return "carried" if strangers else ""
+
+
+def _move(told: tuple[Any, ...]) -> tuple[Path, Path]:
+    old, new = (Path(os.fsdecode(name)).resolve() for name in told[:2])
+    return old, new
 
 
 def _right_rows(written: str, source: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -309,24 +310,32 @@ def load(folder: str | Path) -> Model:
         types, known = dict(about["types"]), {name: tuple(values) for name, values in about["known"].items()}
         if list(types) != list(FEATURES) or set(known) != set(_TEXTS) or not isinstance(version, str):
             raise ValueError("its version, types or known values aren't those of a model")
-        found = sha256(folder / _MODEL)
+        file = (folder / _MODEL).open(
+            "rb"
+        )  # the file that is checked is the one that is loaded, whoever saves meanwhile
     except FileNotFoundError as error:
         raise ModelProblem(f"there is no model in {folder}: {error.filename} is missing") from None
     except OSError as error:
         raise ModelProblem(f"can't read the model in {folder}: {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelProblem(f"{folder / _ABOUT} wasn't written by `save`: {type(error).__name__}: {error}") from None
-    if found != version:
-        raise ModelProblem(
-            f"{folder / _MODEL} has changed since it was saved: its checksum starts with {found[:12]} "
-            f"instead of {version[:12]}"
-        )
-    if saved_by != sklearn.__version__:
-        raise ModelProblem(
-            f"the model in {folder} comes from scikit-learn {saved_by}, but this process has {sklearn.__version__}; "
-            "install that version here, or train the model again"
-        )
-    return Model(joblib.load(folder / _MODEL), version, types, known)
+    with file:
+        try:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise ModelProblem(f"can't read the model in {folder}: {error}") from None
+        if found != version:
+            raise ModelProblem(
+                f"{folder / _MODEL} has changed since it was saved: its checksum starts with {found[:12]} "
+                f"instead of {version[:12]}"
+            )
+        if saved_by != sklearn.__version__:
+            raise ModelProblem(
+                f"the model in {folder} comes from scikit-learn {saved_by}, but this process has "
+                f"{sklearn.__version__}; install that version here, or train the model again"
+            )
+        file.seek(0)
+        return Model(joblib.load(file), version, types, known)
 
 
 def is_text(kind: pa.DataType) -> bool:

@@ -330,15 +330,21 @@ def read_manifest(folder: str | Path) -> list[Part]:
     folder = Path(folder)
     try:
         parts = [Part(**part) for part in json.loads((folder / MANIFEST_NAME).read_text())["parts"]]
+        if wrong := [part for part in parts if not (isinstance(part.name, str) and isinstance(part.rows, int))]:
+            raise ValueError(f"{wrong[0]} isn't a part")
     except FileNotFoundError:
         raise CannotScore(f"{folder} has no {MANIFEST_NAME}, so the scores aren't complete") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise CannotScore(f"can't read {folder / MANIFEST_NAME}: {_first_line(error)}") from error
     for part in parts:
         path = folder / part.name
         if not path.is_file():
             raise CannotScore(f"{path} is in the manifest, but missing")
-        if sha256(path) != part.sha256:
+        try:
+            found = sha256(path)
+        except OSError as error:
+            raise CannotScore(f"can't read {path}: {_first_line(error)}") from error
+        if found != part.sha256:
             raise CannotScore(f"{path} doesn't match the manifest")
     if strangers := {path.name for path in folder.glob("*.parquet")} - {part.name for part in parts}:
         raise CannotScore(f"{folder / min(strangers)} is not in the manifest")

@@ -193,7 +193,7 @@ class Terminal:
         return status
 
     def end(self) -> None:
-        """Ask the command to stop, as Ctrl-C does. Don't wait."""
+        """Ask the command to stop (SIGTERM; Windows ends it at once). Don't wait."""
         with contextlib.suppress(OSError):
             _pipe(self._keeper.stdin).close()
 

@@ -33,7 +33,7 @@ from daskclass.errors import Problem
 
 if TYPE_CHECKING:
     from distributed.core import rpc
-    from distributed.scheduler import TaskStateState
+    from distributed.scheduler import TaskState, TaskStateState
 
 
 class UpstreamChanged(Problem):
@@ -127,6 +127,18 @@ def running(client: Client, seconds: float) -> set[tuple[str, Key]]:
         ask = cast("rpc", client.scheduler).call_stack
     stacks: dict[str, dict[Key, object]] = client.sync(ask, keys=None, callback_timeout=seconds)
     return {(address, key) for address, keys in stacks.items() for key in keys}
+
+
+def call_of(task: TaskState) -> tuple[object, object] | None:
+    """The function and the arguments that a task calls; None if it calls nothing, as data does.
+
+    Runs in the scheduler. Leans on ``Task`` (dask/_task_spec.py).
+    """
+    with leaning_on("dask/_task_spec.py"):
+        from dask._task_spec import Task
+
+        plan = task.run_spec
+        return (plan.func, plan.args) if isinstance(plan, Task) else None
 
 
 def restarts_for_memory(client: Client) -> int:
@@ -498,7 +510,8 @@ def report(outcome: str, told: Mapping[str, Any]) -> Report | None:
 
 async def greet(address: str, **connection: Any) -> None:
     """Connect to `address` as Dask does, and hang up. Leans on ``connect`` (distributed/comm/core.py)."""
-    from distributed.comm import connect
+    with leaning_on("distributed/comm/core.py"):
+        from distributed.comm import connect
 
     (await connect(address, **connection)).abort()
 
@@ -508,7 +521,8 @@ def scheme(address: str) -> str:
 
     Leans on ``parse_address`` (distributed/comm/addressing.py).
     """
-    from distributed.comm import parse_address
+    with leaning_on("distributed/comm/addressing.py"):
+        from distributed.comm import parse_address
 
     return parse_address(address)[0]
 
@@ -523,7 +537,8 @@ def dashboard_link(host: str, port: int) -> str:
     AttributeError, IndexError, ValueError
         If the setting isn't a valid template.
     """
-    from distributed.utils import format_dashboard_link
+    with leaning_on("distributed/utils.py"):
+        from distributed.utils import format_dashboard_link
 
     link: str = format_dashboard_link(host, port)
     return link

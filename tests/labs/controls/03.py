@@ -42,7 +42,23 @@ orders = dd.read_parquet(sales.parquet)
 charged = orders.map_partitions(overcharge, meta=orders._meta)
 answer = charged.groupby("category")["price"].agg(["sum", "count"], split_out=1)
 result = client.compute(answer).result()
-counted = {worker["name"] for worker in client.scheduler_info()["workers"].values()}
+worked = {worker["name"] for worker in client.scheduler_info()["workers"].values()}
+""",
+    },
+    {
+        "claim": "the cluster made by hand gives the exact answer",
+        "cell": "answer",
+        # one worker does all of it
+        "source": """
+import dask.dataframe as dd
+
+client = Client(address)
+orders = dd.read_parquet(sales.parquet)
+answer = orders.groupby("category")["price"].agg(["sum", "count"], split_out=1)
+names = client.run(lambda dask_worker: dask_worker.name)
+with watch.record(client) as asking:
+    result = client.compute(answer, workers=["east"]).result()
+worked = {names[address] for address in asking.tasks.worker}
 """,
     },
     {
@@ -111,7 +127,8 @@ with ThreadPoolExecutor() as pool:
         # the guard is in both
         "source": SCRIPT
         + """
-plain = guarded = run_script("attic", 'if __name__ == "__main__":\\n    main()\\n')
+guard = 'if __name__ == "__main__":\\n    main()\\n'
+plain, guarded = run_script("attic", guard), run_script("cellar", guard)
 said = plain[1].splitlines()
 """,
     },
@@ -121,7 +138,7 @@ said = plain[1].splitlines()
         # the guard is in neither
         "source": SCRIPT
         + """
-plain = guarded = run_script("attic", "main()\\n")
+plain, guarded = run_script("attic", "main()\\n"), run_script("cellar", "main()\\n")
 said = plain[1].splitlines()
 """,
     },

@@ -178,6 +178,35 @@ with watch.record(client) as queue:
 """,
     },
     {
+        "claim": "urgent tasks overtook all that had not been handed to a worker",
+        "cell": "priority",
+        # the urgent ones come first, so that no ordinary one has been handed to a worker
+        "source": """
+def hold(number):
+    return Event("go").wait(timeout="60s")
+
+
+def short(number):
+    time.sleep(0.02)
+
+
+def queued(dask_scheduler):
+    return len(dask_scheduler.queued)
+
+
+Event("go").clear()
+with watch.record(client) as queue:
+    busy = client.map(hold, range(2), pure=False)
+    urgent = client.map(short, range(10), key="urgent", priority=10, pure=False)
+    watch.until(lambda: client.run_on_scheduler(queued) == 8, "the arrival of the urgent ones")
+    ordinary = client.map(short, range(10), key="ordinary", pure=False)
+    watch.until(lambda: client.run_on_scheduler(queued) == 18, "the arrival of all")
+    on_workers = {key for keys in client.processing().values() for key in keys}
+    Event("go").set()
+    client.gather(busy + ordinary + urgent)
+""",
+    },
+    {
         "claim": "a resource limited how many tasks ran at once",
         "cell": "resource",
         # the workers have licenses enough

@@ -352,6 +352,7 @@ with LocalCluster(**guarded) as stuck, Client(stuck, set_as_default=False) as ot
     arrays = other.map(draw, range(48))
     wait(arrays, timeout=60)
     quiet = count(arrays)
+    elsewhere = ""
 log = worker_log.read_text().splitlines() or [""]
 """,
     },
@@ -367,6 +368,7 @@ with LocalCluster(**options) as stuck, Client(stuck, set_as_default=False) as ot
     watch.until(lambda: status(other) == ["paused"], "a pause")
     time.sleep(6)
     quiet = count(arrays)
+    elsewhere = ""
     error = next((future.exception() for future in arrays if future.status == "error"), None)
     made = [n for n, future in enumerate(arrays) if future.status == "finished"]
     same = [zlib.crc32(arrays[number].result()) == expected[number] for number in made]
