@@ -184,7 +184,7 @@ def _left_by_a_full_disk(answer: Callable[[str, str], object], path: str) -> str
 
 
 def _carried(answer: Callable[[str, str], object], path: str) -> str:
-    """The word "carried" if the answer moves a file into the folder from outside. This process listens until it ends."""
+    """The word "carried" if the answer moves a file in from another folder. This process listens until it ends."""
     moves: list[tuple[Path, Path]] = []
     sys.addaudithook(lambda event, told: moves.append(_move(told)) if event == "os.rename" else None)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
