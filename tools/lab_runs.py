@@ -2,8 +2,8 @@
 
     export DASKCLASS_LAB_RUNS=build/lab-runs.tsv
     make test test-labs                                       # these tests record what they run
-    python tools/lab_runs.py --note 'in a container' 00-02,13 # for runs outside the tests
-    python tools/lab_runs.py                                  # prints the table; fails if a lab never ran as a whole
+    python tools/lab_runs.py --note 'in containers' 00-02,13 # for runs outside the tests
+    python tools/lab_runs.py                                  # prints the table; fails if one never ran as people do
 
 Without the variable, nothing is recorded.
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -21,6 +20,7 @@ from daskclass import labs
 from daskclass.errors import UsageProblem
 
 FILE = "DASKCLASS_LAB_RUNS"
+AS_PEOPLE_DO = ["nbval", "whole"], ["in containers", "whole"]
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -82,10 +82,9 @@ def main() -> int:
         elif file:
             text = Path(file).read_text(encoding="utf-8")
             print(table(text))
-            if never := [
-                lab.number for lab in labs.find(ROOT) if not re.search(rf"^{lab.number}\t.*\twhole$", text, re.M)
-            ]:
-                print(f"lab_runs: never as a whole: {', '.join(never)}", file=sys.stderr)
+            ran = {line.split("\t")[0] for line in text.splitlines() if line.split("\t")[1:] in AS_PEOPLE_DO}
+            if never := [lab.number for lab in labs.find(ROOT) if lab.number not in ran]:
+                print(f"lab_runs: never as people run it: {', '.join(never)}", file=sys.stderr)
                 return 1
         else:
             raise UsageProblem(f"set {FILE} to the file that records the runs")

@@ -279,34 +279,13 @@ class Means:
         return with_lists(orders)
 
 
-for _function in (
-    Means,
-    Means.__call__,
-    with_pandas,
-    with_numpy,
-    with_lists,
-    sorted_and_grouped,
-    as_it_runs,
-    in_decimals,
-    empties_its_list,
-):
+WAYS = with_pandas, with_numpy, with_lists, sorted_and_grouped, as_it_runs, in_decimals, empties_its_list
+
+for _function in (Means, Means.__call__, *WAYS):
     _function.__module__ = "__main__"  # as above
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        Means(),
-        functools.partial(with_lists),
-        with_pandas,
-        with_numpy,
-        with_lists,
-        sorted_and_grouped,
-        as_it_runs,
-        in_decimals,
-        empties_its_list,
-    ],
-)
+@pytest.mark.parametrize("answer", [Means(), functools.partial(with_lists), *WAYS])
 def test_other_ways_to_the_mean_are_right(answer):
     verdict = lab00.mean_price.verdict(answer)
     assert verdict.state == "right", verdict.message

@@ -37,6 +37,6 @@ def test_ssh_takes_the_arguments(numbered):
     inspect.signature(Nanny).bind("tcp://head:8786", **asked["worker_options"])
 
 
-def test_compose_starts_what_the_text_says(numbered):
+def test_lab_06_and_the_readme_start_the_containers_with_the_same_command(numbered):
     assert "docker compose up --build --scale worker=2" in numbered["06"].text
     assert "docker compose up --build --scale worker=2" in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -22,6 +22,18 @@ def run_script(room, last_lines):
     return script.wait(seconds=120), script.output.strip()
 """
 
+_OFFERS = """
+import cloudpickle
+
+(office / "offers.py").write_text("def halved(cents):\\n    return cents // 2\\n")
+
+import offers
+
+
+def in_a_function(cents):
+    return offers.halved(cents)
+"""
+
 CONTROLS = [
     {
         "claim": "the cluster made by hand gives the exact answer",
@@ -146,18 +158,8 @@ said = plain[1].splitlines()
         "claim": "a module registered by value traveled only inside a function of the notebook",
         "cell": "by-value",
         # it is not registered
-        "source": """
-import cloudpickle
-
-(office / "offers.py").write_text("def halved(cents):\\n    return cents // 2\\n")
-
-import offers
-
-
-def in_a_function(cents):
-    return offers.halved(cents)
-
-
+        "source": _OFFERS
+        + """
 inside = ask_both(in_a_function, 1000)
 itself = client.submit(offers.halved, 1000, pure=False).exception()
 print(f"inside a function of the notebook: {inside}, itself: {itself.__cause__!r}")
@@ -167,18 +169,8 @@ print(f"inside a function of the notebook: {inside}, itself: {itself.__cause__!r
         "claim": "a module registered by value traveled only inside a function of the notebook",
         "cell": "by-value",
         # what is called "itself" is inside a function, too
-        "source": """
-import cloudpickle
-
-(office / "offers.py").write_text("def halved(cents):\\n    return cents // 2\\n")
-
-import offers
-
-
-def in_a_function(cents):
-    return offers.halved(cents)
-
-
+        "source": _OFFERS
+        + """
 cloudpickle.register_pickle_by_value(offers)
 inside = ask_both(in_a_function, 1000)
 itself = RuntimeError(client.submit(in_a_function, 1000, pure=False).exception())

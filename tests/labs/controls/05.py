@@ -11,6 +11,14 @@ cluster = LocalCluster(
 client = Client(cluster)
 """
 
+_CORES_BUSY = """
+def cores_busy(client, work):
+    before, start = client.run(watch.core_seconds), time.perf_counter()
+    work(client)
+    seconds, after = time.perf_counter() - start, client.run(watch.core_seconds)
+    return sum(after[worker] - before[worker] for worker in after) / seconds
+"""
+
 CONTROLS = [
     {
         "claim": "scale reaches the workers that were asked for, up and down",
@@ -49,14 +57,8 @@ def loops(client):
 def sorts(client):
     numbers = da.random.default_rng(0).random(48_000_000, chunks=3_000_000)
     client.compute(da.map_blocks(np.sort, numbers).sum()).result()
-
-
-def cores_busy(client, work):
-    before, start = client.run(watch.core_seconds), time.perf_counter()
-    work(client)
-    seconds, after = time.perf_counter() - start, client.run(watch.core_seconds)
-    return sum(after[worker] - before[worker] for worker in after) / seconds
-""",
+"""
+        + _CORES_BUSY,
     },
     {
         "claim": "two threads were nearer to two cores for NumPy, nearer to one for a Python loop",
@@ -73,14 +75,8 @@ def loops(client):
 
 def sorts(client):
     loops(client)
-
-
-def cores_busy(client, work):
-    before, start = client.run(watch.core_seconds), time.perf_counter()
-    work(client)
-    seconds, after = time.perf_counter() - start, client.run(watch.core_seconds)
-    return sum(after[worker] - before[worker] for worker in after) / seconds
-""",
+"""
+        + _CORES_BUSY,
     },
     {
         "claim": "adaptive scaling grows under load and shrinks when it is gone",

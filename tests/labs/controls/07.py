@@ -1,5 +1,21 @@
 """What makes each claim of lab 07 false."""
 
+_PRIORITY = """
+def hold(number):
+    return Event("go").wait(timeout="60s")
+
+
+def short(number):
+    time.sleep(0.02)
+
+
+def queued(dask_scheduler):
+    return len(dask_scheduler.queued)
+
+
+Event("go").clear()
+"""
+
 CONTROLS = [
     {
         "claim": "equal calls ran once, with pure=False each time; delayed ones were never equal",
@@ -153,20 +169,8 @@ with watch.record(client) as sharing:
         "claim": "urgent tasks overtook all that had not been handed to a worker",
         "cell": "priority",
         # nobody says that they are urgent
-        "source": """
-def hold(number):
-    return Event("go").wait(timeout="60s")
-
-
-def short(number):
-    time.sleep(0.02)
-
-
-def queued(dask_scheduler):
-    return len(dask_scheduler.queued)
-
-
-Event("go").clear()
+        "source": _PRIORITY
+        + """
 with watch.record(client) as queue:
     busy = client.map(hold, range(2), pure=False)
     ordinary = client.map(short, range(10), key="ordinary", pure=False)
@@ -181,20 +185,8 @@ with watch.record(client) as queue:
         "claim": "urgent tasks overtook all that had not been handed to a worker",
         "cell": "priority",
         # the urgent ones come first, so that no ordinary one has been handed to a worker
-        "source": """
-def hold(number):
-    return Event("go").wait(timeout="60s")
-
-
-def short(number):
-    time.sleep(0.02)
-
-
-def queued(dask_scheduler):
-    return len(dask_scheduler.queued)
-
-
-Event("go").clear()
+        "source": _PRIORITY
+        + """
 with watch.record(client) as queue:
     busy = client.map(hold, range(2), pure=False)
     urgent = client.map(short, range(10), key="urgent", priority=10, pure=False)

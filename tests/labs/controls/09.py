@@ -1,11 +1,6 @@
 """What makes each claim of lab 09 false."""
 
-CONTROLS = [
-    {
-        "claim": "an object in every call moved four times the bytes of a scattered one, or more",
-        "cell": "in-the-calls",
-        # in every call is what stands for it
-        "source": """
+_PRICES = """
 prices = pd.concat(
     [pd.read_parquet(part, columns=["price"]) for part in sales.parts[:10]]
 ).price.to_numpy()[:2_500_000]
@@ -13,8 +8,15 @@ prices = pd.concat(
 
 def rank(number, prices):
     return float(np.quantile(prices, number / 8))
+"""
 
-
+CONTROLS = [
+    {
+        "claim": "an object in every call moved four times the bytes of a scattered one, or more",
+        "cell": "in-the-calls",
+        # in every call is what stands for it
+        "source": _PRICES
+        + """
 def in_every_call():
     table = client.scatter(prices, hash=False)
     return [client.submit(rank, n, table, pure=False) for n in range(8)]
@@ -33,16 +35,8 @@ def delayed_once():
         "claim": "an object in every call moved four times the bytes of a scattered one, or more",
         "cell": "in-the-calls",
         # in the graph is a task of its own
-        "source": """
-prices = pd.concat(
-    [pd.read_parquet(part, columns=["price"]) for part in sales.parts[:10]]
-).price.to_numpy()[:2_500_000]
-
-
-def rank(number, prices):
-    return float(np.quantile(prices, number / 8))
-
-
+        "source": _PRICES
+        + """
 def in_every_call():
     return [client.submit(rank, n, prices, pure=False) for n in range(8)]
 
