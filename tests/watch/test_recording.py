@@ -398,3 +398,40 @@ def test_a_worker_that_joins_as_the_block_ends_keeps_no_plugin():
         assert recording.seconds < 0.5
         left = client.run(lambda dask_worker: [name for name in dask_worker.plugins if "recorder" in name])
     assert list(left.values()) == [[], []]
+
+
+RECORDS = """
+import sys, time
+from distributed import Client
+from daskclass import watch
+
+with Client(sys.argv[1]) as client, watch.record(client):
+    print("recording", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_a_client_that_dies_while_it_records_leaves_no_plugin():
+    """As when somebody restarts a kernel: the cluster of the class lives on."""
+
+    def plugins(dask_scheduler):
+        return [name for name in dask_scheduler.plugins if "recorder" in name]
+
+    def on_worker(dask_worker):
+        return [name for name in dask_worker.plugins if "recorder" in name]
+
+    options = {"threads_per_worker": 1, "memory_limit": "500 MB", "dashboard_address": "127.0.0.1:0"}
+    with LocalCluster(n_workers=1, **options) as cluster, Client(cluster, set_as_default=False) as client:
+        guest = subprocess.Popen([sys.executable, "-c", RECORDS, cluster.scheduler_address], stdout=subprocess.PIPE)
+        try:
+            assert guest.stdout.readline() == b"recording\n"
+            assert len(client.run_on_scheduler(plugins)) == 1
+            assert [len(names) for names in client.run(on_worker).values()] == [1]
+        finally:
+            guest.kill()
+            guest.wait()
+            guest.stdout.close()
+        watch.until(lambda: client.run_on_scheduler(plugins) == [], "the end of the scheduler's plugin")
+        watch.until(lambda: set(map(len, client.run(on_worker).values())) == {0}, "the end of the worker's plugin")
+        nannies = client.run(lambda dask_worker: list(dask_worker.plugins), nanny=True)
+        assert not [name for names in nannies.values() for name in names if "recorder" in name]

@@ -13,6 +13,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -186,6 +187,22 @@ async def take_plugin_away(worker: Worker, name: str) -> None:
             await asyncio.sleep(0.01)
         if name in worker.plugins:
             await worker.plugin_remove(name=name)
+
+
+async def take_plugins_away(scheduler: Scheduler, name: str) -> None:
+    """Remove the plugins of this name from the scheduler, its workers and their nannies.
+
+    Leans on ``unregister_worker_plugin`` and its kin (distributed/scheduler.py).
+    """
+    with leaning_on("distributed/scheduler.py"):
+        ways = (
+            scheduler.unregister_scheduler_plugin,
+            partial(scheduler.unregister_worker_plugin, None),
+            partial(scheduler.unregister_nanny_plugin, None),
+        )
+    for remove in ways:
+        with contextlib.suppress(ValueError, OSError):  # it isn't registered, or a worker dies and takes it along
+            await remove(name=name)
 
 
 def spill_folder(worker: Worker) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
 import os
@@ -101,7 +102,8 @@ class Recording:
 def record(client: Client) -> Iterator[Recording]:
     """Record what `client`'s cluster does while the block runs.
 
-    The recording is complete when the block has ended, even with an error.
+    The recording is complete when the block has ended, even with an error. If the client's process ends before that,
+    the cluster drops the recording.
 
     Parameters
     ----------
@@ -156,7 +158,7 @@ def _register(client: Client, name: str) -> contextlib.ExitStack:
     """
     with contextlib.ExitStack() as registered:
         for plugin, remove in (
-            (_Recorder(), client.unregister_scheduler_plugin),
+            (_Recorder(name, client.id), client.unregister_scheduler_plugin),
             (_Teller(name), partial(_unregister_from_workers, client)),
             (_NannyTeller(name), partial(client.unregister_worker_plugin, nanny=True)),
         ):
@@ -203,7 +205,8 @@ def _complete(recording: Recording, client: Client, name: str, found: dict[str, 
 class _Recorder(SchedulerPlugin):
     """Runs on the scheduler during the block."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, client: str) -> None:
+        self.name, self.client = name, client
         self.tasks: list[dict[str, Any]] = []
         self.workers: list[dict[str, float]] = []
         self.limits: dict[str, int] = {}
@@ -221,6 +224,11 @@ class _Recorder(SchedulerPlugin):
 
     def remove_worker(self, scheduler: Scheduler, worker: str, **kwargs: Any) -> None:
         self.count(scheduler)
+
+    def remove_client(self, scheduler: Scheduler, client: str) -> None:
+        """If the client goes away within its block, as when its kernel restarts, it can't remove the plugins."""
+        if client == self.client:
+            self.leaving = asyncio.ensure_future(dask_internals.take_plugins_away(scheduler, self.name))
 
     def count(self, scheduler: Scheduler) -> None:
         there = len(scheduler.workers)
