@@ -22,15 +22,15 @@ from daskclass.errors import UsageProblem
 from daskclass.watch import dask_internals
 
 
-def share_a_clock(dask_worker):
-    """With each heartbeat, Dask estimates how a worker's clock differs. Here, only the estimate would be wrong."""
-    dask_worker.periodic_callbacks["heartbeat"].stop()
-    dask_worker.scheduler_delay = 0
-
-
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
     """Forty tasks on two workers, and one task on the first worker that fetches from the second."""
+
+    def share_a_clock(dask_worker):
+        """With each heartbeat, Dask estimates how a worker's clock differs. Here, only the estimate would be wrong."""
+        dask_worker.periodic_callbacks["heartbeat"].stop()
+        dask_worker.scheduler_delay = 0
+
     with Client(n_workers=2, threads_per_worker=1, memory_limit="500 MB", dashboard_address="127.0.0.1:0") as client:
         client.run(share_a_clock)
         before = client.submit(np.full, 1_000_000, 0, pure=False)
