@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, wait
 
 from daskclass import scoring
 from daskclass.errors import Problem
@@ -102,6 +103,38 @@ def in_place(source, folder, model):
     elsewhere.mkdir(exist_ok=True)
     part = scoring.score_file(source, elsewhere, model)
     (folder / part.name).write_bytes((elsewhere / part.name).read_bytes())
+
+
+def unlinks_and_copies(source, folder, model):
+    (elsewhere := folder.parent / "elsewhere").mkdir(exist_ok=True)
+    part = scoring.score_file(source, elsewhere, model)
+    (folder / part.name).unlink(missing_ok=True)
+    shutil.copyfile(elsewhere / part.name, folder / part.name)
+
+
+def unlinks_and_writes(source, folder, model):
+    """PyArrow writes by itself: Python doesn't hear of it."""
+    (elsewhere := folder.parent / "elsewhere").mkdir(exist_ok=True)
+    part = scoring.score_file(source, elsewhere, model)
+    (folder / part.name).unlink(missing_ok=True)
+    about = {name: text for name, text in pq.read_metadata(elsewhere / part.name).metadata.items() if b"dask" in name}
+    table = pq.read_table(elsewhere / part.name).replace_schema_metadata(about)
+    pq.write_table(table, folder / part.name, row_group_size=1_000)  # as it was: its checksum goes by row groups
+
+
+def loads_in_each(client, sources, folder, home):
+    done = scoring.finished(sources, folder, scoring.load(home))
+    missing = [source for source in sources if source not in done]
+    jobs = client.map(lambda one: scoring.score_file(one, folder, scoring.load(home)), missing, pure=False)
+    wait(jobs)
+    return client.gather(jobs)
+
+
+def a_part_for_each(source, folder, model):
+    try:
+        scoring.score_file(source, folder, model)
+    except scoring.CannotScore:
+        (folder / Path(source).name).write_text("")
 
 
 def backwards(source, folder, model):
@@ -199,6 +232,8 @@ def whole(client, sources, folder, home, changes):
     else:
         there = client.scatter(model, hash=False, broadcast=True)
         jobs = client.map(one, missing, folder=folder, model=there, pure=False)
+    if not changes.get("stops"):
+        wait(jobs)
     return client.gather(jobs)
 
 
@@ -229,6 +264,11 @@ SCORE_ALL = {
     "by model": (variant(done=by_model), "We changed a source after your job wrote its part"),
     "all or nothing": (variant(done=all_or_nothing), "it also redid 6 others"),
     "in place": (variant(score=in_place), "it writes into the part's file itself"),
+    "unlinks, copies": (variant(score=unlinks_and_copies), "it writes into the part's file itself"),
+    "unlinks, writes": (variant(score=unlinks_and_writes), "it writes into the part's file itself"),
+    "loads in each": (loads_in_each, "each of the 8 tasks loaded the model from disk"),
+    "stops": (variant(stops=True), "Let the job finish those before it raises"),
+    "a part for each": (variant(score=a_part_for_each), "it wrote a part for that one"),
 }
 
 

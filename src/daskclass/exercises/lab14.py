@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock, patch
 
 import joblib
@@ -116,7 +119,7 @@ def _judge_score_all(answer: object, client: Client, slices: Sequence[str], home
         raise TryNext(
             "It should be a function that takes the client, the sources, the folder for parts, and the model's folder."
         )
-    with tempfile.TemporaryDirectory(prefix="daskclass-capstone-") as place:
+    with tempfile.TemporaryDirectory(prefix="daskclass-capstone-") as place, client.as_current():  # for `wait`
         folder = Path(place, "parts")
         folder.mkdir()
         sources = [_cut(slices[number % len(slices)], number, Path(place)) for number in range(_FILES)]
@@ -127,18 +130,24 @@ def _judge_score_all(answer: object, client: Client, slices: Sequence[str], home
         other_home = Path(place, "other")
         scoring.save(scoring.train(learned, "boosted", seed=len(learned)), other_home)
         _judge_other_models(answer, client, sources[2], folder, [(other_home, "an older"), (home, "another")])
+        _judge_bad_source(answer, client, sources, Path(place), home)
     return (
         f"{_FILES} sources, and a complete part for each. The model didn't travel with each task. Your job kept "
-        "finished parts, and redid parts that were half-written, or came from an older model or an older source."
+        "finished parts, and redid parts that were half-written, or came from an older model or an older source. A bad "
+        "source cost only its own part."
     )
 
 
 def _judge_first_run(
     answer: Callable[..., object], client: Client, sources: list[str], folder: Path, home: str | Path
 ) -> None:
-    """Right scores, from tasks, and a model that doesn't travel with each task."""
+    """Right scores, from tasks, and a model that neither travels with each task nor is loaded by each."""
     size = sum(path.stat().st_size for path in Path(home).iterdir())
-    with watch.record(client) as recording, traffic.through_scheduler(client) as passed:
+    with (
+        watch.record(client) as recording,
+        traffic.through_scheduler(client) as passed,
+        _heard_on_workers(client) as heard,
+    ):
         _run(answer, client, sources, folder, home, "")
     _compare(sources, folder, scoring.load(home), "")
     if not (recording.tasks.action == "compute").any():
@@ -148,6 +157,12 @@ def _judge_first_run(
         raise TryNext(
             f"The scores are right, but {times:.0f} times the model's bytes went through the scheduler for "
             f"{_FILES} files. Which lab counted this?"
+        )
+    loads = [path for what, path in heard if what == "read" and Path(path).parent == Path(home).resolve()]
+    if loads.count(str(Path(home).resolve() / "model.joblib")) >= _FILES:
+        raise TryNext(
+            f"The scores are right, but each of the {_FILES} tasks loaded the model from disk. Once for each worker is "
+            "enough."
         )
 
 
@@ -186,16 +201,82 @@ def _judge_other_models(
     kept = folder.parent / f"{uuid.uuid4()}.kept"
     os.link(folder / Path(source).name, kept)
     old = kept.read_bytes()
+    final = str((folder / Path(source).name).resolve())
     for home, there in models:
-        _run(answer, client, [source], folder, home, "We gave it another model. ")
+        with _heard_on_workers(client) as heard:
+            _run(answer, client, [source], folder, home, "We gave it another model. ")
+        deeds = {what for what, path in heard if path == final}
         _compare(
             [source], folder, scoring.load(home), f"A part came from {there} model, and your job took it for finished. "
         )
-        if kept.read_bytes() != old:
+        if kept.read_bytes() != old or "written" in deeds or ("removed" in deeds and "renamed to" not in deeds):
             raise TryNext(
                 "The scores are right, but it writes into the part's file itself. A kill in the middle leaves half a "
                 "part under the name of a finished one."
             )
+
+
+def _judge_bad_source(
+    answer: Callable[..., object], client: Client, sources: list[str], place: Path, home: str | Path
+) -> None:
+    """A source that can't be read costs its own part and no other, whatever the job raises."""
+    bad = place / "bad.parquet"
+    bad.write_bytes(Path(sources[0]).read_bytes()[:-50])
+    (folder := place / "beside a bad one").mkdir()
+    with contextlib.suppress(Exception):  # to say what it couldn't score is the job's right
+        answer(client, [str(bad), *sources], str(folder), str(home))
+    model = scoring.load(home)
+    if left := len(sources) - len(scoring.finished(sources, folder, model)):
+        there = [source for source in sources if (folder / Path(source).name).exists()]
+        _compare(there, folder, model, "Beside a bad source: ")
+        if len(there) < len(sources):
+            raise TryNext(
+                f"We gave it a source that can't be read, and {left} of the other {len(sources)} have no part. Let the "
+                "job finish those before it raises."
+            )
+    if (folder / bad.name).exists():
+        raise TryNext("We gave it a source that can't be read, and it wrote a part for that one.")
+
+
+@contextlib.contextmanager
+def _heard_on_workers(client: Client) -> Iterator[list[tuple[str, str]]]:
+    """What the workers' Python does to files: deeds, each with a path. Complete when the block has ended."""
+    heard: list[tuple[str, str]] = []
+    client.run(_listen)
+    try:
+        yield heard
+    finally:
+        for deeds in client.run(_told).values():
+            heard += deeds
+
+
+def _listen(dask_worker: Worker) -> None:
+    """Listen in this worker until `_told`. An audit hook stays for good, and then does nothing."""
+    heard: list[tuple[str, str]] = []
+    dask_worker.daskclass_heard = heard  # type: ignore[attr-defined]  # so that a worker that restarts has none
+
+    def listen(event: str, told: tuple[Any, ...]) -> None:
+        if event not in _EVENTS or getattr(dask_worker, "daskclass_heard", None) is not heard:
+            return
+        names = [name for name in told[: _EVENTS[event]] if isinstance(name, str | bytes | os.PathLike)]
+        paths = [str(Path(os.fsdecode(name)).resolve()) for name in names]
+        if event == "open" and paths:
+            heard.append(("written" if (told[2] or 0) & (os.O_WRONLY | os.O_RDWR) else "read", paths[0]))
+        elif event == "os.remove" and paths:
+            heard.append(("removed", paths[0]))
+        elif event == "os.rename" and len(paths) == 2:
+            heard.append(("renamed to", paths[1]))
+
+    sys.addaudithook(listen)
+
+
+_EVENTS = {"open": 1, "os.remove": 1, "os.rename": 2}  # of Python's audit events, and how many of their first values
+
+
+def _told(dask_worker: Worker) -> list[tuple[str, str]]:
+    heard: list[tuple[str, str]] = getattr(dask_worker, "daskclass_heard", [])
+    dask_worker.daskclass_heard = None  # type: ignore[attr-defined]
+    return heard or []
 
 
 def _cut(path: str, number: int, place: Path) -> str:
@@ -241,13 +322,17 @@ def _changed(source: str) -> None:
 
 
 def _solve_score_all(client, sources, folder, home):
+    from dask.distributed import wait
+
     from daskclass import scoring
 
     model = scoring.load(home)
     done = scoring.finished(sources, folder, model)
     missing = [source for source in sources if source not in done]
     there = client.scatter(model, hash=False, broadcast=True)
-    return client.gather(client.map(scoring.score_file, missing, folder=folder, model=there, pure=False))
+    futures = client.map(scoring.score_file, missing, folder=folder, model=there, pure=False)
+    wait(futures)  # so that a bad source doesn't end the others
+    return client.gather(futures)
 
 
 score_all = Exercise(
