@@ -310,9 +310,8 @@ def load(folder: str | Path) -> Model:
         types, known = dict(about["types"]), {name: tuple(values) for name, values in about["known"].items()}
         if list(types) != list(FEATURES) or set(known) != set(_TEXTS) or not isinstance(version, str):
             raise ValueError("its version, types or known values aren't those of a model")
-        file = (folder / _MODEL).open(
-            "rb"
-        )  # the file that is checked is the one that is loaded, whoever saves meanwhile
+        # The file that is checked is the one that is loaded, whoever saves meanwhile.
+        file = (folder / _MODEL).open("rb")
     except FileNotFoundError as error:
         raise ModelProblem(f"there is no model in {folder}: {error.filename} is missing") from None
     except OSError as error:
