@@ -69,7 +69,7 @@ ATTRIBUTES = {
     "11": {"extensions": "the levels of work stealing are shown where the scheduler keeps them"},
     "14": {"transfer_outgoing_bytes_total": "bytes between workers, by each way to bring a model to them"},
 }
-OWN = {"kept", "model"}  # what labs put on a worker themselves
+OWN = {"kept", "model", "daskclass_heard"}  # what labs and judges put on a worker themselves
 TEXTS = {"worker-restart-memory", "stealing", "distributed.spill"}  # events and loggers that a seam listens to
 SERVERS = {"Scheduler": Scheduler, "Worker": Worker, "Nanny": Nanny}
 

@@ -103,6 +103,18 @@ def test_an_error_that_cannot_be_read_is_told():
         apart.run(judge, answer)
 
 
+def no_verdict(answer):
+    raise apart.NoVerdict("The other process didn't start.")
+
+
+no_verdict.__module__ = "__main__"
+
+
+def test_a_judge_may_have_no_verdict():
+    with pytest.raises(apart.NoVerdict, match=r"^The other process didn't start\.$"):
+        apart.run(no_verdict, print)
+
+
 def test_an_error_that_is_not_the_judges_is_told():
     with pytest.raises(apart.NoVerdict, match=r"couldn't check it \(ZeroDivisionError: .*by zero\)"):
         apart.run(judge, lambda: 1 // 0)

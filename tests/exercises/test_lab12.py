@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from daskclass.exercises import lab12
+from daskclass.exercises import apart, lab12
 
 if os.name != "nt":
     import fcntl
@@ -257,6 +257,18 @@ def keeps_nothing(pieces, path):
 
 
 keeps_nothing.__module__ = "__main__"  # as above
+
+
+def test_one_writer_alone_is_no_verdict(monkeypatch):
+    def starts_late(answer, number, path, folder):
+        while number == 1 and not Path(folder, "alone").exists():
+            time.sleep(0.01)
+        lab12._write(answer, number, path, folder)
+
+    monkeypatch.setattr(lab12, "_START", 0.1)
+    monkeypatch.setattr(lab12, "_write_in_process", starts_late)
+    with pytest.raises(apart.NoVerdict, match=r"^The other process didn't start within 0\.1 seconds"):
+        lab12._judge_two_at_once(lab12._solve_write_safely, "process")
 
 
 def test_the_old_file_is_to_stay():

@@ -29,7 +29,7 @@ class TryNext(Exception):
 
 
 class NoVerdict(Exception):
-    """The judge's process returned no verdict. The text says why."""
+    """There is no verdict, neither right nor wrong. The text says why."""
 
 
 def run(judge: Callable[..., str], *arguments: object, seconds: float | None = None) -> str:
@@ -52,7 +52,8 @@ def run(judge: Callable[..., str], *arguments: object, seconds: float | None = N
     TryNext
         With the judge's advice.
     NoVerdict
-        If the answer can't be sent, takes too long or ends its process, or if the judge itself failed on it.
+        If the answer can't be sent, takes too long or ends its process, if the judge itself failed on it, or if the
+        judge says so.
     """
     seconds = SECONDS if seconds is None else seconds
     try:
@@ -134,6 +135,8 @@ def main() -> None:
         verdict = "praise", judge(*arguments)
     except TryNext as advice:
         verdict = "advice", str(advice)
+    except NoVerdict as why:
+        verdict = "failure", str(why)
     except Exception as error:
         verdict = "failure", unchecked(error)
     Path(sys.argv[1]).write_bytes(cloudpickle.dumps(verdict))

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import cloudpickle
 
-from daskclass.exercises.apart import reason
+from daskclass.exercises.apart import NoVerdict, reason
 from daskclass.exercises.exercise import Exercise, TryNext
 
 
@@ -165,6 +165,9 @@ def _judge_two_at_once(answer: Callable[..., object], of: str) -> None:
         wait(tasks[:1])
         after_the_first = _is_whole(path)
         Path(folder, "look").touch()
+        wait(tasks)
+        if Path(folder, "alone").exists():
+            raise NoVerdict(f"The other {of} didn't start within {_START:g} seconds, so we couldn't try two at once.")
         errors = [error for task in tasks if (error := task.exception()) is not None]
         if errors:
             raise TryNext(
@@ -189,10 +192,11 @@ def _write(answer: Callable[..., object], number: int, path: str, folder: str) -
     """Write content `number` in two pieces. Marks in `folder` let the tasks begin together and continue in turns."""
     content = _CONTENTS[number]
 
-    def wait_for(mark: str, seconds: float) -> None:
+    def wait_for(mark: str, seconds: float) -> bool:
         end = time.monotonic() + seconds
         while not Path(folder, mark).exists() and time.monotonic() < end:
             time.sleep(0.005)
+        return Path(folder, mark).exists()
 
     def pieces() -> Iterator[bytes]:
         yield content[:7]
@@ -202,7 +206,9 @@ def _write(answer: Callable[..., object], number: int, path: str, folder: str) -
         yield content[7:]
 
     Path(folder, f"ready-{number}").touch()
-    wait_for(f"ready-{1 - number}", _START)
+    if not wait_for(f"ready-{1 - number}", _START):
+        Path(folder, "alone").touch()
+        return
     answer(pieces(), path)
 
 
