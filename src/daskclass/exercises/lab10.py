@@ -204,7 +204,7 @@ room = Exercise(
     judge=_judge_room,
     solve=_solve_room,
     hints=(
-        "768 MiB have to be less than 60% of all limits together, and each process needs about 60 MiB for itself.",
+        "768 MiB have to be less than 60% of all limits together, and each process needs about 100 MiB for itself.",
         "A few large workers hold more than many small ones. Try one or two.",
     ),
 )

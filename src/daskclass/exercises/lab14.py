@@ -1,4 +1,4 @@
-"""Exercises of lab 14: a model that each worker loads once, and a scoring job without its three faults."""
+"""Exercises of lab 14: a model that each worker loads once, and a scoring job without its four faults."""
 
 from __future__ import annotations
 
@@ -340,9 +340,10 @@ score_all = Exercise(
     judge=_judge_score_all,
     solve=_solve_score_all,
     hints=(
-        "The job has three faults. It sends something too often (lab 09: what crosses the network with each task?). It "
-        "gives a file its final name too early (lab 12: what does a kill leave behind?). And it trusts a file too "
-        "easily (this lab: does the right name say which model made the file, and from which source?).",
+        "The job has four faults. It sends something too often (lab 09: what crosses the network with each task?). It "
+        "gives a file its final name too early (lab 12: what does a kill leave behind?). It trusts a file too easily "
+        "(this lab: does the right name say which model made the file, and from which source?). And one bad source "
+        "ends it (`gather` raises at the first error, and then nothing holds the other futures).",
         "`scoring.score_file` writes a complete part that says which model and source it comes from. "
         "`scoring.finished` returns the sources whose parts are finished.",
     ),

@@ -59,7 +59,7 @@ with watch.record(client) as drill:
 """,
     },
     {
-        "claim": "a poison task was named after four deaths; others were done, the cluster lived on",
+        "claim": "after four deaths the poison task was given up; others ran, the cluster lived on",
         "cell": "poison",
         # one more death is forgiven
         "source": """
