@@ -77,7 +77,7 @@ def cases(client, url):
         ),
         "cents, canceled": (lab03.in_cents, canceled(), "That future was canceled"),
         "cents, other value": (lab03.in_cents, in_cents("west", 99), "It's 99 and should be 999"),
-        "cents, elsewhere": (lab03.in_cents, in_cents("east", 999), "right, but it's on east"),
+        "cents, elsewhere": (lab03.in_cents, in_cents("east", 999), "right, but it ran on east"),
         "cents, also elsewhere": (
             lab03.in_cents,
             in_cents("west", 999, allow_other_workers=True),

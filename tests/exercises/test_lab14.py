@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import shutil
+import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -40,12 +42,24 @@ def fails(worker, folder):
     raise KeyError("model")
 
 
-first = {}
-
-
 def on_the_first_worker_only(worker, folder):
-    if first.setdefault("worker", worker.address) == worker.address:
+    import sys
+
+    if sys.__dict__.setdefault("first_worker", worker.address) == worker.address:
         lab14._solve_set_up(worker, folder)
+
+
+def by_folder_and_version(worker, folder):
+    import json
+
+    is_this = folder, json.loads((Path(folder) / "model.json").read_text())["version"]
+    if getattr(worker, "is_this", None) != is_this:
+        worker.is_this, worker.model = is_this, scoring.load(folder)
+
+
+def waits_for_a_model(worker, folder):
+    while getattr(worker, "model", None) is None:
+        time.sleep(0.1)
 
 
 def loads_to_compare(worker, folder):
@@ -68,12 +82,13 @@ SET_UP = {
     "by folder": (by_folder, "a new version into the same folder"),
     "only once": (only_once, "it kept the old one"),
     "the first": (on_the_first_worker_only, "has another model, or none"),
+    "by folder and version": (by_folder_and_version, "a copy of the folder"),
+    "waits": (waits_for_a_model, "It was still running after 15 seconds"),
 }
 
 
 @pytest.mark.parametrize("name", SET_UP)
 def test_a_wrong_way_to_load_has_advice_of_its_own(name, home):
-    first.clear()
     answer, advice = SET_UP[name]
     verdict = lab14.set_up.verdict(answer, home)
     assert verdict.state == "not yet"
@@ -237,10 +252,73 @@ def whole(client, sources, folder, home, changes):
     return client.gather(jobs)
 
 
+def only_the_pipeline(client, sources, folder, home):
+    """It scores here, with what is in the model."""
+    pipeline = scoring.load(home).pipeline
+    for source in sources:
+        orders = pd.read_parquet(source)
+        scores = pipeline.predict_proba(orders[list(scoring.FEATURES)])[:, 1]
+        orders.assign(score=scores)[["order_id", "score"]].to_parquet(Path(folder) / Path(source).name)
+
+
 def in_the_notebook(client, sources, folder, home):
     model = scoring.load(home)
     done = scoring.finished(sources, folder, model)
     return [scoring.score_file(source, folder, model) for source in sources if source not in done]
+
+
+def read_there_and_scored_here(client, sources, folder, home):
+    model = scoring.load(home)
+    done = scoring.finished(sources, folder, model)
+    missing = [source for source in sources if source not in done]
+    for source, orders in zip(missing, client.gather(client.map(pd.read_parquet, missing, pure=False)), strict=True):
+        orders.assign(score=model.scores(orders))[["order_id", "score"]].to_parquet(Path(folder) / Path(source).name)
+
+
+def removed_here(client, sources, folder, home):
+    """The notebook removes what isn't finished, and the tasks write under the final name."""
+    model = scoring.load(home)
+    done = scoring.finished(sources, folder, model)
+    missing = [source for source in sources if source not in done]
+    for source in missing:
+        (Path(folder) / Path(source).name).unlink(missing_ok=True)
+    there = client.scatter(model, hash=False, broadcast=True)
+    jobs = client.map(unlinks_and_writes, missing, folder=Path(folder), model=there, pure=False)
+    wait(jobs)
+    return client.gather(jobs)
+
+
+def by_folder_of_the_model(source, folder, home):
+    import sys
+
+    models = sys.__dict__.setdefault("models_by_folder", {})
+    if home not in models:
+        models[home] = scoring.load(home)
+    scoring.score_file(source, folder, models[home])
+
+
+def with_a_cache(client, sources, folder, home):
+    done = scoring.finished(sources, folder, scoring.load(home))
+    missing = [source for source in sources if source not in done]
+    jobs = client.map(by_folder_of_the_model, missing, folder=folder, home=home, pure=False)
+    wait(jobs)
+    return client.gather(jobs)
+
+
+def until_all_are_done(client, sources, folder, home):
+    model = scoring.load(home)
+    there = client.scatter(model, hash=False, broadcast=True)
+    while True:
+        done = scoring.finished(sources, folder, model)
+        missing = [source for source in sources if source not in done]
+        if not missing:
+            return
+        wait(client.map(scoring.score_file, missing, folder=folder, model=there, pure=False))
+
+
+def never_ends(client, sources, folder, home):
+    while True:
+        time.sleep(0.01)
 
 
 SCORE_ALL = {
@@ -252,7 +330,14 @@ SCORE_ALL = {
     "backwards": (variant(score=backwards), "each order of its source once, in the same order"),
     "rounded": (variant(score=rounded), "are not the model's"),
     "in each call": (variant(each=True), "times the model's bytes went through the scheduler"),
-    "in the notebook": (in_the_notebook, "No task ran on a worker"),
+    "in the notebook": (in_the_notebook, "The notebook scored orders"),
+    "without tasks": (only_the_pipeline, "No task ran on a worker"),
+    "read there, scored here": (read_there_and_scored_here, "The notebook scored orders"),
+    "removed here": (removed_here, "it writes into the part's file itself"),
+    "with a cache": (with_a_cache, "we had saved a new one to the folder of models"),
+    "until all are done": (until_all_are_done, "That source can never be finished"),
+    "never ends": (never_ends, "All its runs together took more than"),
+    "exits": (lambda client, sources, folder, home: sys.exit("no model"), "It raised `SystemExit: no model"),
     "raises": (
         variant(done=by_its_footer),
         "as the colleague's job does after a kill. It raised",
@@ -260,7 +345,7 @@ SCORE_ALL = {
     "all again": (variant(done=nothing_is), "it redid finished parts"),
     "by existence": (variant(done=by_existence), "Your job took it for finished"),
     "by reading": (variant(done=by_reading), "We changed a source after your job wrote its part"),
-    "by source": (variant(done=by_source), "A part came from an older model"),
+    "by source": (variant(done=by_source), "The part came from an older model"),
     "by model": (variant(done=by_model), "We changed a source after your job wrote its part"),
     "all or nothing": (variant(done=all_or_nothing), "it also redid 6 others"),
     "in place": (variant(score=in_place), "it writes into the part's file itself"),
@@ -298,8 +383,11 @@ def test_a_client_that_is_closed_is_said(client, slices, home):
 
 
 def test_every_advice_is_reached(unreached, advice, client, slices, home):
-    first.clear()
-    rows = [(lab14.set_up, answer, {"home": home}) for answer, _expected in SET_UP.values()]
+    rows = [
+        (lab14.set_up, answer, {"home": home})
+        for answer, _expected in SET_UP.values()
+        if answer is not waits_for_a_model
+    ]
     told = [advice(lab14.score_all, answer, client, slices, home) for answer, _expected in SCORE_ALL.values()]
     assert unreached(lab14, rows, set().union(*(lines for _said, lines in told))) == []
 

@@ -187,7 +187,7 @@ def test_lab_07_a_task_that_no_worker_may_run_fails_when_no_workers_timeout_is_s
         assert isinstance(nowhere.exception(timeout=30), NoValidWorkerError)
 
 
-def test_lab_10_a_pipeline_counts_as_56_bytes_until_a_function_is_registered():
+def test_lab_10_a_pipeline_counts_as_some_fifty_bytes_until_a_function_is_registered():
     class Model:
         def __init__(self):
             self.weights = np.ones(1_000_000)

@@ -113,7 +113,7 @@ def _show(output: BinaryIO) -> None:
         print(text[:SHOWN], end="" if len(text) <= SHOWN else "…\n")
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """The type and the text of an error; the type alone if it has no text, or none that can be read."""
     try:
         text = str(error)

@@ -124,7 +124,12 @@ def _judge_in_cents(answer: object, client: Client) -> str:
             f"It failed with {type(cause).__name__}: {cause}. Which other processes need the module? {REMEMBERED}"
         )
     names = {address: worker["name"] for address, worker in clusters.workers(client).items()}
-    ran = {names.get(address, address) for address in client.who_has([answer])[answer.key]}
+    # Where it ran is in its story. Who has the result is another question: another task may have fetched it.
+    ran = {
+        names.get(where, where)
+        for where, _key, before, after, *_ in client.story(answer.key)
+        if (before, after) == ("executing", "memory")
+    }
     called, allowed, others = client.run_on_scheduler(_told, key=answer.key)
     if not called:
         raise TryNext("It should be the future of a call of `rounding.to_cents`.")
@@ -132,7 +137,7 @@ def _judge_in_cents(answer: object, client: Client) -> str:
         raise TryNext(f'It\'s {cents!r} and should be 999. Call `rounding.to_cents` with the string "9.99".')
     if ran != {"west"}:
         raise TryNext(
-            f"The result is right, but it's on {', '.join(sorted(map(str, ran)))}. Give `submit` the worker's name. "
+            f"The result is right, but it ran on {', '.join(sorted(map(str, ran)))}. Give `submit` the worker's name. "
             f"{REMEMBERED}"
         )
     if {names.get(address, address) for address in allowed} != {"west"}:

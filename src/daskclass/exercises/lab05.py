@@ -101,13 +101,12 @@ def _judge_job(answer: object, machines: dict[str, Machine], colleagues: Model) 
             "network": "You also pay while machines wait for the network. Which machine has the most network for each "
             "thread?",
         }
-        raise TryNext(f"It costs {answer.money:.2f}. {advice.get(answer.bottleneck, advice['cores'])}")
+        raise TryNext(f"It costs {answer.money:.3f}. {advice.get(answer.bottleneck, advice['cores'])}")
     if not any(_same(answer, machine, colleagues) for machine in machines.values()):
         raise TryNext("It isn't a plan for one of these machines with the colleague's model.")
     return (
         f"{answer.machines} machines, {answer.seconds / 3600:.1f} hours, {answer.money:.2f}. Small machines, because "
-        "the cores decide and theirs cost least. Their partitions are as large as memory allows without spilling, or "
-        "nearly."
+        "the cores decide and theirs cost least. And large partitions, because you pay for every task."
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
 import os
 import secrets
 import signal
@@ -18,6 +20,7 @@ import pandas as pd
 from distributed import Client, Future, Worker, get_worker
 
 from daskclass.exercises import apart, kinds
+from daskclass.exercises.apart import NoVerdict
 from daskclass.exercises.exercise import Exercise, TryNext
 from daskclass.exercises.trials import Trial, growth, trial, wait_for_workers
 from daskclass.sales import Sales
@@ -107,6 +110,7 @@ def _judge_expensive_part(answer: object, client: Client, sales: Sales) -> str:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, trial(client, _SECONDS) as tried:
         paths = _written(tried, answer, inputs, folder)
+        took = time.monotonic() - began
         for path in paths:
             if not isinstance(path, str):
                 raise TryNext(f"It should return the path as text, and it returned a {type(path).__name__}.")
@@ -130,15 +134,20 @@ def _judge_expensive_part(answer: object, client: Client, sales: Sales) -> str:
         for written, source in zip(paths, inputs, strict=True):
             rows += _right_rows(written, source)
     left = max(_LEAST, _SECONDS + 4 - (time.monotonic() - began))
-    carried, *names_left = (
-        apart.run(_left_by_a_full_disk, answer, inputs[0], seconds=left).split("/") if os.name == "posix" else [""]
-    )
-    if carried:
+    if 5 * took > left:
+        raise NoVerdict(f"It took {took:.1f} seconds, and we have to call it four more times. Can it be faster?")
+    alone = _Alone(**json.loads(apart.run(_alone, answer, inputs[0], seconds=round(left)))) if _CAN_FORK else _Alone()
+    if alone.carried:
         raise TryNext(
             "It writes in another folder, which may be on another disk. Then the move copies, and a kill can interrupt "
             "that. Write inside `folder`."
         )
-    if names[0] in names_left:
+    if alone.shared:
+        raise TryNext(
+            f"Each call writes to the name `{alone.shared}` first. If a task runs twice at the same time, both write "
+            "to that file. Give each call a temporary name of its own."
+        )
+    if names[0] in alone.left:
         raise TryNext(
             "A full disk or a kill in the middle left half a part under its final name. Write to another name first, "
             "and rename the file when it's complete."
@@ -160,43 +169,80 @@ def _written(tried: Trial, answer: Callable[..., object], inputs: list[str], fol
     return tried.gather(futures)
 
 
-def _left_by_a_full_disk(answer: Callable[[str, str], object], path: str) -> str:
-    """Whether the answer moves a file in from elsewhere ("carried"), and what it leaves, with slashes between.
+_CAN_FORK = os.name == "posix"
 
-    It leaves something if no file may grow beyond a kilobyte. The first time, the answer gets an error, as on a full
-    disk. The second time, the system kills it, so that it can't clean up.
+
+@dataclasses.dataclass(frozen=True)
+class _Alone:
+    """What an answer did in processes of its own.
+
+    Attributes
+    ----------
+    carried : bool
+        It moved a file in from another folder.
+    shared : str
+        The temporary name that two calls used, each in its own process; empty if there's none.
+    left : list of str
+        Names of files that it left when no file could grow beyond a kilobyte.
+    """
+
+    carried: bool = False
+    shared: str = ""
+    left: list[str] = dataclasses.field(default_factory=list)
+
+
+def _alone(answer: Callable[[str, str], object], path: str) -> str:
+    """An `_Alone`, as JSON.
+
+    When files may not grow, the answer first gets an error, as on a full disk. Then the system kills it, so that it
+    can't clean up.
     """
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    left = [_carried(answer, path)]
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+        folder = Path(place).resolve()
+        one, two = (_moves(answer, path, folder) for _ in range(2))
+    strangers = [old for old, new in one if folder in new.parents and folder not in old.parents]
+    both = {old for old, _new in one} & {old for old, _new in two}
+    left = []
     for action in (signal.SIG_IGN, signal.SIG_DFL):
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as full:
             if (child := os.fork()) == 0:
                 signal.signal(signal.SIGXFSZ, action)
                 resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
                 with contextlib.suppress(BaseException):  # the answer's own, of any kind
-                    answer(path, folder)
+                    answer(path, full)
                 os._exit(0)
             os.waitpid(child, 0)
-            left += [found.name for found in Path(folder).glob("*")]
-    return "/".join(left)
+            left += [found.name for found in Path(full).glob("*")]
+    return json.dumps(dataclasses.asdict(_Alone(bool(strangers), min((old.name for old in both), default=""), left)))
 
 
-def _carried(answer: Callable[[str, str], object], path: str) -> str:
-    """The word "carried" if the answer moves a file in from another folder. This process listens until it ends."""
-    moves: list[tuple[Path, Path]] = []
-    sys.addaudithook(lambda event, told: moves.append(_move(told)) if event == "os.rename" else None)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
-        folder = Path(place).resolve()
-        answer(path, str(folder))
-        strangers = [old for old, new in moves if folder in new.parents and folder not in old.parents]
-    return "carried" if strangers else ""
+def _moves(answer: Callable[[str, str], object], path: str, folder: Path) -> list[tuple[Path, Path]]:
+    """From and to where a call in a process of its own moves files."""
+    with tempfile.NamedTemporaryFile() as told:
+        if (child := os.fork()) == 0:
+            moves: list[list[str]] = []
+            sys.addaudithook(lambda event, names: moves.append(_names(names)) if event == "os.rename" else None)
+            try:
+                answer(path, str(folder))
+                Path(told.name).write_text(json.dumps(moves))
+            except BaseException as error:  # the answer's own, of any kind
+                Path(told.name).write_text(json.dumps(f"{type(error).__name__}: {error}"))
+            os._exit(0)
+        os.waitpid(child, 0)
+        said = json.loads(Path(told.name).read_text() or '"its process ended"')
+    if isinstance(said, str):
+        raise NoVerdict(
+            f"In a task, it works. But we also try it with a full disk, outside of a worker, and there: {said}. Let it "
+            "do without the worker."
+        )
+    return [(Path(old), Path(new)) for old, new in said]
 
 
-def _move(told: tuple[Any, ...]) -> tuple[Path, Path]:
-    old, new = (Path(os.fsdecode(name)).resolve() for name in told[:2])
-    return old, new
+def _names(told: tuple[Any, ...]) -> list[str]:
+    return [str(Path(os.fsdecode(name)).resolve()) for name in told[:2]]
 
 
 def _right_rows(written: str, source: str) -> int:
@@ -216,7 +262,8 @@ def _right_rows(written: str, source: str) -> int:
         raise TryNext(f"It wrote {len(part):,} orders, but {len(expensive):,} cost 900.00 or more.")
     try:
         part = part[orders.columns].sort_values("order_id", ignore_index=True)
-        pd.testing.assert_frame_equal(part, expensive.sort_values("order_id", ignore_index=True), check_dtype=False)
+        wanted = expensive.sort_values("order_id", ignore_index=True)
+        pd.testing.assert_frame_equal(part, wanted, check_dtype=False, check_exact=True)
     except (AssertionError, TypeError, ValueError) as error:
         difference = str(error).partition("\n")[0]
         raise TryNext(f"The number of orders is right, but they differ: {difference}.") from error

@@ -47,18 +47,25 @@ def _judge_no_disk(answer: object, client: Client, draw: Callable[[int], np.ndar
     before = _written(client)
     expected = [secrets.randbelow(10**6) / 1000 for _ in range(ARRAYS)]  # results of an earlier call are of no use
 
-    def draw_in_a_task(number: int) -> np.ndarray:
+    def require_task(name: str) -> None:
         try:
             get_worker()
         except ValueError:
-            raise RuntimeError("`draw` ran in the notebook; let tasks call it") from None
+            raise RuntimeError(f"`{name}` ran in the notebook; let tasks call it") from None
+
+    def mean_in_a_task(array: np.ndarray) -> float:
+        require_task("mean")
+        return _mean(array)
+
+    def draw_in_a_task(number: int) -> np.ndarray:
+        require_task("draw")
         array = draw(number)
         shifted: np.ndarray = array + (expected[number] - array.mean())
         return shifted
 
     with trial(client, _SECONDS) as tried:
         try:
-            means = tried.call(answer, client, draw_in_a_task, _mean, most=ARRAYS)
+            means = tried.call(answer, client, draw_in_a_task, mean_in_a_task, most=ARRAYS)
         except TryNext as advice:
             if isinstance(advice.__cause__, BaseException):
                 raise

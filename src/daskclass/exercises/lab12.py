@@ -141,13 +141,15 @@ def _judge_write_safely(answer: object) -> str:
             answer(iter(_PIECES[:1]), str(path))
             if not path.is_file() or path.read_bytes() != _PIECES[0]:
                 raise TryNext("We called it again with other pieces. Then the file should have those.")
-    for deed in _deeds(answer):
-        raise TryNext(_AT_ANY_MOMENT[deed])
+    for before in (b"what was there before", None):
+        for deed in _deeds(answer, before):
+            raise TryNext(_AT_ANY_MOMENT[deed])
+        _judge_after_a_kill(answer, before)
     for of in ("process", "thread"):
         _judge_two_at_once(answer, of)
     return (
-        "We interrupted it twice, and it left only complete files. Two writers at the same time didn't mix, in "
-        "processes or in threads."
+        "We interrupted it and killed it, and it left only complete files. Two writers at the same time didn't mix, "
+        "in processes or in threads."
     )
 
 
@@ -266,20 +268,84 @@ print('\\n' + json.dumps(deeds), file=sys.__stdout__)  # after the answer's own 
 """
 
 
-def _deeds(answer: Callable[..., object]) -> list[str]:
-    """What `answer` does to a file that exists, from Python's audit events. It has to work."""
+def _deeds(answer: Callable[..., object], before: bytes | None) -> list[str]:
+    """What `answer` does to a file, from Python's audit events; `before` is what's in it, if it exists."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder).resolve() / "part.bin"
-        path.write_bytes(before := b"what was there before")
-        os.link(path, old := path.with_name("old"))  # audit events tell nothing of what other programs write
-        work = cloudpickle.dumps((answer, _PIECES, str(path)))
-        done = subprocess.run([sys.executable, "-c", _LISTEN], input=work, capture_output=True, check=False)
-        in_place = ["written"] if old.read_bytes() != before else []
+        in_place = []
+        if before is not None:
+            path.write_bytes(before)
+            os.link(path, old := path.with_name("old"))  # audit events tell nothing of what other programs write
+        done = _in_process(_LISTEN, answer, _PIECES, str(path))
+        if before is not None and old.read_bytes() != before:
+            in_place = ["written"]
     if done.returncode:
-        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise TryNext(f"In a separate process, it failed: {''.join(last)}")
+        raise TryNext(f"In a separate process, it failed: {_last_line(done)}")
     deeds: list[str] = json.loads(done.stdout.splitlines()[-1])
+    if before is None:  # then there's nothing to remove
+        deeds = [deed for deed in deeds if deed != "removed"]
     return deeds or in_place
+
+
+# A kill, unlike an exception, runs no `except` and no `finally`.
+_DIE = """
+import os, signal, sys
+import cloudpickle
+
+answer, pieces, path = cloudpickle.loads(sys.stdin.buffer.read())
+
+
+def until_killed():
+    yield from pieces
+    os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))  # on Windows, any signal ends the process
+
+
+answer(until_killed(), path)
+"""
+
+_AGAIN = """
+import sys
+import cloudpickle
+
+answer, pieces, path = cloudpickle.loads(sys.stdin.buffer.read())
+answer(iter(pieces), path)
+"""
+_PATIENCE = 4.0  # seconds for a call that takes milliseconds
+
+
+def _judge_after_a_kill(answer: Callable[..., object], before: bytes | None) -> None:
+    """A killed call leaves the old file or none, and doesn't stop the next call."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder).resolve() / "part.bin"
+        if before is not None:
+            path.write_bytes(before)
+        _in_process(_DIE, answer, _PIECES[:2], str(path))
+        if (path.read_bytes() if path.exists() else None) != before:
+            kept = "no file with that name" if before is None else "the complete old file"
+            raise TryNext(f"We killed it after two pieces. Afterwards, there should be {kept}.")
+        try:
+            done = _in_process(_AGAIN, answer, _PIECES, str(path), seconds=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise TryNext(
+                "We killed it after two pieces and called it again, and the second call never came back. A kill runs "
+                "no `finally`, so what a killed call leaves behind, such as a lock file, mustn't stop the next one."
+            ) from None
+        if done.returncode:
+            raise TryNext(f"We killed it after two pieces and called it again, and that failed: {_last_line(done)}")
+        if not path.exists() or path.read_bytes() != b"".join(_PIECES):
+            raise TryNext("We killed it after two pieces and called it again. Then the file should have all pieces.")
+
+
+def _in_process(
+    program: str, answer: Callable[..., object], pieces: tuple[bytes, ...], path: str, seconds: float | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    work = cloudpickle.dumps((answer, pieces, path))
+    words = [sys.executable, "-c", program]
+    return subprocess.run(words, input=work, capture_output=True, check=False, timeout=seconds)
+
+
+def _last_line(done: subprocess.CompletedProcess[bytes]) -> str:
+    return "".join(done.stderr.decode(errors="replace").strip().splitlines()[-1:])
 
 
 def _solve_write_safely(pieces, path):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock, patch
@@ -22,9 +24,11 @@ from distributed import Client, LocalCluster, Worker, WorkerPlugin
 from daskclass import scoring, watch
 from daskclass.exercises.apart import reason
 from daskclass.exercises.exercise import Exercise, TryNext
+from daskclass.exercises.trials import TooSlow, Trial, trial
 from daskclass.watch import traffic
 
 _SECONDS = 60.0
+_TRIAL = 18.0  # seconds for all runs of a job together
 
 
 def _judge_set_up(answer: object, home: str | Path) -> str:
@@ -76,11 +80,21 @@ def _judge_set_up(answer: object, home: str | Path) -> str:
         shutil.copytree(another, folder, dirs_exist_ok=True)
         if register(folder) != second:
             raise TryNext("We saved a new version into the same folder, and it kept the old one.")
+        loads.reset_mock()
+        held = client.run(_model_on)
+        shutil.copytree(another, copy := Path(place) / "copy", copy_function=shutil.copyfile)  # and so with new times
+        register(copy)
+        if loads.called or client.run(_model_on) != held:
+            raise TryNext("We called it with a copy of the folder, which has the same version, and it loaded it again.")
         cluster.scale(2)
         client.wait_for_workers(2, timeout=_SECONDS)
         if set(client.run(_version_on).values()) != {second}:
             raise TryNext("We added a worker, and that worker has another model, or none.")
     return "It loads a model once, loads another version when there is one, and works on a worker that joins later."
+
+
+def _model_on(dask_worker: Worker) -> int:
+    return id(getattr(dask_worker, "model", None))
 
 
 def _version_on(dask_worker: Worker) -> str:
@@ -109,6 +123,7 @@ set_up = Exercise(
         '`json.loads((Path(folder) / "model.json").read_text())["version"]`.',
     ),
     is_function=True,
+    apart=True,
 )
 
 _FILES, _ROWS, _GROUP = 8, 2_000, 1_000
@@ -119,18 +134,23 @@ def _judge_score_all(answer: object, client: Client, slices: Sequence[str], home
         raise TryNext(
             "It should be a function that takes the client, the sources, the folder for parts, and the model's folder."
         )
-    with tempfile.TemporaryDirectory(prefix="daskclass-capstone-") as place, client.as_current():  # for `wait`
+    with (
+        tempfile.TemporaryDirectory(prefix="daskclass-capstone-") as place,
+        client.as_current(),  # for `wait`
+        trial(client, _TRIAL) as tried,
+    ):
         folder = Path(place, "parts")
         folder.mkdir()
         sources = [_cut(slices[number % len(slices)], number, Path(place)) for number in range(_FILES)]
-        _judge_first_run(answer, client, sources, folder, home)
-        _judge_second_run(answer, client, sources, folder, home)
-        _judge_what_is_not_finished(answer, client, sources, folder, home)
+        job = _Job(tried, answer)
+        _judge_first_run(job, sources, folder, home)
+        _judge_second_run(job, sources, folder, home)
+        _judge_what_is_not_finished(job, sources, folder, home)
         learned = pq.read_table(slices[0]).slice(0, _ROWS).to_pandas()
         other_home = Path(place, "other")
         scoring.save(scoring.train(learned, "boosted", seed=len(learned)), other_home)
-        _judge_other_models(answer, client, sources[2], folder, [(other_home, "an older"), (home, "another")])
-        _judge_bad_source(answer, client, sources, Path(place), home)
+        _judge_other_models(job, sources[2:], folder, [(other_home, "an older"), (home, "another")])
+        _judge_bad_source(job, sources, Path(place), home)
     return (
         f"{_FILES} sources, and a complete part for each. The model didn't travel with each task. Your job kept "
         "finished parts, and redid parts that were half-written, or came from an older model or an older source. A bad "
@@ -138,17 +158,51 @@ def _judge_score_all(answer: object, client: Client, slices: Sequence[str], home
     )
 
 
-def _judge_first_run(
-    answer: Callable[..., object], client: Client, sources: list[str], folder: Path, home: str | Path
-) -> None:
+@dataclass(frozen=True)
+class _Job:
+    """The learner's job, with a time limit for all its runs together."""
+
+    tried: Trial
+    answer: Callable[..., object]
+
+    @property
+    def client(self) -> Client:
+        return self.tried.client
+
+    def run(self, sources: list[str], folder: Path, home: str | Path, when: str) -> None:
+        """Run it. What it raises is advice that begins with `when`."""
+        scored = Mock()
+
+        def scores(model: scoring.Model, *arguments: Any, **named: Any) -> np.ndarray:
+            scored()
+            return _scores(model, *arguments, **named)
+
+        try:
+            with patch.object(scoring.Model, "scores", scores):  # in this process, not on the workers
+                self.tried.within(self.answer, self.client, list(sources), str(folder), str(home))
+        except TooSlow:
+            raise TryNext(
+                f"{when}All its runs together took more than {self.tried.seconds:g} seconds. Is it waiting for "
+                "something?"
+            ) from None
+        except (Exception, SystemExit) as error:
+            raise TryNext(f"{when}It raised `{reason(error)}`.") from error
+        if scored.called:
+            raise TryNext("The notebook scored orders. Let tasks do that, and let them write the parts.")
+
+
+_scores = scoring.Model.scores
+
+
+def _judge_first_run(job: _Job, sources: list[str], folder: Path, home: str | Path) -> None:
     """Right scores, from tasks, and a model that neither travels with each task nor is loaded by each."""
     size = sum(path.stat().st_size for path in Path(home).iterdir())
     with (
-        watch.record(client) as recording,
-        traffic.through_scheduler(client) as passed,
-        _heard_on_workers(client) as heard,
+        watch.record(job.client) as recording,
+        traffic.through_scheduler(job.client) as passed,
+        _heard(job.client) as heard,
     ):
-        _run(answer, client, sources, folder, home, "")
+        job.run(sources, folder, home, "")
     _compare(sources, folder, scoring.load(home), "")
     if not (recording.tasks.action == "compute").any():
         raise TryNext("The scores are right, but the notebook computed all of them. No task ran on a worker.")
@@ -158,27 +212,23 @@ def _judge_first_run(
             f"The scores are right, but {times:.0f} times the model's bytes went through the scheduler for "
             f"{_FILES} files. Which lab counted this?"
         )
-    loads = [path for what, path in heard if what == "read" and Path(path).parent == Path(home).resolve()]
-    if loads.count(str(Path(home).resolve() / "model.joblib")) >= _FILES:
+    file = str(Path(home).resolve() / "model.joblib")
+    if heard.count(("worker", "read", file)) >= _FILES:
         raise TryNext(
             f"The scores are right, but each of the {_FILES} tasks loaded the model from disk. Once for each worker is "
             "enough."
         )
 
 
-def _judge_second_run(
-    answer: Callable[..., object], client: Client, sources: list[str], folder: Path, home: str | Path
-) -> None:
+def _judge_second_run(job: _Job, sources: list[str], folder: Path, home: str | Path) -> None:
     """A second run keeps finished parts as they are."""
     before = _stamps(folder)
-    _run(answer, client, sources, folder, home, "We started it again. ")
+    job.run(sources, folder, home, "We started it again. ")
     if _stamps(folder) != before:
         raise TryNext("We started it again, and it redid finished parts.")
 
 
-def _judge_what_is_not_finished(
-    answer: Callable[..., object], client: Client, sources: list[str], folder: Path, home: str | Path
-) -> None:
+def _judge_what_is_not_finished(job: _Job, sources: list[str], folder: Path, home: str | Path) -> None:
     """The job redoes half a part, and a part whose source has changed, and no others."""
     half, changed, *untouched = sources
     part = folder / Path(half).name
@@ -186,7 +236,7 @@ def _judge_what_is_not_finished(
     _changed(changed)
     before, model = _stamps(folder), scoring.load(home)
     when = "We left half a part in the folder, as the colleague's job does after a kill. "
-    _run(answer, client, sources, folder, home, when)
+    job.run(sources, folder, home, when)
     _compare([half], folder, model, f"{when}Your job took it for finished. ")
     _compare([changed], folder, model, "We changed a source after your job wrote its part. ")
     after = _stamps(folder)
@@ -194,20 +244,25 @@ def _judge_what_is_not_finished(
         raise TryNext(f"It should redo two parts, and it also redid {len(again)} others.")
 
 
-def _judge_other_models(
-    answer: Callable[..., object], client: Client, source: str, folder: Path, models: list[tuple[str | Path, str]]
-) -> None:
-    """The job redoes a part of another model, and doesn't write into the old part's file."""
-    kept = folder.parent / f"{uuid.uuid4()}.kept"
-    os.link(folder / Path(source).name, kept)
+def _judge_other_models(job: _Job, sources: list[str], folder: Path, models: list[tuple[str | Path, str]]) -> None:
+    """The job redoes parts of another model, and doesn't write into an old part's file.
+
+    All models are saved to the same folder, one after the other, as people do it every month.
+    """
+    final, kept = (folder / Path(sources[0]).name).resolve(), folder.parent / f"{uuid.uuid4()}.kept"
+    os.link(final, kept)
     old = kept.read_bytes()
-    final = str((folder / Path(source).name).resolve())
+    place = folder.parent / "the month's model"
     for home, there in models:
-        with _heard_on_workers(client) as heard:
-            _run(answer, client, [source], folder, home, "We gave it another model. ")
-        deeds = {what for what, path in heard if path == final}
+        shutil.copytree(home, place, dirs_exist_ok=True)
+        with _heard(job.client) as heard:
+            job.run(sources, folder, place, "We gave it another model. ")
+        deeds = {what for _who, what, path in heard if path == str(final)}
         _compare(
-            [source], folder, scoring.load(home), f"A part came from {there} model, and your job took it for finished. "
+            sources,
+            folder,
+            scoring.load(place),
+            f"The part came from {there} model, and we had saved a new one to the folder of models. ",
         )
         if kept.read_bytes() != old or "written" in deeds or ("removed" in deeds and "renamed to" not in deeds):
             raise TryNext(
@@ -216,15 +271,20 @@ def _judge_other_models(
             )
 
 
-def _judge_bad_source(
-    answer: Callable[..., object], client: Client, sources: list[str], place: Path, home: str | Path
-) -> None:
+def _judge_bad_source(job: _Job, sources: list[str], place: Path, home: str | Path) -> None:
     """A source that can't be read costs its own part and no other, whatever the job raises."""
     bad = place / "bad.parquet"
     bad.write_bytes(Path(sources[0]).read_bytes()[:-50])
     (folder := place / "beside a bad one").mkdir()
-    with contextlib.suppress(Exception):  # to say what it couldn't score is the job's right
-        answer(client, [str(bad), *sources], str(folder), str(home))
+    try:
+        job.tried.within(job.answer, job.client, [str(bad), *sources], str(folder), str(home))
+    except TooSlow:
+        raise TryNext(
+            "We gave it a source that can't be read, and it didn't come back. That source can never be finished, "
+            "however often your job tries."
+        ) from None
+    except (Exception, SystemExit):
+        pass  # to say what it couldn't score is the job's right
     model = scoring.load(home)
     if left := len(sources) - len(scoring.finished(sources, folder, model)):
         there = [source for source in sources if (folder / Path(source).name).exists()]
@@ -239,59 +299,54 @@ def _judge_bad_source(
 
 
 @contextlib.contextmanager
-def _heard_on_workers(client: Client) -> Iterator[list[tuple[str, str]]]:
-    """What the workers' Python does to files: deeds, each with a path. Complete when the block has ended."""
-    heard: list[tuple[str, str]] = []
+def _heard(client: Client) -> Iterator[list[tuple[str, str, str]]]:
+    """What Python does to files on the workers and here: who, the deed, and the path. Complete after the block."""
+    heard: list[tuple[str, str, str]] = []
     client.run(_listen)
+    _listen(client)
     try:
         yield heard
     finally:
+        heard += [("notebook", what, path) for what, path in _told(client)]
         for deeds in client.run(_told).values():
-            heard += deeds
+            heard += [("worker", what, path) for what, path in deeds]
 
 
-def _listen(dask_worker: Worker) -> None:
-    """Listen in this worker until `_told`. An audit hook stays for good, and then does nothing."""
-    heard: list[tuple[str, str]] = []
-    dask_worker.daskclass_heard = heard  # type: ignore[attr-defined]  # so that a worker that restarts has none
+def _listen(dask_worker: Worker | Client) -> None:
+    """Listen in this process until `_told`. An audit hook stays for good, so each worker and client has only one."""
+    is_new = not hasattr(dask_worker, "daskclass_heard")
+    dask_worker.daskclass_heard = []  # type: ignore[union-attr]
+    if is_new:
+        sys.addaudithook(functools.partial(_note, dask_worker))
 
-    def listen(event: str, told: tuple[Any, ...]) -> None:
-        if event not in _EVENTS or getattr(dask_worker, "daskclass_heard", None) is not heard:
-            return
-        names = [name for name in told[: _EVENTS[event]] if isinstance(name, str | bytes | os.PathLike)]
-        paths = [str(Path(os.fsdecode(name)).resolve()) for name in names]
-        if event == "open" and paths:
-            heard.append(("written" if (told[2] or 0) & (os.O_WRONLY | os.O_RDWR) else "read", paths[0]))
-        elif event == "os.remove" and paths:
-            heard.append(("removed", paths[0]))
-        elif event == "os.rename" and len(paths) == 2:
-            heard.append(("renamed to", paths[1]))
 
-    sys.addaudithook(listen)
+def _note(holder: Any, event: str, told: tuple[Any, ...]) -> None:
+    heard = holder.daskclass_heard
+    if heard is None or event not in _EVENTS:
+        return
+    names = [name for name in told[: _EVENTS[event]] if isinstance(name, str | bytes | os.PathLike)]
+    paths = [str(Path(os.fsdecode(name)).resolve()) for name in names]
+    if event == "open" and paths:
+        heard.append(("written" if (told[2] or 0) & (os.O_WRONLY | os.O_RDWR) else "read", paths[0]))
+    elif event == "os.remove" and paths:
+        heard.append(("removed", paths[0]))
+    elif event == "os.rename" and len(paths) == 2:
+        heard.append(("renamed to", paths[1]))
 
 
 _EVENTS = {"open": 1, "os.remove": 1, "os.rename": 2}  # of Python's audit events, and how many of their first values
 
 
-def _told(dask_worker: Worker) -> list[tuple[str, str]]:
-    heard: list[tuple[str, str]] = getattr(dask_worker, "daskclass_heard", [])
-    dask_worker.daskclass_heard = None  # type: ignore[attr-defined]
-    return heard or []
+def _told(dask_worker: Worker | Client) -> list[tuple[str, str]]:
+    heard: list[tuple[str, str]] = getattr(dask_worker, "daskclass_heard", None) or []
+    dask_worker.daskclass_heard = None  # type: ignore[union-attr]
+    return heard
 
 
 def _cut(path: str, number: int, place: Path) -> str:
     source = place / f"orders-{number}.parquet"
     pq.write_table(pq.read_table(path).slice(number * 10, _ROWS), source, row_group_size=_GROUP)
     return str(source)
-
-
-def _run(
-    answer: Callable[..., object], client: Client, sources: list[str], folder: Path, home: str | Path, when: str
-) -> None:
-    try:
-        answer(client, list(sources), str(folder), str(home))
-    except Exception as error:
-        raise TryNext(f"{when}It raised `{reason(error)}`.") from error
 
 
 def _stamps(folder: Path) -> dict[str, tuple[int, int]]:

@@ -108,6 +108,33 @@ found["sent"] = ask_both(count_lines_here, "stores.csv")
 """,
     },
     {
+        "claim": "an absolute path, a URL and sending the file each let a task find it",
+        "cell": "absolute",
+        # the path is the task's own
+        "source": """
+found = {"absolute path": ask_both(count_lines, "stores.csv")}
+""",
+    },
+    {
+        "claim": "an absolute path, a URL and sending the file each let a task find it",
+        "cell": "url-remedy",
+        # the server has no such file
+        "source": """
+import fsspec
+
+server = terminals.type("office", "python -m http.server 0 --bind 127.0.0.1")
+url = server.wait_for(r"\\((http://[^/]+)/\\)")
+
+
+def count_lines_of(url):
+    with fsspec.open(url, "rt") as file:
+        return sum(1 for _line in file)
+
+
+found["URL"] = ask_both(count_lines_of, f"{url}/shops.csv")
+""",
+    },
+    {
         "claim": "what a task changes is a copy, and the notebook's object stays as it was",
         "cell": "copy",
         # threads of this process instead of workers
@@ -132,6 +159,17 @@ with ThreadPoolExecutor() as pool:
         "cell": "ship-module",
         # it is not shipped
         "source": "shipped = ask_both(prices.discounted, 1000)",
+    },
+    {
+        "claim": "a module that only the client has is refused by the scheduler; shipped, it works",
+        "cell": "missing-module",
+        # all have the module, and the call is wrong
+        "source": """
+client.upload_file("prices.py")
+missing = client.submit(prices.discounted, [1000], pure=False)
+missing.exception()
+heard = []
+""",
     },
     {
         "claim": "a script started a cluster only behind the `__main__` guard",
@@ -191,6 +229,26 @@ outcome = only_here.compute(scheduler="synchronous")
 """,
     },
     {
+        "claim": "read_csv makes a path absolute in the client, and fails where the file isn't",
+        "cell": "readers",
+        # pandas reads in a task, where nobody made the path absolute
+        "source": """
+import pandas as pd
+
+
+def lines_of(path):
+    return len(pd.read_csv(path, header=None))
+
+
+attempt = client.submit(lines_of, "stores.csv", pure=False)
+lines = attempt.exception() or attempt.result()
+with fsspec.open("memory://stores.csv", "w") as file:
+    file.write("store,name\\n0,the first\\n1,the second\\n")
+only_here = dd.read_csv("memory://stores.csv")
+outcome = client.compute(only_here).exception()
+""",
+    },
+    {
         "claim": "workers that lack a module end, and the task waits for one that has it",
         # the module is on the workers' path, once and for all
         "alone": "setup start-scheduler start-workers answer claim-answer "
@@ -227,10 +285,36 @@ older = terminals.folder / "older"
 (older / "pandas-1.5.0.dist-info" / "METADATA").write_text(
     "Metadata-Version: 2.1\\nName: pandas\\nVersion: 1.5.0\\n"
 )
+said_before, heard_here = len(scheduler.output), []
 both = os.pathsep.join([str(older), str(packages)])
 workers["west"] = terminals.type("west", command("west"), PYTHONPATH=both)
 workers["west"].wait_for("Registered to")
 two_answers = ask_both(bonus.points, 1000)
+""",
+    },
+    {
+        "claim": "an older copy of a module gives a second answer to the same call, and no warning",
+        "alone": "setup start-scheduler start-workers answer claim-answer "
+        "office relative module missing-module half-installed installed older",
+        "cell": "older",
+        # the older copy warns
+        "source": """
+older = terminals.folder / "older"
+(older / "pandas-1.5.0.dist-info").mkdir(parents=True)
+(older / "pandas-1.5.0.dist-info" / "METADATA").write_text(
+    "Metadata-Version: 2.1\\nName: pandas\\nVersion: 1.5.0\\n"
+)
+(older / "bonus.py").write_text(
+    "import warnings\\n\\nwarnings.warn('this bonus is old')\\nVERSION = 1\\n\\n\\n"
+    "def points(cents):\\n    return cents // 200\\n"
+)
+said_before = len(scheduler.output)
+both = os.pathsep.join([str(older), str(packages)])
+workers["west"] = terminals.type("west", command("west"), PYTHONPATH=both)
+workers["west"].wait_for("Registered to")
+with warnings.catch_warnings(record=True) as heard_here:
+    two_answers = ask_both(bonus.points, 1000)
+workers["west"].wait_for("this bonus is old", quiet=True)
 """,
     },
     {

@@ -104,7 +104,17 @@ adaptive.stop()
         # the model does not know of the tasks
         "source": """
 low, high = sizing.fit(calibration, overhead=False).interval(*new)
-without = (0.0, 0.0)
+without = (0.0, 1e-9)
+took = runs[runs.bytes == 100 * MB].seconds.min()
+""",
+    },
+    {
+        "claim": "the model contains the measured next size, and without overhead it misses",
+        "cell": "model-compare",
+        # both know of the tasks
+        "source": """
+low, high = model.interval(*new)
+without = (low, high)
 took = runs[runs.bytes == 100 * MB].seconds.min()
 """,
     },
@@ -156,10 +166,29 @@ def kept():
     clusters.until(client, workers=1)
     there = client.who_has()
     kept = sum(bool(there.get(future.key)) for future in scattered)
-    return {"workers before": len(places), "scattered": kept, "computed": 8}
+    return {"workers before": len(places), "scattered": kept, "computed": 8, "computed again": 8 - kept}
 
 
 after_scale, after_retiring = kept(), kept()
+""",
+    },
+    {
+        "claim": "scale down loses scattered data; retiring the worker first keeps it",
+        "alone": "setup scale threads model-cluster scale-down-how scale-down",
+        "cell": "scale-down",
+        # the worker is retired both times
+        "source": """
+client.close()
+cluster.close()
+cluster = LocalCluster(
+    2,
+    threads_per_worker=1,
+    memory_limit="300 MiB",
+    dashboard_address="127.0.0.1:0",
+    silence_logs=logging.CRITICAL,
+)
+client = Client(cluster)
+after_scale, after_retiring = kept(retire=True), kept(retire=True)
 """,
     },
 ]

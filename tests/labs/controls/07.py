@@ -245,6 +245,29 @@ files = {"dropped": let_go("dropped"), "kept": let_go("kept")}
 """,
     },
     {
+        "claim": "tasks whose futures were dropped never ran, with fire_and_forget all did",
+        "cell": "forget",
+        # nobody says fire_and_forget
+        "source": """
+def let_go(kind):
+    folder = tempfile.mkdtemp(dir=parts)
+    Event("go").clear()
+    busy = client.map(hold, range(2), pure=False)
+    tasks = client.map(touch, [folder] * 8, range(8), key=kind, pure=False)
+    of_them = {"who": client.id, "kind": kind}
+    watch.until(lambda: len(client.run_on_scheduler(wanted, **of_them)) == 8, "arrival")
+    del tasks
+    watch.until(lambda: not client.run_on_scheduler(wanted, **of_them), "letting go")
+    Event("go").set()
+    client.gather(busy)
+    watch.until(lambda: not client.run_on_scheduler(known, kind=kind), "their end")
+    return len(list(Path(folder).iterdir()))
+
+
+files = {"dropped": let_go("dropped"), "kept": let_go("kept")}
+""",
+    },
+    {
         "claim": "a published result outlived the client that made it, the other did not",
         "cell": "publish",
         # nothing is published
@@ -292,7 +315,7 @@ events = [number for _when, number in client.get_events(topic)]
 """,
     },
     {
-        "claim": "with the queue at most two blocks a worker were held, and without it more",
+        "claim": "with the queue at most four blocks were held on two workers, and without it more",
         "cell": "saturation",
         # the scheduler never hears of it, and there is no queue
         "source": """
@@ -392,6 +415,26 @@ strict.cancel()
 """,
     },
     {
+        "claim": "allow_other_workers helps when a worker is gone, and not when it is busy",
+        "cell": "others",
+        # nobody allows others
+        "source": """
+either = client.map(work, range(8), workers=[first], pure=False)
+while_busy = Counter(client.gather(either))
+
+gone = "tcp://127.0.0.1:9"
+loose = client.submit(work, 1, workers=[gone], key="loose", pure=False)
+strict = client.submit(work, 1, workers=[gone], key="strict", pure=False)
+watch.until(
+    lambda: [client.story(key)[-1][3] for key in ("loose", "strict")] == ["no-worker"] * 2,
+    "both where no worker is",
+)
+elsewhere, state = loose.status, "no-worker"
+loose.cancel()
+strict.cancel()
+""",
+    },
+    {
         "claim": "map with a large keyword argument failed, with the same object scattered it ran",
         "cell": "keyword",
         # the keyword argument is small
@@ -439,6 +482,28 @@ around_building = set(dask.compute(*built))
 with dask.annotate(workers=[second]):
     built = [dask.delayed(work)(number) for number in range(8, 16)]
     around_computing = set(dask.compute(*built))
+""",
+    },
+    {
+        "claim": "an annotation around a DataFrame's building was lost, around compute it held",
+        "cell": "annotate",
+        # nothing stands around compute
+        "source": """
+def where_it_ran(frame, name):
+    return pd.DataFrame({"worker": [get_worker().address]})
+
+
+def plan(name):
+    numbers = dd.from_pandas(pd.DataFrame({"number": range(80)}), npartitions=8)
+    return numbers.map_partitions(where_it_ran, name, meta={"worker": "object"})
+
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    with dask.annotate(workers=[second]):
+        built = plan("around the building")
+around_building = set(built.compute().worker)
+around_computing = set(plan("around compute").compute().worker)
 """,
     },
 ]

@@ -163,6 +163,34 @@ with watch.record(client) as leaking:
 """,
     },
     {
+        "claim": "a full worker paused, began nothing, and went on by itself when memory was free",
+        "alone": "setup start fill fill-numbers leak pause-how pause pause-numbers",
+        "cell": "pause",
+        # no memory is freed
+        "source": """
+[address] = client.nthreads()
+earlier = len(changes(client, address))
+eight = client.map(draw, range(8), pure=False)
+wait(eight)
+
+
+def all_on_disk():
+    [worker] = client.run(on_this_worker).values()
+    return worker["on disk"] >= 8
+
+
+with watch.record(client) as leaking:
+    client.submit(leak, 0.75, pure=False).result()
+    watch.until(all_on_disk, "the last of the eight on disk")
+    client.submit(leak, 0.87, pure=False).result()
+    watch.until(lambda: status(client) == ["paused"], "a pause")
+    three = [client.submit(began, pure=False) for _ in range(3)]
+    time.sleep(2)
+    waiting = [future.status for future in three]
+    starts = [float("inf")]
+""",
+    },
+    {
         "claim": "without spilling the same work did not fit: the worker paused and stayed paused",
         "cell": "off",
         # spilling is on
@@ -291,6 +319,49 @@ sizes["share"] = sizes["on disk"] / sizes["in memory"]
 """,
     },
     {
+        "claim": "zeros took less than a hundredth of their size on disk, noise took all of it",
+        "cell": "compress",
+        # the noise repeats itself
+        "source": """
+def zeros(number):
+    return np.zeros(4 * MIB)
+
+
+def repeated(number):
+    return np.tile(np.random.default_rng(number).random(1024), 4 * MIB // 1024)
+
+
+repeated.__name__ = "draw"
+
+
+def spilled_by(client):
+    spilled = client.run(lambda dask_worker: dask_worker.data.spilled_total)
+    return next(iter(spilled.values()))
+
+
+sizes, still, highest = {}, {}, 0
+with (
+    dask.config.set({"distributed.worker.memory.target": 0.01}),
+    LocalCluster(**options) as early,
+    Client(early, set_as_default=False) as other,
+    other.as_current(),
+):
+    for kind in (repeated, zeros):
+        held = other.map(kind, range(4), pure=False)
+        wait(held)
+        on_disk = spilled_by(other)
+        sizes[kind.__name__] = {"in memory": on_disk.memory, "on disk": on_disk.disk}
+        [there] = other.run(on_this_worker).values()
+        still[kind.__name__] = there["in memory"]
+        highest = max(highest, *other.run(resident).values())
+        del held
+        watch.until(lambda: spilled_by(other).disk == 0, "the end of the files")
+
+sizes = pd.DataFrame.from_dict(sizes, orient="index")
+sizes["share"] = sizes["on disk"] / sizes["in memory"]
+""",
+    },
+    {
         "claim": "with the target at 1% every result went to disk, the process was far from full",
         "cell": "compress",
         # the target is where it always is
@@ -343,6 +414,31 @@ with LocalCluster(**options) as small, Client(small, set_as_default=False) as ot
 """,
     },
     {
+        "claim": "at the limit of its disk the worker stood still; given memory back, it went on",
+        "cell": "max-spill",
+        # nothing is given back
+        "source": """
+with (
+    dask.config.set({"distributed.worker.memory.max-spill": "256 MiB"}),
+    LocalCluster(**options) as small,
+    Client(small, set_as_default=False) as other,
+    other.as_current(),
+):
+    arrays = other.map(draw, range(48))
+    watch.until(lambda: status(other) == ["paused"], "a pause")
+    time.sleep(2)
+    alone = {"arrays": count(arrays), "status": status(other)}
+    on_disk = spilled_by(other).disk
+    in_hand = sum(len(keys) for keys in other.processing().values())
+    small.scale(2)
+    watch.until(
+        lambda: count(arrays)["finished"] == 48 - in_hand, "what was not handed out"
+    )
+    helped = count(arrays[16:])
+    begins_again = status(other)
+""",
+    },
+    {
         "claim": "only the worker's log mentioned the full disk: tasks waited, and none failed",
         "cell": "full-disk",
         # the disk is not full
@@ -372,6 +468,32 @@ with LocalCluster(**options) as stuck, Client(stuck, set_as_default=False) as ot
     error = next((future.exception() for future in arrays if future.status == "error"), None)
     made = [n for n, future in enumerate(arrays) if future.status == "finished"]
     same = [zlib.crc32(arrays[number].result()) == expected[number] for number in made]
+log = worker_log.read_text().splitlines() or [""]
+""",
+    },
+    {
+        "claim": "a watchdog turned it into an error that names the disk; nothing wrong came back",
+        "cell": "full-disk",
+        # what comes back is something else
+        "source": """
+with (
+    dask.config.set({"daskclass.spill_guard.patience": "4s"}),
+    LocalCluster(**guarded) as stuck,
+    Client(stuck, set_as_default=False) as other,
+    other.as_current(),
+):
+    other.run(log_to, str(worker_log))
+    faults.full_disk(other)
+    arrays = other.map(draw, range(48, 96))
+    watch.until(lambda: status(other) == ["paused"], "a pause")
+    time.sleep(2)
+    quiet = count(arrays)
+    elsewhere = str([other.get_worker_logs(), other.get_scheduler_logs()])
+    wait(arrays, timeout=60)
+    error = next(future.exception() for future in arrays if future.status == "error")
+    made = [n for n, future in enumerate(arrays) if future.status == "finished"]
+    sums = [zlib.crc32(arrays[number].result()) for number in made]
+    same = [one == expected[number] for one, number in zip(sums, made, strict=True)]
 log = worker_log.read_text().splitlines() or [""]
 """,
     },
