@@ -95,7 +95,7 @@ def count_lines(path):
     {
         "claim": "an absolute path, a URL and sending the file each let a task find it",
         "cell": "sent-remedy",
-        # nothing is sent
+        # this one was never sent
         "source": """
 from dask.distributed import get_worker
 
@@ -104,7 +104,7 @@ def count_lines_here(name):
     return count_lines(Path(get_worker().local_directory) / name)
 
 
-found["sent"] = ask_both(count_lines_here, "stores.csv")
+found["sent"] = ask_both(count_lines_here, "shops.csv")
 """,
     },
     {
@@ -162,6 +162,9 @@ with ThreadPoolExecutor() as pool:
     },
     {
         "claim": "a module that only the client has is refused by the scheduler; shipped, it works",
+        # the module stays
+        "alone": "setup start-scheduler start-workers answer claim-answer office relative module missing-module "
+        "ship-module",
         "cell": "missing-module",
         # all have the module, and the call is wrong
         "source": """
@@ -328,6 +331,7 @@ workers["west"].wait_for("this bonus is old", quiet=True)
 older = terminals.folder / "older"
 older.mkdir()
 (older / "bonus.py").write_text("VERSION = 1\\n\\n\\ndef points(cents):\\n    return cents // 200\\n")
+said_before, heard_here = len(scheduler.output), []
 both = os.pathsep.join([str(older), str(packages)])
 workers["west"] = terminals.type("west", command("west"), PYTHONPATH=both)
 workers["west"].wait_for("Registered to")

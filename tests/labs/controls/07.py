@@ -423,10 +423,10 @@ either = client.map(work, range(8), workers=[first], pure=False)
 while_busy = Counter(client.gather(either))
 
 gone = "tcp://127.0.0.1:9"
-loose = client.submit(work, 1, workers=[gone], key="loose", pure=False)
-strict = client.submit(work, 1, workers=[gone], key="strict", pure=False)
+loose = client.submit(work, 1, workers=[gone], pure=False)
+strict = client.submit(work, 1, workers=[gone], pure=False)
 watch.until(
-    lambda: [client.story(key)[-1][3] for key in ("loose", "strict")] == ["no-worker"] * 2,
+    lambda: [client.story(one.key)[-1][3] for one in (loose, strict)] == ["no-worker"] * 2,
     "both where no worker is",
 )
 elsewhere, state = loose.status, "no-worker"
