@@ -426,7 +426,7 @@ gone = "tcp://127.0.0.1:9"
 loose = client.submit(work, 1, workers=[gone], pure=False)
 strict = client.submit(work, 1, workers=[gone], pure=False)
 watch.until(
-    lambda: [client.story(one.key)[-1][3] for one in (loose, strict)] == ["no-worker"] * 2,
+    lambda: {entry[3] for one in (loose, strict) for entry in client.story(one.key)[-1:]} == {"no-worker"},
     "both where no worker is",
 )
 elsewhere, state = loose.status, "no-worker"
