@@ -335,7 +335,7 @@ SCORE_ALL = {
     "read there, scored here": (read_there_and_scored_here, "The notebook scored orders"),
     "removed here": (removed_here, "it writes into the part's file itself"),
     "with a cache": (with_a_cache, "we had saved a new one to the folder of models"),
-    "until all are done": (until_all_are_done, "That source can never be finished"),
+    "until all are done": (until_all_are_done, "This one never is"),
     "never ends": (never_ends, "All its runs together took more than"),
     "exits": (lambda client, sources, folder, home: sys.exit("no model"), "It raised `SystemExit: no model"),
     "raises": (

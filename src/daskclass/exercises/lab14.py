@@ -280,8 +280,9 @@ def _judge_bad_source(job: _Job, sources: list[str], place: Path, home: str | Pa
         job.tried.within(job.answer, job.client, [str(bad), *sources], str(folder), str(home))
     except TooSlow:
         raise TryNext(
-            "We gave it a source that can't be read, and it didn't come back. That source can never be finished, "
-            "however often your job tries."
+            "We gave it a source that can't be read, and it was still running when the "
+            f"{job.tried.seconds:g} seconds for all its runs were over. Does it try until every source is finished? "
+            "This one never is."
         ) from None
     except (Exception, SystemExit):
         pass  # to say what it couldn't score is the job's right
