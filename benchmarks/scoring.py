@@ -16,6 +16,7 @@ import argparse
 import contextlib
 import json
 import os
+import runpy
 import statistics
 import subprocess
 import sys
@@ -37,8 +38,13 @@ from distributed import Client, LocalCluster, WorkerPlugin, get_worker
 from daskclass import labs, scoring
 from daskclass.sales import Sales, open_sales
 
+ROOT = Path(__file__).parents[1]
 FEATURES = list(scoring.FEATURES)
 FILES = 8
+WAYS = (
+    *("gather_and_loop", "with_joblib", "joblib_at_best", "in_the_graph", "graph_at_best", "in_each_call"),
+    *("scattered", "once_a_worker"),
+)
 TRIM = "MALLOC_TRIM_THRESHOLD_"
 ALONE = "left alone"
 
@@ -103,28 +109,25 @@ def bare(home: Path, slices: list[str], workers: int) -> float:
 
 
 def of_the_lab(client: Client, pipeline: object, home: Path, slices: list[str]) -> dict[str, Callable[[str], None]]:
-    """The five ways of the lab: functions that write a file of scores for each of `slices` to a folder."""
-    [lab] = labs.choose("14", labs.find(Path(__file__).parents[1]))
+    """The ways of the lab: functions that write a file of scores for each of `slices` to a folder."""
+    [lab] = labs.choose("14", labs.find(ROOT))
     given = {
         "__name__": "__main__",  # so that functions are pickled by value, like a notebook's functions
         **{"FEATURES": FEATURES, "Path": Path, "dask": dask, "dd": dd, "get_worker": get_worker, "joblib": joblib},
         **{"np": np, "pd": pd, "scoring": scoring, "WorkerPlugin": WorkerPlugin},
         **{"client": client, "home": home, "pipeline": pipeline, "slices": slices},
     }
-    exec(lab.cells["ways"], given)
+    for cell in ("tools", "gather", "joblib", "graph", "futures", "plugin"):
+        exec(lab.cells[cell], given)
     client.register_plugin(given["LoadModel"](str(home)))
-    return {
-        name: given[name] for name in ("gather_and_loop", "with_joblib", "in_the_graph", "scattered", "once_a_worker")
-    }
+    return {name: given[name] for name in WAYS}
 
 
 def parts(client: Client, slices: list[str], folder: str) -> None:
-    """The lab's job. It needs the lab's plugin on the workers."""
-
-    def score(path):
-        return scoring.score_file(path, folder, get_worker().model).rows
-
-    client.gather(client.map(score, slices, pure=False))
+    """The lab's job, on this cluster. It needs the lab's plugin on the workers."""
+    job = runpy.run_path(str(ROOT / "labs" / "materials" / "score_all.py"))
+    for _source, done in job["in_turn"](client, job["score"], slices, folder, at_once=job["AT_ONCE"]):
+        done.result()
 
 
 def scores_of(slices: list[str], folder: str) -> np.ndarray:

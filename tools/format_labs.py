@@ -25,9 +25,8 @@ from daskclass.labs import claim_text, claims
 LABS = Path(__file__).resolve().parents[1] / "labs"
 CLAIM_TAGS = ["keep_output", "nbval-check-output"]
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
-PATHS = ("core", "prework", "admin")
+PATHS = ("core", "prework", "admin", "further")
 SCREEN = 30  # lines
-LONGER_YET = ("14-batch-ml-scoring.ipynb",)  # still to be split up
 
 
 def lines(cell: nbformat.NotebookNode) -> int:
@@ -91,7 +90,7 @@ def faults(path: Path) -> list[str]:
                 claim_text(cell.source)
             except ValueError as error:
                 found.append(f"cell {cell.id!r}: {error}")
-            if lines(cell) > SCREEN and cell.id != "setup" and path.name not in LONGER_YET:
+            if lines(cell) > SCREEN and cell.id != "setup":
                 found.append(f"cell {cell.id!r} has {lines(cell)} lines, but {SCREEN} fit on a screen; split it")
     if not found:
         texts = [text for _id, text, _core in claims(notebook)]

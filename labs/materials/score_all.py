@@ -1,13 +1,21 @@
 """Score every order: python score_all.py ORDERS SCORES MODEL, each of them a folder.
 
-When you start it again, it does what's missing. It exits with status 1 if it couldn't
-score some files; then the others are done, and there's no manifest. It exits with
-status 2 if an argument is wrong.
+When you start it again, it does what's missing. Its exit status is
+
+0  if every order has a score; then there's a manifest,
+1  if some files couldn't be scored or the cluster was lost; finished parts stay,
+2  if it can't start, for example because an argument is wrong,
+3  if another run is at work in SCORES.
 """
 
 import argparse
+import contextlib
+import datetime
+import json
 import os
+import platform
 import sys
+from itertools import islice
 from pathlib import Path
 
 import dask
@@ -18,9 +26,13 @@ from dask.distributed import (
     as_completed,
     get_worker,
 )
+from distributed.client import FutureCancelledError
+from filelock import FileLock, Timeout
 
 from daskclass import scoring
 from daskclass.errors import Problem, UsageProblem
+
+AT_ONCE = 8  # files that are with the cluster; two for each worker would do
 
 
 class LoadModel(WorkerPlugin):
@@ -39,34 +51,82 @@ class LoadModel(WorkerPlugin):
 
 
 def score(source, folder):
-    """One file of orders, one part of scores."""
+    """One file of orders, one part. Also says whether the part was there before."""
     if (model := get_worker().model) is None:
         raise scoring.ModelProblem(
             "its worker started when the model was gone or had been replaced"
         )
-    return scoring.score_file(source, folder, model)
+    if part := scoring.finished([source], folder, model).get(source):
+        return part, True
+    return scoring.score_file(source, folder, model), False
 
 
-def main(orders, scores, home):
-    """Score what is missing, and write the manifest when nothing is."""
-    print(f"process {os.getpid()}", flush=True)
-    sources = sorted(str(path) for path in Path(orders).glob("*.parquet"))
-    if not sources:
-        raise UsageProblem(f"there are no Parquet files in {orders}")
-    model = scoring.load(home)
-    Path(scores).mkdir(parents=True, exist_ok=True)
-    of_these = {Path(source).name for source in sources}
-    for part in sorted(Path(scores).glob("*.parquet")):
-        if part.name not in of_these:
-            raise UsageProblem(
-                f"{part} isn't from these orders: move it, or score elsewhere"
-            )
-    # From here on, the scores aren't complete until the manifest says so again.
-    (Path(scores) / scoring.MANIFEST_NAME).unlink(missing_ok=True)
-    done = scoring.finished(sources, scores, model)
-    missing = [source for source in sources if source not in done]
-    print(f"{len(done)} parts are there, {len(missing)} to do", flush=True)
+def in_turn(client, function, items, *same, at_once):
+    """Call `function` on the cluster for each item, and have so many calls there.
 
+    Yields each item with its future when it's done. The next call is submitted after
+    that, so neither the scheduler nor this process ever holds all of them.
+    """
+    left, running, items_of = iter(items), as_completed(), {}
+
+    def submit(number):
+        for item in islice(left, number):
+            job = client.submit(function, item, *same, pure=False)
+            items_of[job] = item
+            running.add(job)
+
+    submit(at_once)
+    for job in running:
+        yield items_of.pop(job), job
+        submit(1)
+
+
+def told(note):
+    """What a run wrote about itself."""
+    try:
+        run = json.loads(note.read_text())
+        return f"process {run['process']} on {run['machine']}, since {run['since']}"
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+    ):  # it has just begun, or it's half written
+        return "another run"
+
+
+@contextlib.contextmanager
+def only_one(folder):
+    """Let one run at a time into this folder.
+
+    The lock belongs to this process. If the process ends, the operating system takes
+    the lock back, however it ended. The note only tells who has it.
+    """
+    lock, note = FileLock(folder / "run.lock", timeout=0), folder / "run.json"
+    try:
+        lock.acquire()
+    except Timeout:
+        print(f"{told(note)}, is at work in {folder}", file=sys.stderr)
+        sys.exit(3)
+    with lock:
+        if note.exists():
+            print(f"taking over: {told(note)}, didn't end", flush=True)
+        now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+        about = {"process": os.getpid(), "machine": platform.node(), "since": now}
+        note.write_text(json.dumps(about))
+        try:
+            yield
+        finally:
+            note.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def cluster(scheduler):
+    """A client of this scheduler, or of a cluster of our own."""
+    if scheduler is not None:
+        with Client(scheduler) as client:
+            yield client
+        return
     # Workers keep memory that the next tree needs, and make no profile. If one dies
     # twice, it's started again. (By default, the cluster gives it up if it happens to
     # be away 15 seconds after it died.)
@@ -76,40 +136,70 @@ def main(orders, scores, home):
         "distributed.worker.profile.enabled": False,
         "distributed.deploy.lost-worker-timeout": "1 day",
     }
-    refused = []
     with (
         dask.config.set(settings),
         LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
-        ) as cluster,
-        Client(cluster) as client,
+        ) as own,
+        Client(own) as client,
     ):
-        client.register_plugin(LoadModel(home, model.version))
-        jobs = {
-            client.submit(score, source, scores, pure=False): source
-            for source in missing
-        }
-        for job in as_completed(jobs):
-            try:
-                done[jobs[job]] = job.result()
-            except scoring.CannotScore as error:
-                refused.append(str(error))  # it names the file and the row group
-            except Exception as error:
-                refused.append(f"{jobs[job]}: {error}")
+        yield client
 
+
+def run(client, sources, folder, model):
+    """Score what's missing, and write the manifest if nothing is left."""
+    parts, there, refused = [], 0, []
+    for source, job in in_turn(client, score, sources, folder, at_once=AT_ONCE):
+        try:
+            part, was_there = job.result()
+            parts.append(part)
+            there += was_there
+        except scoring.CannotScore as error:
+            refused.append(str(error))  # it names the file and the row group
+        except FutureCancelledError as error:
+            sys.exit(f"lost the cluster with {len(parts)} parts done: {error}")
+        except Exception as error:
+            refused.append(f"{source}: {error}")
+    print(f"{there} parts were there, {len(parts) - there} are new", flush=True)
     if refused:
         sys.exit("\n".join(sorted(refused)))
-    scoring.write_manifest(scores, done.values())
-    print(f"complete: {sum(part.rows for part in done.values()):,} orders", flush=True)
+    try:
+        scoring.write_manifest(folder, parts)
+    except scoring.CannotScore as error:
+        sys.exit(str(error))
+    print(f"complete: {sum(part.rows for part in parts):,} orders", flush=True)
+
+
+def main(orders, scores, home, scheduler):
+    print(f"process {os.getpid()}", flush=True)
+    sources = sorted(str(path) for path in Path(orders).resolve().glob("*.parquet"))
+    if not sources:
+        raise UsageProblem(f"there are no Parquet files in {orders}")
+    model = scoring.load(home)
+    folder = Path(scores)
+    folder.mkdir(parents=True, exist_ok=True)
+    with only_one(folder):
+        of_these = {Path(source).name for source in sources}
+        for part in sorted(folder.glob("*.parquet")):
+            if part.name not in of_these:
+                raise UsageProblem(
+                    f"{part} isn't from these orders: move it, or score elsewhere"
+                )
+        # From here on, the scores aren't complete until the manifest says so again.
+        (folder / scoring.MANIFEST_NAME).unlink(missing_ok=True)
+        with cluster(scheduler) as client:
+            client.register_plugin(LoadModel(str(Path(home).resolve()), model.version))
+            run(client, sources, str(folder.resolve()), model)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Score every order.")
     for name in ("orders", "scores", "model"):
         parser.add_argument(name, metavar=name.upper(), help="a folder")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of a running cluster")
     asked = parser.parse_args()
     try:
-        main(asked.orders, asked.scores, asked.model)
+        main(asked.orders, asked.scores, asked.model, asked.scheduler)
     except (Problem, OSError) as problem:
         print(problem, file=sys.stderr)
         sys.exit(2)

@@ -114,7 +114,7 @@ class Lab:
 
     @property
     def track(self) -> str:
-        """``core``; ``prework``, before class; or ``admin``, for administrators."""
+        """``core``; ``prework``, before class; ``admin``, for administrators; or ``further``, after the day."""
         with self._read():
             track: str = self._about["path"]
             return track

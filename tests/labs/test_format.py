@@ -87,7 +87,7 @@ def test_a_long_setup_is_collapsed_and_no_other(copied, run_formatter, lines, me
         (lambda nb, cells: cells["where"].update(source=cells[CLAIM].source), "twice"),
         (lambda nb, cells: cells["where"].update(id="0a1b2c3d"), "isn't descriptive"),
         (lambda nb, cells: cells["where"].update(source="here = 1\n" * 31), "31 lines, but 30 fit on a screen"),
-        (lambda nb, cells: nb.metadata["daskclass"].update(path="optional"), "core, prework, admin"),
+        (lambda nb, cells: nb.metadata["daskclass"].update(path="optional"), "core, prework, admin, further"),
         (lambda nb, cells: nb.metadata["daskclass"].update(teaching=2.5), "whole numbers"),
         (lambda nb, cells: nb.metadata.pop("daskclass"), "needs teaching"),
         (

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pyarrow.parquet as pq
 import pytest
+from distributed import Client, LocalCluster
 
 from daskclass import scoring, watch
 
@@ -36,10 +40,40 @@ def run(*arguments: object) -> subprocess.CompletedProcess:
     )
 
 
+def loaded():
+    """The script as a module; nothing runs."""
+    spec = importlib.util.spec_from_file_location("score_all", JOB)
+    job = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(job)
+    return job
+
+
+@contextmanager
+def running(*arguments: object) -> Iterator[subprocess.Popen]:
+    """The job, which has said its process; it is ended with the block."""
+    words = [sys.executable, "-u", str(JOB), *map(str, arguments)]
+    job = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield job
+    finally:
+        for process in [*psutil.Process(job.pid).children(recursive=True)] if job.poll() is None else []:
+            process.kill()
+        job.kill()
+        job.communicate()
+
+
+@pytest.fixture
+def many(orders):
+    """Sixty files of a thousand orders."""
+    for number in range(3, 60):
+        shutil.copy(orders / f"part-{number % 3}.parquet", orders / f"part-{number}.parquet")
+    return orders
+
+
 def test_too_few_words_are_answered_with_the_right_ones(tmp_path):
     done = run(tmp_path)
     assert done.returncode == 2
-    assert "usage: score_all.py [-h] ORDERS SCORES MODEL" in done.stderr
+    assert "usage: score_all.py [-h] [--scheduler ADDRESS] ORDERS SCORES MODEL" in done.stderr
 
 
 def test_no_orders_are_no_success(tmp_path, saved):
@@ -66,7 +100,7 @@ def test_what_cannot_be_scored_takes_the_manifest_away_until_it_can(orders, tmp_
     done = run(orders, scores, saved)
     assert done.returncode == 1
     assert "part-1.parquet: " in done.stderr
-    assert "2 parts are there, 1 to do" in done.stdout
+    assert "2 parts were there, 0 are new" in done.stdout
     with pytest.raises(scoring.CannotScore, match="the scores aren't complete"):
         scoring.read_manifest(scores)
 
@@ -90,15 +124,13 @@ def test_a_file_in_the_place_of_a_folder_is_said_in_a_line(orders, tmp_path, sav
 
 
 def test_a_worker_that_starts_later_scores_with_the_model_of_the_beginning_or_not_at_all(saved, monkeypatch):
-    spec = importlib.util.spec_from_file_location("score_all", JOB)
-    job = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(job)
+    job = loaded()
     model, worker = scoring.load(saved), SimpleNamespace()
     monkeypatch.setattr(job, "get_worker", lambda: worker)
     monkeypatch.setattr(scoring, "score_file", lambda source, folder, model: model.version)
 
     job.LoadModel(saved, model.version).setup(worker)
-    assert job.score("orders", "scores") == model.version
+    assert job.score("orders", "scores") == (model.version, False)
     job.LoadModel(saved, "another").setup(worker)
     with pytest.raises(scoring.ModelProblem, match="when the model was gone or had been replaced"):
         job.score("orders", "scores")
@@ -109,10 +141,9 @@ def test_a_worker_that_starts_later_scores_with_the_model_of_the_beginning_or_no
         job.score("orders", "scores")
 
 
-def test_files_of_workers_that_start_when_the_model_is_gone_are_named(orders, tmp_path, saved):
+def test_files_of_workers_that_start_when_the_model_is_gone_are_named(many, tmp_path, saved):
+    orders = many
     """Both workers die after the first parts; those that are started in their places have no model."""
-    for number in range(3, 60):
-        shutil.copy(orders / f"part-{number % 3}.parquet", orders / f"part-{number}.parquet")
     home, scores = shutil.copytree(saved, tmp_path / "model"), tmp_path / "scores"
     words = [sys.executable, str(JOB), str(orders), str(scores), str(home)]
     job = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -133,3 +164,139 @@ def test_files_of_workers_that_start_when_the_model_is_gone_are_named(orders, tm
     assert named
     assert {path.name for path in orders.iterdir()} == done | named
     assert job.returncode == 1
+
+
+def test_a_second_run_is_turned_away_and_changes_nothing(many, tmp_path, saved):
+    scores = tmp_path / "scores"
+    with running(many, scores, saved) as first:
+        watch.until(lambda: list(scores.glob("*.parquet")), "the first part")
+        psutil.Process(first.pid).suspend()
+        second = run(many, scores, saved)
+        psutil.Process(first.pid).resume()
+        printed, told = first.communicate(timeout=60)
+    assert second.returncode == 3
+    since = r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\S*"
+    said = rf"process {first.pid} on \S+, since {since}, is at work in {re.escape(str(scores))}\n"
+    assert re.fullmatch(said, second.stderr)
+    assert (first.returncode, told) == (0, "")
+    assert "0 parts were there, 60 are new" in printed
+    assert not (scores / "run.json").exists()
+
+
+def test_after_a_crash_the_next_run_takes_over_and_says_so(many, tmp_path, saved):
+    scores = tmp_path / "scores"
+    with running(many, scores, saved) as first:
+        watch.until(lambda: list(scores.glob("*.parquet")), "the first part")
+        family = psutil.Process(first.pid).children(recursive=True)
+        first.kill()
+        first.wait()
+        psutil.wait_procs(family, timeout=30)
+    there = len(list(scores.glob("*.parquet")))
+    assert json.loads((scores / "run.json").read_text())["process"] == first.pid
+    done = run(many, scores, saved)
+    assert done.returncode == 0
+    assert f"taking over: process {first.pid} on " in done.stdout
+    assert f"{there} parts were there, {60 - there} are new" in done.stdout
+    assert not (scores / "run.json").exists()
+
+
+@pytest.mark.parametrize("note", ["", "{}", "no JSON", '["a list"]'])
+def test_a_note_that_cannot_be_read_stops_nobody(orders, tmp_path, saved, note):
+    (scores := tmp_path / "scores").mkdir()
+    (scores / "run.json").write_text(note)
+    job = loaded()
+    with job.only_one(scores):
+        assert job.told(scores / "run.json").startswith("process ")
+    (scores / "run.json").write_text(note)
+    assert job.told(scores / "run.json") == "another run"
+
+
+def test_a_scheduler_that_dies_is_said_in_a_line_and_parts_stay(many, tmp_path, saved):
+    scores = tmp_path / "scores"
+    with (
+        LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0", silence_logs="CRITICAL") as cluster,
+        running(many, scores, saved, "--scheduler", cluster.scheduler_address) as job,
+    ):
+        cluster.scale(1)
+        watch.until(lambda: list(scores.glob("*.parquet")), "the first part")
+        cluster.close()
+        _printed, told = job.communicate(timeout=120)
+    assert job.returncode == 1
+    [line] = [line for line in told.splitlines() if "lost the cluster" in line]
+    there = len(list(scores.glob("*.parquet")))
+    assert 0 < there < 60
+    assert re.search(r"with (\d+) parts done", line)
+    assert "Traceback" not in told
+    done = run(many, scores, saved)
+    assert done.returncode == 0
+    assert f"{there} parts were there, {60 - there} are new" in done.stdout
+
+
+def test_a_source_that_vanishes_costs_its_own_part(orders, tmp_path, saved, client_of_two):
+    """It is gone between the list and the task."""
+    job, scores = loaded(), tmp_path / "scores"
+    scores.mkdir()
+    model = scoring.load(saved)
+    client_of_two.register_plugin(job.LoadModel(str(saved), model.version))
+    sources = sorted(str(path) for path in orders.glob("*.parquet"))
+    Path(sources[1]).unlink()
+    with pytest.raises(SystemExit) as ended:
+        job.run(client_of_two, sources, str(scores), model)
+    assert "can't read" in ended.value.code
+    assert Path(sources[1]).name in ended.value.code
+    assert len(ended.value.code.splitlines()) == 1
+    assert {path.name for path in scores.glob("*.parquet")} == {"part-0.parquet", "part-2.parquet"}
+
+
+def test_a_full_disk_at_the_end_is_said_in_a_line(orders, tmp_path, saved, client_of_two, monkeypatch):
+    job, scores = loaded(), tmp_path / "scores"
+    scores.mkdir()
+    model = scoring.load(saved)
+    client_of_two.register_plugin(job.LoadModel(str(saved), model.version))
+
+    def full(*_arguments):
+        raise scoring.CannotScore("can't write manifest.json to here (No space left on device)")
+
+    monkeypatch.setattr(scoring, "write_manifest", full)
+    with pytest.raises(SystemExit, match=r"^can't write manifest\.json to here"):
+        job.run(client_of_two, sorted(map(str, orders.glob("*.parquet"))), str(scores), model)
+    assert len(list(scores.glob("*.parquet"))) == 3
+
+
+def test_a_model_of_another_schema_is_said_in_a_line(orders, tmp_path, saved):
+    home = shutil.copytree(saved, tmp_path / "model")
+    about = json.loads((home / "model.json").read_text())
+    about["types"] = {"weight": "double"}
+    (home / "model.json").write_text(json.dumps(about))
+    done = run(orders, tmp_path / "scores", home)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "model.json wasn't written by `save`" in done.stderr
+
+
+@pytest.fixture
+def client_of_two():
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0", "processes": False}
+    with LocalCluster(**options, silence_logs="CRITICAL") as cluster, Client(cluster) as client:
+        yield client
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 100])
+def test_in_turn_everything_is_done_once_and_no_more_than_asked_for_is_out(client_of_two, at_once):
+    drawn, done, out = 0, [], []
+
+    def items():
+        nonlocal drawn
+        for number in range(20):
+            drawn += 1
+            yield number
+
+    for item, job in loaded().in_turn(client_of_two, int, items(), at_once=at_once):
+        out.append(drawn - len(done))
+        done.append((item, job.result()))
+    assert sorted(done) == [(number, number) for number in range(20)]
+    assert max(out) == min(at_once, 20)
+
+
+def test_in_turn_of_nothing_ends(client_of_two):
+    assert list(loaded().in_turn(client_of_two, int, [], at_once=3)) == []

@@ -1,85 +1,66 @@
 """What makes each claim of lab 14 false."""
 
-_RUN = """
-def start():
-    return terminals.type("job", ["python", script, orders, scores, home])
-
-
-def written():
-    return {
-        part.name: (part.stat().st_mtime_ns, part.stat().st_ino)
-        for part in scores.glob("*.parquet")
-    }
-
-
-scores = Path(tempfile.mkdtemp(dir=terminals.folder))
-third = len(sales.parts) // 3
-job = start()
-pid = int(job.wait_for(r"process (\\d+)"))
-watch.until(lambda: len(written()) >= third, "a third of the parts", seconds=600)
-psutil.Process(pid).kill()
-job.wait()
-before = written()
-"""
-
-_AGAIN = """
-job = start()
-status = job.wait(seconds=900)
-after = written()
-again = [name for name in before if after[name] != before[name]]
-"""
-
-_MEASURED = """
+_REGISTER = """
 with traffic.through_scheduler(client) as registered:
     client.register_plugin(LoadModel(str(home)))
-
-
-def between_workers():
-    def sent(dask_worker):
-        return dask_worker.transfer_outgoing_bytes_total
-
-    return sum(client.run(sent).values())
-
-
-def measured(way):
-    folder = tempfile.mkdtemp(dir=terminals.folder)
-    before = between_workers()
-    with traffic.through_scheduler(client) as passed:
-        way(folder)
-    moved = passed.received + passed.sent + between_workers() - before
-    scores = [np.load(Path(folder) / f"{Path(path).stem}.npy") for path in slices]
-    return 1.0, moved, np.concatenate(scores)
 """
 
-_BROUGHT = """
-name = f"steps_{time.time_ns()}"
-module = terminals.folder / f"{name}.py"
-module.write_text("def in_cents(orders):\\n    return orders.assign(price=orders.price * 100)\\n")
-sys.path.insert(0, str(module.parent))
-in_cents = importlib.import_module(name).in_cents
-sys.path.remove(str(module.parent))
+_WAYS = """
+ways = {
+    "gather_and_loop": scattered,
+    "with_joblib": with_joblib,
+    "joblib_at_best": joblib_at_best,
+    "in_the_graph": in_the_graph,
+    "graph_at_best": graph_at_best,
+    "in_each_call": in_each_call,
+    "scattered": scattered,
+    "once_a_worker": once_a_worker,
+}
+"""
 
-step = "cents", FunctionTransformer(in_cents)
-theirs = Pipeline([step, *scoring.train(training, "boosted").steps])
-theirs.fit(training[FEATURES], training.returned)
-elsewhere = terminals.folder / "theirs"
-scoring.save(theirs, elsewhere)
+_MEASURE = """
+results = {name: measured(way) for name, way in ways.items()}
+together = pd.concat([read(path) for path in slices])
+alone = pipeline.predict_proba(together)[:, 1]
+"""
+
+_BAD = """
+bad = Path(tempfile.mkdtemp(dir=terminals.folder))
+inputs = [spoil(n, lambda orders: None) for n in range(6)]
+inputs += [spoil(6, unknown_store), spoil(7, no_price)]
+inputs.append(overwrite(inputs[0], bad / "orders-8.parquet"))
+parts = Path(tempfile.mkdtemp(dir=terminals.folder))
+handle = client.scatter(model)
+"""
+
+_SCORED = """
+jobs = client.map(one_file, inputs, folder=parts, model=handle, pure=False)
+wait(jobs)
+refused = {job.key: job.exception() for job in jobs if job.status == "error"}
+done = [job.result() for job in jobs if job.status == "finished"]
+"""
+
+_FOUND = """
+found = client.gather(client.map(same_orders, sales.parts, pure=False))
+rows = sum(count for _same, count, _first, _last in found)
+overlaps = [one[3] >= two[2] for one, two in pairwise(found)]
+broken.write_bytes(whole)
+"""
+
+_SAME_ORDERS = """
+def same_orders(source):
+    orders = pq.read_table(source, columns=["order_id"]).column("order_id")
+    part = pq.read_table(scores / Path(source).name)
+    score = part.column("score").to_numpy()
+    same = part.column("order_id").equals(orders) and bool(((score >= 0) & (score <= 1)).all())
+    return same, len(orders), orders[0].as_py(), orders[-1].as_py()
 
 
-def score_theirs(path):
-    return scoring.load(elsewhere).scores(read(path))
-
-
-def tried():
-    try:
-        return client.submit(score_theirs, slices[0], pure=False).result()
-    except ModuleNotFoundError as error:
-        return error
 """
 
 CONTROLS = [
     {
-        "claim": "all five ways gave scikit-learn's own score for every row of the slice",
+        "claim": "all eight gave scikit-learn's own score for every row of the slice",
         "cell": "save",
         # what is in the folder is another model
         "source": """
@@ -90,33 +71,31 @@ size = (home / "model.joblib").stat().st_size
 """,
     },
     {
-        "claim": "in the graph the model crossed the network with each task, by a plugin never",
+        "claim": "the model went out with every task, at best once a worker, by a plugin not at all",
         "cell": "measure",
-        # it is not in the graph
-        "source": _MEASURED
-        + """
-ways = {"in_the_graph": scattered, "scattered": scattered, "once_a_worker": once_a_worker}
-results = {name: measured(way) for name, way in ways.items()}
-together = pd.concat([pd.read_parquet(path, columns=FEATURES) for path in slices])
-alone = pipeline.predict_proba(together)[:, 1]
-""",
+        # it is a task of its own in each graph
+        "source": _REGISTER + _WAYS + 'ways["in_the_graph"] = graph_at_best\n' + _MEASURE,
     },
     {
-        "claim": "in the graph the model crossed the network with each task, by a plugin never",
+        "claim": "the model went out with every task, at best once a worker, by a plugin not at all",
+        "cell": "measure",
+        # joblib scatters it each time
+        "source": _REGISTER + _WAYS + 'ways["with_joblib"] = joblib_at_best\n' + _MEASURE,
+    },
+    {
+        "claim": "the model went out with every task, at best once a worker, by a plugin not at all",
+        "cell": "measure",
+        # joblib never scatters it
+        "source": _REGISTER + _WAYS + 'ways["joblib_at_best"] = with_joblib\n' + _MEASURE,
+    },
+    {
+        "claim": "the model went out with every task, at best once a worker, by a plugin not at all",
         "cell": "measure",
         # the plugin's tasks are handed the model as well
-        "source": _MEASURED
-        + """
-ways = {"in_the_graph": in_the_graph, "scattered": scattered, "once_a_worker": in_the_graph}
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    results = {name: measured(way) for name, way in ways.items()}
-together = pd.concat([pd.read_parquet(path, columns=FEATURES) for path in slices])
-alone = pipeline.predict_proba(together)[:, 1]
-""",
+        "source": _REGISTER + _WAYS + 'ways["once_a_worker"] = in_each_call\n' + _MEASURE,
     },
     {
-        "claim": "in the graph the model crossed the network with each task, by a plugin never",
+        "claim": "the model went out with every task, at best once a worker, by a plugin not at all",
         "cell": "measure",
         # the plugin has the model in it, and not its place
         "source": """
@@ -131,15 +110,9 @@ class Bring(WorkerPlugin):
 
 
 """
-        + _MEASURED.replace("LoadModel(str(home))", "Bring(model)")
-        + """
-ways = {"in_the_graph": in_the_graph, "scattered": scattered, "once_a_worker": once_a_worker}
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    results = {name: measured(way) for name, way in ways.items()}
-together = pd.concat([pd.read_parquet(path, columns=FEATURES) for path in slices])
-alone = pipeline.predict_proba(together)[:, 1]
-""",
+        + _REGISTER.replace("LoadModel(str(home))", "Bring(model)")
+        + _WAYS
+        + _MEASURE,
     },
     {
         "claim": "calls of one row cost over 100 times as much a row, calls of 10,000 not twice",
@@ -165,58 +138,55 @@ most = rates.max()
     },
     {
         "claim": "killed and started again, the job did what was missing and nothing else",
-        "cell": "run",
+        "cell": "second-run",
         # somebody tidies up in between
-        "source": "orders = sales.parquet\n"
-        + _RUN
-        + """
-for part in scores.iterdir():
+        "source": """
+for part in scores.glob("*.parquet"):
     part.unlink()
-"""
-        + _AGAIN,
+job = start()
+status = job.wait(seconds=900)
+after = written()
+again = [name for name in before if after[name] != before[name]]
+""",
     },
     {
         "claim": "every order of the full data has one score; the manifest lists all of them",
-        "cell": "run",
-        # one file of the orders is another one's copy
-        "source": """
-import shutil
-
-orders = Path(tempfile.mkdtemp(dir=terminals.folder))
-for source in sales.parts:
-    shutil.copy(source, orders)
-shutil.copy(sales.parts[0], orders / Path(sales.parts[1]).name)
+        "cell": "verify",
+        # one part is another one's copy
+        "source": _SAME_ORDERS
+        + """
+manifest = scoring.read_manifest(scores)
+broken = scores / Path(sales.parts[1]).name
+whole = broken.read_bytes()
+broken.write_bytes((scores / Path(sales.parts[0]).name).read_bytes())
 """
-        + _RUN
-        + _AGAIN,
+        + _FOUND,
     },
     {
         "claim": "every order of the full data has one score; the manifest lists all of them",
         "cell": "verify",
         # a score that is none
-        "source": """
+        "source": _SAME_ORDERS
+        + """
+manifest = scoring.read_manifest(scores)
 broken = scores / Path(sales.parts[0]).name
-table = pq.read_table(broken)
-nobody = table.set_column(1, "score", [np.full(len(table), np.nan)])
 whole = broken.read_bytes()
-pq.write_table(nobody, broken)
-manifest = [part for part in scoring.finished(sales.parts[1:], scores, model).values()]
-manifest.append(scoring.Part(broken.name, broken.name, len(table), model.version, ""))
-
-
-def same_orders(source):
-    orders = pq.read_table(source, columns=["order_id"]).column("order_id")
-    part = pq.read_table(scores / Path(source).name)
-    score = part.column("score").to_numpy()
-    same = part.column("order_id").equals(orders) and bool(((score >= 0) & (score <= 1)).all())
-    return same, len(orders), orders[0].as_py(), orders[-1].as_py()
-
-
-found = client.gather(client.map(same_orders, sales.parts, pure=False))
-rows = sum(count for _same, count, _first, _last in found)
-overlaps = [one[3] >= two[2] for one, two in pairwise(found)]
-broken.write_bytes(whole)
-""",
+table = pq.read_table(broken)
+pq.write_table(table.set_column(1, "score", [np.full(len(table), np.nan)]), broken)
+"""
+        + _FOUND,
+    },
+    {
+        "claim": "every order of the full data has one score; the manifest lists all of them",
+        "cell": "verify",
+        # the manifest leaves one out
+        "source": _SAME_ORDERS
+        + """
+manifest = scoring.read_manifest(scores)[1:]
+broken = scores / Path(sales.parts[0]).name
+whole = broken.read_bytes()
+"""
+        + _FOUND,
     },
     {
         "claim": "with more orders the model learned more of what can be known, and never all of it",
@@ -237,184 +207,31 @@ progress = pd.Series({share: learned_by(share) for share in (1 / 64, 1 / 8, 1)})
         "claim": "each bad file was refused with its row group and a reason, the others were done",
         "cell": "bad-input",
         # nobody looks at what is scored
-        "source": """
-def spoil(number, change):
-    path = bad / f"orders-{number}.parquet"
-    orders = pq.read_table(slices[number]).slice(0, 3_000).to_pandas()
-    change(orders)
-    orders.to_parquet(path, row_group_size=1_000, index=False)
-    return path
-
-
-def unknown_store(orders):
-    orders.loc[1_234, "store"] = "S99"
-
-
-def no_price(orders):
-    orders.loc[2_999, "price"] = None
-
-
-def untouched(orders):
-    pass
-
-
-def score_blindly(path, folder, model):
+        "source": _BAD
+        + """
+def one_file(path, folder, model):
     orders = pd.read_parquet(path)
     scores = pd.DataFrame({"order_id": orders.order_id, "score": model.scores(orders)})
     scores.to_parquet(folder / path.name)
     return scoring.Part(path.name, path.name, len(scores), model.version, "")
 
-
-bad = Path(tempfile.mkdtemp(dir=terminals.folder))
-inputs = [spoil(n, untouched) for n in range(6)] + [spoil(6, unknown_store), spoil(7, no_price)]
-overwritten = bad / "orders-8.parquet"
-overwritten.write_bytes(inputs[0].read_bytes()[:-100])
-inputs.append(overwritten)
-
-parts = Path(tempfile.mkdtemp(dir=terminals.folder))
-handle = client.scatter(model)
-jobs = client.map(score_blindly, inputs, folder=parts, model=handle, pure=False)
-wait(jobs)
-refused = {job.key: job.exception() for job in jobs if job.status == "error"}
-done = [job.result() for job in jobs if job.status == "finished"]
-""",
+"""
+        + _SCORED,
     },
     {
         "claim": "each bad file was refused with its row group and a reason, the others were done",
         "cell": "bad-input",
         # somebody always says the first row group
-        "source": """
-def spoil(number, change):
-    path = bad / f"orders-{number}.parquet"
-    orders = pq.read_table(slices[number]).slice(0, 3_000).to_pandas()
-    change(orders)
-    orders.to_parquet(path, row_group_size=1_000, index=False, write_page_checksum=True)
-    return path
-
-
-def unknown_store(orders):
-    orders.loc[1_234, "store"] = "S99"
-
-
-def no_price(orders):
-    orders.loc[2_999, "price"] = None
-
-
-def untouched(orders):
-    pass
-
-
-def score_and_guess(path, folder, model):
+        "source": _BAD
+        + """
+def one_file(path, folder, model):
     try:
         return scoring.score_file(path, folder, model)
     except scoring.CannotScore as error:
         raise scoring.CannotScore(re.sub(r"row group \\d", "row group 1", str(error))) from None
 
-
-bad = Path(tempfile.mkdtemp(dir=terminals.folder))
-inputs = [spoil(n, untouched) for n in range(6)] + [spoil(6, unknown_store), spoil(7, no_price)]
-overwritten = bad / "orders-8.parquet"
-overwritten.write_bytes(inputs[0].read_bytes())
-page = pq.read_metadata(overwritten).row_group(2).column(4).data_page_offset
-with overwritten.open("r+b") as file:
-    file.seek(page)
-    file.write(bytes(200))
-inputs.append(overwritten)
-
-parts = Path(tempfile.mkdtemp(dir=terminals.folder))
-handle = client.scatter(model)
-jobs = client.map(score_and_guess, inputs, folder=parts, model=handle, pure=False)
-wait(jobs)
-refused = {job.key: job.exception() for job in jobs if job.status == "error"}
-done = [job.result() for job in jobs if job.status == "finished"]
-""",
-    },
-    {
-        "claim": "four columns, texts as dictionaries: less than a third of the memory, same scores",
-        "cell": "reading",
-        # texts stay texts
-        "source": """
-def as_dictionaries():
-    return pq.read_table(slices[0], columns=FEATURES).to_pandas()
-
-
-steps = {
-    "CSV, all columns": lambda: pd.read_csv(slices[0].replace(".parquet", ".csv")),
-    "and texts as dictionaries": as_dictionaries,
-}
-costs = pd.DataFrame(
-    {name: {"MB in memory": step().memory_usage(deep=True).sum() / 1e6} for name, step in steps.items()}
-).T
-""",
-    },
-    {
-        "claim": "with nannies OpenMP had one thread in workers, and in what was started after them",
-        "cell": "threads",
-        # there are no nannies
-        "source": """
-def openmp():
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from threadpoolctl import threadpool_info
-
-    HistGradientBoostingClassifier()
-    return [p["num_threads"] for p in threadpool_info() if p["user_api"] == "openmp"]
-
-
-with (
-    LocalCluster(**options | {"processes": False}) as free,
-    Client(free, set_as_default=False) as guest,
-):
-    in_workers = list(guest.run(openmp).values())
-later = subprocess.run([sys.executable, "-c", "print([1])"], capture_output=True, text=True, check=True)
-""",
-    },
-    {
-        "claim": "with glibc's malloc Dask's setting for it cost several times the page faults",
-        "cell": "memory",
-        # the variable stays, and only the profile goes
-        "source": """
-def once_more(path):
-    orders, forest = read(path), get_worker().model.pipeline
-    forest.predict_proba(orders)
-    faults, began = watch.page_faults(), time.perf_counter()
-    forest.predict_proba(orders)
-    return watch.page_faults() - faults, time.perf_counter() - began
-
-
-as_set = client.submit(once_more, slices[0], pure=False).result()
-is_glibc = True
-
-with (
-    dask.config.set({"distributed.worker.profile.enabled": False}),
-    LocalCluster(**options | {"n_workers": 1}) as quiet,
-    Client(quiet, set_as_default=False) as other,
-):
-    other.register_plugin(LoadModel(str(home)))
-    without = other.submit(once_more, slices[0], pure=False).result()
-""",
-    },
-    {
-        "claim": "a saved model named a module that workers had not; with it, scores were the same",
-        "cell": "brought",
-        # they have it before
-        "source": _BROUGHT
-        + """
-client.upload_file(str(module))
-alone_at_home = tried()
-with_module = tried()
-""",
-    },
-    {
-        "claim": "a saved model named a module that workers had not; with it, scores were the same",
-        "cell": "brought",
-        # what they get is another version of it
-        "source": _BROUGHT
-        + """
-alone_at_home = tried()
-module.write_text("def in_cents(orders):\\n    return orders\\n")
-client.upload_file(str(module))
-with_module = tried()
-""",
+"""
+        + _SCORED,
     },
     {
         "claim": "with its only worker a scattered model was gone; the plugin's was loaded again",
@@ -441,15 +258,30 @@ after_death = list(client.run(has_model).values())
 """,
     },
     {
-        "claim": "a model of another kind was scored by the same function, to the same last bit",
-        "cell": "xgboost",
-        # the job has the forest
+        "claim": "with its only worker a scattered model was gone; the plugin's was loaded again",
+        "cell": "death",
+        # nobody registers the plugin for the new worker
         "source": """
-boosted = scoring.train(training, "boosted")
-one = Path(tempfile.mkdtemp(dir=terminals.folder))
-loaded = client.scatter(scoring.load(home))
-part = client.submit(scoring.score_file, slices[0], one, loaded, pure=False).result()
-by_job = pq.read_table(one / part.name).column("score").to_numpy()
+def which(pipeline):
+    return type(pipeline).__name__
+
+
+def has_model(dask_worker):
+    model = getattr(dask_worker, "model", None)
+    return "none" if model is None else model.version
+
+
+client.unregister_worker_plugin("model")
+victim = sorted(client.nthreads())[0]
+only_there = client.scatter(pipeline, hash=False, workers=[victim])
+faults.kill(client, victim)
+client.wait_for_workers(2, timeout=60)
+try:
+    told = client.submit(which, only_there, pure=False).result()
+except FutureCancelledError as error:
+    told = error
+after_death = list(client.run(has_model).values())
+client.register_plugin(LoadModel(str(home)))
 """,
     },
 ]

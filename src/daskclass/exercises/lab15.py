@@ -1,0 +1,282 @@
+"""Exercises of lab 15: one process at a time in a folder, and an alarm for scores that aren't as usual."""
+
+from __future__ import annotations
+
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import cloudpickle
+import numpy as np
+
+from daskclass.exercises.apart import reason
+from daskclass.exercises.exercise import Exercise, TryNext
+
+_PATIENCE = 3.0  # seconds in which a process should be inside, or be turned away
+_ROUNDS = 3  # in which two processes come at the same moment
+
+# It enters whenever it reads a line, and says what happened. When it's inside, it leaves at the next line. Opening a
+# file to write takes a moment here, so that whoever only looks first, and then writes, is seen by the other process.
+_VISITOR = """
+import os, sys, time
+import cloudpickle
+
+answer, folder = cloudpickle.loads(sys.stdin.buffer.read(int(sys.stdin.buffer.readline())))
+
+
+def slowly(event, told):
+    if event == "open" and (told[2] or 0) & (os.O_WRONLY | os.O_RDWR):
+        if isinstance(told[0], (str, bytes, os.PathLike)) and os.fsdecode(told[0]).startswith(folder):
+            time.sleep(0.2)
+
+
+def say(word):
+    print("visitor:" + word, file=sys.__stdout__, flush=True)
+
+
+sys.addaudithook(slowly)
+say("ready")
+for line in sys.stdin.buffer:
+    inside = False
+    try:
+        with answer(folder):
+            inside = True
+            say("in")
+            if sys.stdin.buffer.readline() == b"raise\\n":
+                raise LookupError("of the one inside")
+        say("out")
+    except LookupError as error:
+        say("raised" if inside and str(error) == "of the one inside" else f"refused {type(error).__name__}")
+    except BaseException as error:
+        say(f"refused {type(error).__name__}: {error}")
+"""
+
+
+class _Visitor:
+    """A process that enters a folder by the learner's function."""
+
+    def __init__(self, answer: Callable[..., object], folder: str) -> None:
+        work = cloudpickle.dumps((answer, folder))
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _VISITOR], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        self._lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True).start()
+        self._write(b"%d\n%b" % (len(work), work))
+        if self.hears(5 * _PATIENCE) != "ready":
+            raise TryNext("We couldn't send it to another process. Import what it needs inside the function.")
+
+    def _read(self, stdout: IO[bytes]) -> None:
+        for line in stdout:
+            text = line.decode(errors="replace").strip()
+            if text.startswith("visitor:"):
+                self._lines.put(text.removeprefix("visitor:"))
+        self._lines.put("")
+
+    def _write(self, text: bytes) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(text)
+            self._process.stdin.flush()
+        except OSError:
+            self._lines.put("")  # it has ended
+
+    def hears(self, seconds: float = _PATIENCE) -> str:
+        """What it says next; ``nothing`` after so many seconds, and an empty text if it has ended."""
+        try:
+            return self._lines.get(timeout=seconds)
+        except queue.Empty:
+            return "nothing"
+
+    def tell(self, word: str) -> None:
+        self._write(word.encode() + b"\n")
+
+    def enters(self) -> str:
+        self.tell("enter")
+        return self.hears()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+@contextmanager
+def _visitors(answer: Callable[..., object], folder: str) -> Iterator[Callable[[], _Visitor]]:
+    """A function that starts one more. All are ended with the block."""
+    started: list[_Visitor] = []
+
+    def one_more(place: str = folder) -> _Visitor:
+        started.append(_Visitor(answer, place))
+        return started[-1]
+
+    try:
+        yield one_more
+    finally:
+        for visitor in started:
+            visitor.kill()
+
+
+def _judge_alone(answer: object) -> str:
+    if not callable(answer):
+        raise TryNext("It should be a function that takes the folder and returns a context manager.")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
+        folder, elsewhere = (str((Path(place) / name).resolve()) for name in ("here", "elsewhere"))
+        Path(folder).mkdir()
+        Path(elsewhere).mkdir()
+        with _visitors(answer, folder) as one_more:
+            _judge_visits(one_more(), one_more(), one_more, elsewhere)
+        with _visitors(answer, elsewhere) as one_more:
+            _judge_at_the_same_moment(one_more(), one_more())
+    return (
+        "One at a time. The second one was turned away at once, and an end, an error or a kill let the next one in. "
+        "Two that came at the same moment didn't both get in."
+    )
+
+
+def _judge_visits(one: _Visitor, two: _Visitor, one_more: Callable[..., _Visitor], elsewhere: str) -> None:
+    if (said := one.enters()) != "in":
+        raise TryNext(f"The folder was empty, and a process didn't get in. {_how(said)}")
+    if (said := two.enters()) == "in":
+        raise TryNext("Two processes were inside at the same time.")
+    if said == "nothing":
+        raise TryNext("One process was inside, and the second one waited. It should raise an error at once.")
+    if (said := one_more(elsewhere).enters()) != "in":
+        raise TryNext(f"While a process was inside, another one didn't get into *another* folder. {_how(said)}")
+    one.tell("leave")
+    if (said := one.hears()) != "out":
+        raise TryNext(f"A process wanted to leave. {_how(said)}")
+    if (said := two.enters()) != "in":
+        raise TryNext(f"The first process had left, and the next one didn't get in. {_how(said)}")
+    two.tell("raise")
+    if two.hears() != "raised":
+        raise TryNext("The one inside raised an error, and that didn't come out. Let it through.")
+    if (said := one.enters()) != "in":
+        raise TryNext(f"The one inside raised an error, and the next one didn't get in. {_how(said)}")
+    one.kill()
+    if (said := two.enters()) != "in":
+        raise TryNext(
+            f"We killed the process inside, and the next one didn't get in. {_how(said)} If a lock is a file that "
+            "exists, nobody deletes it after a kill."
+        )
+
+
+def _judge_at_the_same_moment(one: _Visitor, two: _Visitor) -> None:
+    for _ in range(_ROUNDS):
+        one.tell("enter")
+        two.tell("enter")
+        said = one.hears(), two.hears()
+        if said.count("in") > 1:
+            raise TryNext(
+                "Two processes came at the same moment, and both got in. Between looking whether somebody is there and "
+                "taking the lock, the other one came. Do both in one step."
+            )
+        if "in" not in said:
+            raise TryNext(f"Two processes came at the same moment, and neither got in. {_how(said[0])}")
+        inside = (one, two)[said.index("in")]
+        inside.tell("leave")
+        inside.hears()
+
+
+def _how(said: str) -> str:
+    if said == "nothing":
+        return f"It was still waiting after {_PATIENCE:g} seconds."
+    return f"It raised `{said.removeprefix('refused ')}`." if said else "Its process ended."
+
+
+def _solve_alone(folder):
+    from pathlib import Path
+
+    from filelock import FileLock
+
+    return FileLock(Path(folder) / "run.lock", timeout=0)
+
+
+alone = Exercise(
+    variable="alone",
+    judge=_judge_alone,
+    solve=_solve_alone,
+    hints=(
+        "The operating system can keep a lock on an open file for your process, and takes it back when the process "
+        "ends. `filelock.FileLock(path, timeout=0)` does that on every system.",
+        "A `FileLock` is a context manager itself. Return one for a file in the folder.",
+    ),
+    is_function=True,
+    apart=True,
+)
+
+_TRAINED = 100_000
+
+
+def _judge_alarm(answer: object) -> str:
+    if not callable(answer):
+        raise TryNext("It should be a function that takes two arrays of scores.")
+    random = np.random.default_rng()
+
+    def usual(size: int) -> np.ndarray:
+        return random.beta(2, 8, size)
+
+    trained = usual(_TRAINED)
+
+    def rings(tonight: np.ndarray) -> bool:
+        try:
+            said = answer(trained.copy(), tonight)
+        except Exception as error:
+            raise TryNext(f"It raised `{reason(error)}`.") from error
+        if not isinstance(said, bool | np.bool_):
+            raise TryNext(f"It should return True or False, and it returned a {type(said).__name__}.")
+        return bool(said)
+
+    for size in [2_000] * 20 + [20_000] * 5 + [200_000] * 2:
+        if rings(usual(size)):
+            raise TryNext(f"A healthy night of {size:,} orders, and it rang.")
+    if rings(usual(400_000) + 0.002):
+        raise TryNext(
+            "All of 400,000 scores were higher by 0.002. That's certain, and it doesn't matter, but it rang. Measure "
+            "how large the difference is, and not how certain."
+        )
+    for size in (2_000, 50_000):
+        scores = usual(size)
+        mean = scores.mean()
+        near_one = np.where(np.arange(size) % 5 == 0, 0.97, scores)
+        for what, tonight in {
+            "moved: all were higher by a third": np.clip(scores * 4 / 3, 0, 1),
+            "moved: all were lower by a third": scores * 2 / 3,
+            "spread: their mean was nearly the same": mean + 1.6 * (scores - mean),
+            "changed for some: one in five was near 1": near_one,
+        }.items():
+            if not rings(np.clip(tonight, 0, 1)):
+                raise TryNext(f"The scores of {size:,} orders {what}. It should have rung.")
+    return "Quiet on 27 healthy nights and for a tiny shift. It rang when scores moved, spread, or changed for some."
+
+
+def _solve_alarm(trained, tonight):
+    import numpy as np
+
+    edges = np.quantile(trained, np.linspace(0.1, 0.9, 9))
+
+    def shares(scores):
+        counts = np.bincount(np.searchsorted(edges, scores), minlength=10)
+        return np.maximum(counts / len(scores), 1e-4)
+
+    p, q = map(shares, (trained, tonight))
+    return bool(((q - p) * np.log(q / p)).sum() > 0.1)
+
+
+alarm = Exercise(
+    variable="alarm",
+    judge=_judge_alarm,
+    solve=_solve_alarm,
+    hints=(
+        "The mean says too little. Compare the shares of a few bins, as `psi` does above, or the two cumulative "
+        "distributions.",
+        "Take `edges` from `trained`, count both arrays in the ten bins, and compare the PSI with 0.1.",
+    ),
+    is_function=True,
+    apart=True,
+)

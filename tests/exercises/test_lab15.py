@@ -1,0 +1,235 @@
+"""Exercises of lab 15: each wrong answer that we thought of gets its own advice."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from filelock import FileLock
+from scipy import stats
+
+from daskclass.exercises import lab15
+
+
+@contextmanager
+def nobody_looks(folder):
+    yield
+
+
+@contextmanager
+def a_file_that_exists(folder):
+    lock = Path(folder) / "lock"
+    os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
+    try:
+        yield
+    finally:
+        lock.unlink()
+
+
+@contextmanager
+def its_process(folder):
+    """Survives a kill; and between the look and the note somebody else may come."""
+    note = Path(folder) / "note"
+    if note.exists() and psutil.pid_exists(int(note.read_text() or 0)):
+        raise RuntimeError("somebody is there")
+    note.write_text(str(os.getpid()))
+    try:
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+
+
+@contextmanager
+def after_an_error_closed(folder):
+    lock = Path(folder) / "lock"
+    os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
+    yield
+    lock.unlink()
+
+
+@contextmanager
+def swallows(folder):
+    try:
+        with FileLock(Path(folder) / "lock", timeout=0):
+            yield
+    except LookupError:
+        pass
+
+
+@contextmanager
+def for_good(folder):
+    os.close(os.open(Path(folder) / "lock", os.O_CREAT | os.O_EXCL))
+    yield
+
+
+@contextmanager
+def whole_machine(folder):
+    with FileLock(Path(folder).parent / "lock", timeout=0):
+        yield
+
+
+@contextmanager
+def fails(folder):
+    raise KeyError(folder)
+    yield
+
+
+@contextmanager
+def leaves_badly(folder):
+    with FileLock(Path(folder) / "lock", timeout=0):
+        yield
+    raise RuntimeError("goodbye")
+
+
+@contextmanager
+def both_turn_back(folder):
+    """Each says that it comes, and leaves if another one does."""
+    mine = Path(folder) / f"{os.getpid()}"
+    mine.write_text("")
+    try:
+        time.sleep(0.2)
+        others = [int(path.name) for path in Path(folder).iterdir() if path != mine and path.name.isdigit()]
+        if any(psutil.pid_exists(other) for other in others):
+            time.sleep(0.3)  # so that the other one sees this one, too
+            raise RuntimeError("somebody comes")
+        yield
+    finally:
+        mine.unlink()
+
+
+def waits(folder):
+    return FileLock(Path(folder) / "lock")
+
+
+ALONE = {
+    "a number": (7, "should be a function"),
+    "nobody looks": (nobody_looks, "Two processes were inside at the same time"),
+    "waits": (waits, "It should raise an error at once"),
+    "fails": (fails, "a process didn't get in. It raised `KeyError"),
+    "whole machine": (whole_machine, "didn't get into *another* folder"),
+    "leaves badly": (leaves_badly, "wanted to leave. It raised `RuntimeError: goodbye`"),
+    "for good": (for_good, "had left, and the next one didn't get in"),
+    "swallows": (swallows, "that didn't come out"),
+    "after an error": (after_an_error_closed, "raised an error, and the next one didn't get in"),
+    "a file that exists": (a_file_that_exists, "nobody deletes it after a kill"),
+    "its process": (its_process, "came at the same moment, and both got in"),
+    "both turn back": (both_turn_back, "neither got in"),
+}
+
+
+def by_mean(trained, tonight):
+    return abs(tonight.mean() - trained.mean()) > 0.05
+
+
+def by_test(trained, tonight):
+    return stats.ks_2samp(trained, tonight).pvalue < 1e-6
+
+
+def nervous(trained, tonight):
+    return stats.ks_2samp(trained, tonight).statistic > 0.01
+
+
+ALARM = {
+    "a number": (7, "should be a function"),
+    "raises": (lambda trained, tonight: 1 // 0, "It raised `ZeroDivisionError"),
+    "a score": (lambda trained, tonight: 0.3, "returned a float"),
+    "always": (lambda trained, tonight: True, "A healthy night of 2,000 orders, and it rang"),
+    "never": (lambda trained, tonight: False, "It should have rung"),
+    "by mean": (by_mean, "spread: their mean was nearly the same"),
+    "by test": (by_test, "how large the difference is, and not how certain"),
+    "nervous": (nervous, "A healthy night of 2,000 orders, and it rang"),
+}
+
+# As functions of a notebook do, these travel with all that is in them.
+for _function in [value for value in globals().values() if inspect.isfunction(value)]:
+    if _function.__module__ == __name__:
+        _function.__module__ = "__main__"
+        if hasattr(_function, "__wrapped__"):
+            _function.__wrapped__.__module__ = "__main__"
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_lock_that_is_none_has_advice_of_its_own(name):
+    answer, advice = ALONE[name]
+    verdict = lab15.alone.verdict(answer)
+    assert verdict.state == "not yet"
+    assert advice in verdict.message
+
+
+@pytest.mark.parametrize("name", ALARM)
+def test_a_wrong_alarm_has_advice_of_its_own(name):
+    answer, advice = ALARM[name]
+    verdict = lab15.alarm.verdict(answer)
+    assert verdict.state == "not yet"
+    assert advice in verdict.message
+
+
+def test_every_advice_is_reached(unreached):
+    rows = [(lab15.alone, answer, {}) for answer, _advice in ALONE.values()]
+    rows += [(lab15.alarm, answer, {}) for answer, _advice in ALARM.values()]
+    sent = "couldn't send it to another process"  # what a notebook's function needs is sent with it
+    assert [line for line in unreached(lab15, rows) if sent not in line] == []
+
+
+@contextmanager
+def by_flock(folder):
+    import fcntl
+
+    with (Path(folder) / "mine.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+
+
+by_flock.__module__ = by_flock.__wrapped__.__module__ = "__main__"
+
+
+def by_class(folder):
+    class Inside:
+        def __init__(self, folder):
+            self.lock = FileLock(Path(folder) / ".lock")
+
+        def __enter__(self):
+            self.lock.acquire(timeout=0)
+            return self
+
+        def __exit__(self, *error):
+            self.lock.release()
+
+    return Inside(folder)
+
+
+by_class.__module__ = "__main__"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [pytest.param(by_flock, marks=pytest.mark.skipif(os.name == "nt", reason="POSIX has flock")), by_class],
+)
+def test_other_locks_are_right(answer):
+    verdict = lab15.alone.verdict(answer)
+    assert verdict.state == "right", verdict.message
+
+
+def by_distance(trained, tonight):
+    return stats.ks_2samp(trained, tonight).statistic > 0.08
+
+
+def by_quantiles(trained, tonight):
+    at = [0.1, 0.5, 0.9]
+    return np.abs(np.quantile(trained, at) - np.quantile(tonight, at)).max() > 0.03
+
+
+by_distance.__module__ = by_quantiles.__module__ = "__main__"
+
+
+@pytest.mark.parametrize("answer", [by_distance, by_quantiles])
+def test_other_alarms_are_right(answer):
+    for _ in range(5):
+        verdict = lab15.alarm.verdict(answer)
+        assert verdict.state == "right", verdict.message
