@@ -49,7 +49,7 @@ $(ELSEWHERE)/.ready: requirements-elsewhere.lock $(READY)
 
 # Claims that compare times hold on cores that a lab has to itself; the other labs run two at a time.
 TIMED := 05 11 14
-STEADY := 00 01 02 03 04 06 07 08 09 10 12 13 15
+STEADY := 00 01 02 03 04 06 07 08 09 10 12 13 15 20
 # The notebooks of such a list, without the labs that BUT names on the command line.
 BUT :=
 notebooks = $(foreach number,$(filter-out $(BUT),$(1)),$(wildcard labs/$(number)-*.ipynb))

@@ -8,7 +8,7 @@ named cluster as it was; labs that have clusters of their own share one that the
 What a control would leave behind for the cells after it (`alone`) runs in a kernel of its own, which ends where the
 claim is false: half-way, with clusters up and results held. That nothing is left there either is the other half of it.
 A lab without such a control ends its pass before its last cell, `close`: what that would have closed has to end with
-the kernel, and the cell itself runs wherever the lab runs as people run it. Lab 14 does so in a test of its own
+the kernel, and the cell itself runs wherever the lab runs as people run it. Lab 15 does so in a test of its own
 (`HALF_WAY`).
 
 Controls of their own run beside each other: what they assert is false without its cause, however busy the machine is.
@@ -42,9 +42,9 @@ CUT_OFF = re.compile(
 )
 
 
-# Lab 14 uploads a module further down. Where a kernel ends without closing its cluster, Dask leaves that module in its
+# Lab 15 uploads a module further down. Where a kernel ends without closing its cluster, Dask leaves that module in its
 # scratch folder until another cluster starts there.
-HALF_WAY = {"14": "setup slice model save ways measure"}
+HALF_WAY = {"15": "setup script window-how window versions use rollback"}
 
 
 def look_at(kernel: Kernel, cell: str, source: str | None = None) -> None:
