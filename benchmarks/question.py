@@ -1,8 +1,8 @@
 """How fast can we answer lab 02's question, and in how much memory? Prints one table.
 
-The question is the mean price by category. Four ways run on a cluster of two workers with one thread each: the recipe
-that the class grew from; the same recipe, tuned; blocks of CSV that Arrow parses and adds up inside the task; and
-Parquet. For comparison, DuckDB and Polars run on as many threads as there are cores, and pandas on one.
+The question is the mean price by category. Five ways run on a cluster of two workers with one thread each: the recipe
+that the class grew from; the same recipe, tuned; blocks of CSV that Arrow parses and adds up inside the task; Parquet;
+and files of Parquet that Arrow reads and adds up inside the task, eight tasks in all. For comparison, DuckDB and Polars run on as many threads as there are cores, and pandas on one.
 
 Each way runs in a separate process, one after the other, for several rounds. We compare its answer with the exact one.
 Only the ratio to the recipe within a round counts. The time goes from the question to the answer, without imports and
@@ -38,7 +38,7 @@ from dask.distributed import Client, LocalCluster
 logging.getLogger("distributed.shuffle").setLevel(logging.ERROR)
 workers = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": WORKER_MEMORY}
 with LocalCluster(**workers, dashboard_address="127.0.0.1:0") as cluster, Client(cluster) as client:
-    for module in ("dask.dataframe", "pandas", "pyarrow.csv"):
+    for module in ("dask.dataframe", "pandas", "pyarrow.csv", "pyarrow.parquet"):
         client.run(__import__, module)
 """
 
@@ -79,6 +79,32 @@ def ask():
 DASK_PARQUET = """
 def ask():
     return dd.read_parquet(PARQUET).groupby("category")["price"].mean(split_out=1).compute()
+"""
+
+ARROW_PARQUET = """
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+
+@dask.delayed
+def files_added_up(paths):
+    sums = []
+    for path in paths:
+        file = pq.ParquetFile(path, read_dictionary=["category"], memory_map=True)
+        table = file.read(["category", "price"], use_threads=False).unify_dictionaries()
+        grouped = table.group_by("category", use_threads=False)
+        sums.append(grouped.aggregate([("price", "sum"), ("price", "count")]))
+    table = pyarrow.concat_tables(sums).unify_dictionaries().to_pandas()
+    return table.astype({"category": "str"}).groupby("category").sum()
+
+
+def ask():
+    paths = sorted(Path(PARQUET).glob("*.parquet"))
+    eighths = [files_added_up(paths[number::8]) for number in range(8)]
+    sums = pd.concat(dask.compute(*eighths)).groupby("category").sum()
+    return sums.price_sum / sums.price_count
 """
 
 DUCKDB = """
@@ -128,6 +154,7 @@ WAYS = {
     "Dask, CSV: tuned": _on_cluster(TUNED),
     "Dask, CSV: Arrow in the task": _on_cluster(ARROW),
     "Dask, Parquet": _on_cluster(DASK_PARQUET),
+    "Dask, Parquet: Arrow in the task": _on_cluster(ARROW_PARQUET),
     "DuckDB, CSV": DUCKDB.replace("{{FROM}}", "'{CSV}'") + TIMED,
     "DuckDB, Parquet": DUCKDB.replace("{{FROM}}", "'{PARQUET}/*.parquet'") + TIMED,
     "Polars, CSV": POLARS.replace("{SCAN}", "pl.scan_csv(CSV)") + TIMED,
@@ -192,7 +219,7 @@ def main() -> None:
             told = f"{took:.1f} s" if took is not None else run.how
             print(f"round {number + 1}: {way}: {told}", file=sys.stderr, flush=True)
     print(f"{sales.rows:,} rows, {format_bytes(sales.bytes)} of CSV, {os.cpu_count()} cores; every answer is exact\n")
-    print(f"{'':30} {'seconds':>8}  {'times as fast as the recipe':30} {'peak memory':>14}")
+    print(f"{'':32} {'seconds':>8}  {'times as fast as the recipe':30} {'peak memory':>14}")
     for way in ways:
         took = [one for one in seconds[way] if one is not None]
         if took:
@@ -202,7 +229,7 @@ def main() -> None:
             told = f"{statistics.median(took):8.1f}  {spread:30}"
         else:
             told = f"{'–':>8}  {'out of memory':30}"
-        print(f"{way:30} {told} {format_bytes(peaks[way]):>14}")
+        print(f"{way:32} {told} {format_bytes(peaks[way]):>14}")
     print(json.dumps({"seconds": seconds, "peak_bytes": peaks}))
 
 

@@ -82,20 +82,6 @@ with (
 ):
 """
 
-_TRIED = """
-def score_theirs(path):
-    return scoring.load(elsewhere).scores(read(path))
-
-
-def tried():
-    try:
-        return client.submit(score_theirs, slices[0], pure=False).result()
-    except ModuleNotFoundError as error:
-        return error
-
-
-"""
-
 CONTROLS = [
     {
         "claim": "a second run was turned away, and after a crash the next one took over",
@@ -289,12 +275,10 @@ scored = forest.predict_proba(as_dictionaries())[:, 1]
     },
     {
         "claim": "a saved model named a module that workers had not; with it, scores were the same",
-        # the module stays
-        "alone": "setup brought-how brought",
         "cell": "brought",
         # they have it before
-        "source": _TRIED
-        + """
+        "source": """
+module, theirs = of_a_colleague()
 client.upload_file(str(module))
 alone_at_home = tried()
 with_module = tried()
@@ -302,12 +286,10 @@ with_module = tried()
     },
     {
         "claim": "a saved model named a module that workers had not; with it, scores were the same",
-        # the module stays
-        "alone": "setup brought-how brought",
         "cell": "brought",
         # what they get is another version of it
-        "source": _TRIED
-        + """
+        "source": """
+module, theirs = of_a_colleague()
 alone_at_home = tried()
 module.write_text("def in_cents(orders):\\n    return orders\\n")
 client.upload_file(str(module))
