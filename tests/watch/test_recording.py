@@ -143,6 +143,32 @@ def test_what_a_thread_used_that_has_ended_counts():
     assert core_seconds_of("one = threading.Thread(target=burn, args=[0.3]); one.start(); one.join()") >= 0.3
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says it of each thread")
+def test_core_seconds_of_some_threads_are_those_of_no_others():
+    program = (
+        "import threading, time\n"
+        "from daskclass import watch\n"
+        "def burn(seconds):\n"
+        "    end = time.thread_time() + seconds\n"
+        "    while time.thread_time() < end:\n"
+        "        sum(range(1000))\n"
+        "burnt, ended = threading.Event(), threading.Event()\n"
+        "def work(): burn(0.3); burnt.set(); ended.wait()\n"
+        "threading.Thread(target=work, name='Burner-1').start()\n"
+        "threading.Thread(target=ended.wait, name='Rester-1').start()\n"
+        "burn(0.8)\n"
+        "burnt.wait()\n"
+        "print(*map(watch.core_seconds, ['Burner', 'Rester', 'No one', '']))\n"
+        "ended.set()"
+    )
+    said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    burner, rester, no_one, everyone = map(float, said.split())
+    assert burner >= 0.3
+    assert everyone >= burner + 0.8
+    assert rester < 0.1
+    assert no_one == 0
+
+
 def test_core_seconds_of_a_sleeper_are_none():
     assert core_seconds_of("time.sleep(0.3)") < 0.1
 

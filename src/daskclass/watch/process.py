@@ -156,12 +156,17 @@ def memory_rise() -> Iterator[Rise]:
         looker.join()
 
 
-def core_seconds() -> float:
+def core_seconds(threads: str = "") -> float:
     """How long the threads of this process had a core, or waited for a free one, in seconds.
 
     So the number shows how much time the process could use, even if other processes keep the machine busy. Only Linux
     reports how long a thread waited; elsewhere, this is CPU time alone. If a thread has ended, its CPU time counts, but
     its waiting time doesn't.
+
+    Parameters
+    ----------
+    threads : str
+        On Linux, count only threads that run and whose names contain this. Elsewhere, all threads count.
 
     Returns
     -------
@@ -179,12 +184,22 @@ def core_seconds() -> float:
     >>> watch.core_seconds() - before > 0
     True
     """
-    waited = 0
-    if sys.platform == "linux":
-        for status in Path("/proc/self/task").glob("*/schedstat"):
-            with contextlib.suppress(FileNotFoundError):  # a thread that has just ended
-                waited += int(status.read_text().split()[1])
-    return process_time() + waited / 1e9
+    if sys.platform != "linux":
+        return process_time()
+    if threads:
+        named = (thread.native_id for thread in threading.enumerate() if threads in thread.name)
+        return sum(map(sum, map(_ran_and_waited, named)))
+    ids = (int(task.name) for task in Path("/proc/self/task").iterdir())
+    return process_time() + sum(waited for _ran, waited in map(_ran_and_waited, ids))
+
+
+def _ran_and_waited(thread: int | None) -> tuple[float, float]:
+    """Seconds in which a thread of this process had a core, and waited for one; zeros if it has ended."""
+    try:
+        ran, waited, _turns = Path(f"/proc/self/task/{thread}/schedstat").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0, 0.0
+    return int(ran) / 1e9, int(waited) / 1e9
 
 
 class CountedFile(io.FileIO):

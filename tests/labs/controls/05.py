@@ -12,10 +12,13 @@ client = Client(cluster)
 """
 
 _CORES_BUSY = """
+TASKS = "Dask-Default-Threads"
+
+
 def cores_busy(client, work):
-    before, start = client.run(watch.core_seconds), time.perf_counter()
+    before, start = client.run(watch.core_seconds, TASKS), time.perf_counter()
     work(client)
-    seconds, after = time.perf_counter() - start, client.run(watch.core_seconds)
+    seconds, after = time.perf_counter() - start, client.run(watch.core_seconds, TASKS)
     return sum(after[worker] - before[worker] for worker in after) / seconds
 """
 

@@ -376,6 +376,7 @@ def tried(function, *arguments):
 
 
 brought = tried(opened_there, "S07")
+cause = getattr(brought, "__cause__", None)
 opened = tried(opened_there, "S07")
 """,
     },
