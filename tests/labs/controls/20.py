@@ -296,6 +296,21 @@ del ours, theirs
 """,
     },
     {
+        "claim": "no partition came out of the shuffle before the last one had gone in",
+        "cell": "memory",
+        # tasks exchange the pieces, and join what is complete
+        "source": """
+joined_counts = orders.merge(shipments, on="order_id").map_partitions(len, meta=(None, int))
+_counts, by_files = cost_of(joined_counts)
+by_tasks = orders.merge(shipments, on="order_id", shuffle_method="tasks", npartitions=4)
+with watch.record(client) as stream:
+    by_tasks.map_partitions(len, meta=(None, int)).compute()
+ran = stream.tasks[stream.tasks.action == "compute"]
+last_in = ran[ran.prefix.str.contains("taskshuffle")].stop.max()
+first_out = ran[ran.prefix == "blockwisemerge"].start.min()
+""",
+    },
+    {
         "claim": "sorted by its key, a table was looked up in one task and joined without a shuffle",
         "cell": "index",
         # the files are sorted, but Dask doesn't know the divisions
