@@ -2,18 +2,21 @@
 
 When you start it again, it does what's missing. Its exit status is
 
-0  if every order has a score; then there's a manifest,
-1  if some files couldn't be scored or the cluster was lost; finished parts stay,
-2  if it can't start, for example because an argument is wrong,
-3  if another run is at work in SCORES.
+0    if every order has a score; then there's a manifest,
+1    if some files couldn't be scored or the cluster was lost; finished parts stay,
+2    if it can't start, for example because an argument is wrong,
+3    if another run is at work in SCORES,
+143  if it was told to end (SIGTERM); finished parts stay.
 """
 
 import argparse
 import contextlib
 import datetime
 import json
+import logging
 import os
 import platform
+import signal
 import sys
 from itertools import islice
 from pathlib import Path
@@ -33,6 +36,7 @@ from daskclass import scoring
 from daskclass.errors import Problem, UsageProblem
 
 AT_ONCE = 8  # files that are with the cluster; two for each worker would do
+PATIENCE = 30  # seconds for a scheduler that exists to have a worker
 
 
 class LoadModel(WorkerPlugin):
@@ -108,23 +112,33 @@ def only_one(folder):
     except Timeout:
         print(f"{told(note)}, is at work in {folder}", file=sys.stderr)
         sys.exit(3)
-    with lock:
+    try:
         if note.exists():
             print(f"taking over: {told(note)}, didn't end", flush=True)
         now = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
         about = {"process": os.getpid(), "machine": platform.node(), "since": now}
         note.write_text(json.dumps(about))
-        try:
-            yield
-        finally:
-            note.unlink(missing_ok=True)
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+        lock.release()
 
 
 @contextlib.contextmanager
 def cluster(scheduler):
     """A client of this scheduler, or of a cluster of our own."""
     if scheduler is not None:
-        with Client(scheduler) as client:
+        try:
+            client = Client(scheduler)
+        except (OSError, ValueError) as error:
+            raise UsageProblem(
+                f"can't use the scheduler {scheduler}: {error}"
+            ) from None
+        with client:
+            try:
+                client.wait_for_workers(1, timeout=PATIENCE)
+            except TimeoutError:
+                raise UsageProblem(f"{scheduler} has no workers") from None
             yield client
         return
     # Workers keep memory that the next tree needs, and make no profile. If one dies
@@ -139,7 +153,10 @@ def cluster(scheduler):
     with (
         dask.config.set(settings),
         LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+            n_workers=2,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            silence_logs="CRITICAL",  # a file that can't be scored is told in a line
         ) as own,
         Client(own) as client,
     ):
@@ -160,13 +177,14 @@ def run(client, sources, folder, model):
             sys.exit(f"lost the cluster with {len(parts)} parts done: {error}")
         except Exception as error:
             refused.append(f"{source}: {error}")
+    if not refused:
+        try:
+            scoring.write_manifest(folder, parts)
+        except scoring.CannotScore as error:
+            refused.append(str(error))
     print(f"{there} parts were there, {len(parts) - there} are new", flush=True)
     if refused:
         sys.exit("\n".join(sorted(refused)))
-    try:
-        scoring.write_manifest(folder, parts)
-    except scoring.CannotScore as error:
-        sys.exit(str(error))
     print(f"complete: {sum(part.rows for part in parts):,} orders", flush=True)
 
 
@@ -185,11 +203,14 @@ def main(orders, scores, home, scheduler):
                 raise UsageProblem(
                     f"{part} isn't from these orders: move it, or score elsewhere"
                 )
-        # From here on, the scores aren't complete until the manifest says so again.
-        (folder / scoring.MANIFEST_NAME).unlink(missing_ok=True)
         with cluster(scheduler) as client:
             client.register_plugin(LoadModel(str(Path(home).resolve()), model.version))
-            run(client, sources, str(folder.resolve()), model)
+            try:
+                # From here on, the scores aren't complete until the manifest says so.
+                (folder / scoring.MANIFEST_NAME).unlink(missing_ok=True)
+                run(client, sources, str(folder.resolve()), model)
+            except OSError as error:  # for example, nobody reads what this prints
+                sys.exit(f"stopped: {error}")
 
 
 if __name__ == "__main__":
@@ -198,6 +219,9 @@ if __name__ == "__main__":
         parser.add_argument(name, metavar=name.upper(), help="a folder")
     parser.add_argument("--scheduler", metavar="ADDRESS", help="of a running cluster")
     asked = parser.parse_args()
+    logging.disable(logging.ERROR)  # what goes wrong is told below, in a line
+    # Whoever starts jobs ends them like this. Leave as after an error, and clean up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         main(asked.orders, asked.scores, asked.model, asked.scheduler)
     except (Problem, OSError) as problem:

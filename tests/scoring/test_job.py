@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -17,8 +18,12 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 from distributed import Client, LocalCluster
+from filelock import FileLock
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from daskclass import scoring, watch
+from daskclass.errors import UsageProblem
 
 JOB = Path(__file__).parents[2] / "labs" / "materials" / "score_all.py"
 
@@ -34,9 +39,14 @@ def orders(sales, tmp_path):
     return folder
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess:
+def run(*arguments: object, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, str(JOB), *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, str(JOB), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=os.environ | (environment or {}),
     )
 
 
@@ -272,6 +282,108 @@ def test_a_model_of_another_schema_is_said_in_a_line(orders, tmp_path, saved):
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "model.json wasn't written by `save`" in done.stderr
+
+
+@pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:9", "tcp://127.0.0.1:9"])
+def test_a_scheduler_that_is_none_is_said_in_a_line_and_complete_scores_stay_complete(orders, tmp_path, saved, address):
+    scores = tmp_path / "scores"
+    assert run(orders, scores, saved).returncode == 0
+    with_short_patience = {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "2s"}
+    done = run(orders, scores, saved, "--scheduler", address, environment=with_short_patience)
+    assert done.returncode == 2
+    assert re.fullmatch(rf"can't use the scheduler {address}: [^\n]+\n", done.stderr)
+    assert len(scoring.read_manifest(scores)) == 3
+
+
+def test_a_scheduler_without_workers_is_said_in_a_line(orders, tmp_path, saved, monkeypatch):
+    job = loaded()
+    monkeypatch.setattr(job, "PATIENCE", 0.2)
+    with (
+        LocalCluster(n_workers=0, dashboard_address="127.0.0.1:0", silence_logs="CRITICAL") as cluster,
+        pytest.raises(UsageProblem, match=f"^{cluster.scheduler_address} has no workers$"),
+        job.cluster(cluster.scheduler_address),
+    ):
+        pass
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM that a program can handle")
+def test_told_to_end_it_leaves_as_after_an_error_and_parts_stay(many, tmp_path, saved):
+    scores = tmp_path / "scores"
+    with running(many, scores, saved) as job:
+        watch.until(lambda: list(scores.glob("*.parquet")), "the first part")
+        family = psutil.Process(job.pid).children(recursive=True)
+        job.terminate()
+        _printed, told = job.communicate(timeout=60)
+    assert job.returncode == 143
+    assert "Traceback" not in told
+    _gone, alive = psutil.wait_procs(family, timeout=30)
+    assert alive == []
+    assert not (scores / "run.json").exists()
+    assert list(scores.glob("*.parquet"))
+    with FileLock(scores / "run.lock", timeout=0):
+        pass
+
+
+def test_the_lock_is_free_when_the_block_ends(tmp_path):
+    job = loaded()
+    with job.only_one(tmp_path):
+        pass
+    with FileLock(tmp_path / "run.lock", timeout=0):
+        pass
+
+
+def test_a_note_that_cannot_be_written_is_none(tmp_path, monkeypatch):
+    job = loaded()
+
+    def full(path, _text):
+        path.touch()
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(job.Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left"), job.only_one(tmp_path):
+        pass
+    assert not (tmp_path / "run.json").exists()
+
+
+def test_each_file_that_cannot_be_written_is_a_line(orders, tmp_path, saved):
+    """The real script, with its own workers, whose files may not be longer than a kilobyte."""
+    resource = pytest.importorskip("resource")
+    scores = tmp_path / "scores"
+    scores.mkdir()
+    for _ in range(2):
+        done = subprocess.run(
+            [sys.executable, str(JOB), str(orders), str(scores), str(saved)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_024, resource.RLIM_INFINITY)),
+        )
+        assert done.returncode == 1
+        assert len(done.stderr.splitlines()) == 3
+        assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_has_gone_does_not_take_the_manifest_away(orders, tmp_path, saved):
+    scores = tmp_path / "scores"
+    with running(orders, scores, saved) as job:
+        assert job.stdout.readline().startswith("process ")
+        job.stdout.close()
+        assert job.wait(60) == 1
+        assert "Traceback" not in job.stderr.read()
+    assert len(scoring.read_manifest(scores)) == 3
+
+
+def test_a_model_with_a_module_that_is_not_here_is_said_in_a_line(orders, tmp_path, saved, monkeypatch):
+    (tmp_path / "theirs.py").write_text("def same(orders):\n    return orders\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    pipeline = scoring.load(saved).pipeline
+    step = FunctionTransformer(importlib.import_module("theirs").same)
+    scoring.save(Pipeline([("same", step), *pipeline.steps]), home := tmp_path / "model")
+    done = run(orders, tmp_path / "scores", home)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "needs the module 'theirs', which this process doesn't have" in done.stderr
 
 
 @pytest.fixture

@@ -281,7 +281,8 @@ def load(folder: str | Path) -> Model:
     Raises
     ------
     ModelProblem
-        If it is missing, can't be read, has changed, or comes from another version of scikit-learn.
+        If it is missing, can't be read, has changed, comes from another version of scikit-learn, or needs a module that
+        isn't here.
 
     Examples
     --------
@@ -334,7 +335,15 @@ def load(folder: str | Path) -> Model:
                 f"{sklearn.__version__}; install that version here, or train the model again"
             )
         file.seek(0)
-        return Model(joblib.load(file), version, types, known)
+        try:
+            pipeline = joblib.load(file)
+        except ModuleNotFoundError as error:
+            raise ModelProblem(
+                f"the model in {folder} needs the module {error.name!r}, which this process doesn't have"
+            ) from None
+        except Exception as error:  # a pickle is a program: it can raise anything
+            raise ModelProblem(f"can't load the model in {folder}: {type(error).__name__}: {error}") from error
+        return Model(pipeline, version, types, known)
 
 
 def is_text(kind: pa.DataType) -> bool:

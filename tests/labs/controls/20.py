@@ -17,24 +17,22 @@ carriers, large = cost_of(by("carrier", orders.merge(shipments, on="order_id")))
 costs = pd.DataFrame({"with the stores": small, "with the shipments": large})
 """
 
-_SKEW = """
+_HELPED = """
 SALTS = pd.DataFrame({"salt": range(8)})
 
 salted = bought.assign(salt=bought.order_id % len(SALTS))
 repeated = customers.map_partitions(pd.DataFrame.merge, SALTS, how="cross")
-ways = {
-    "as it is": bought.merge(customers, on="customer"),
-    "salted": salted.merge(repeated, on=["customer", "salt"]),
-    "sent to all": bought.merge(customers.repartition(npartitions=1), on="customer"),
+helped = {
+    "salted": spread(salted.merge(repeated, on=["customer", "salt"])),
+    "sent to all": spread(
+        bought.merge(customers.repartition(npartitions=1), on="customer")
+    ),
 }
-spreads = {way: spread(joined) for way, joined in ways.items()}
-as_it_is, *helped = spreads.values()
 """
 
 _PERSIST = """
 planned = [cost_of(question)[1] for question in questions(joined)]
-kept = joined.persist()
-wait(kept)
+kept, persisting = cost_of(joined, persisted)
 ready = [cost_of(question)[1] for question in questions(kept)]
 
 keys = {future.key for future in futures_of(kept)}
@@ -62,9 +60,9 @@ together, by_divisions = cost_of(by("carrier", orders_by_id.join(by_order)))
 
 _FILTER = """
 limit = float(orders.price.quantile(0.999).compute())
-dearest = orders[orders.price > limit]
-few = dearest.persist()
-packed = dearest.repartition(npartitions=1).persist()
+top = orders[orders.price > limit]
+few = top.persist()
+packed = top.repartition(npartitions=1).persist()
 wait([few, packed])
 
 total, of_few = cost_of(few.price.sum())
@@ -124,21 +122,23 @@ def cheaper(rows, known):
     return int((rows.price < 1000 * known.price.mean()).sum())
 
 
-def sent(argument):
-    question = orders.partitions[:8].map_partitions(cheaper, argument, meta=(None, int))
+def of_eight(known):
+    question = orders.partitions[:8].map_partitions(cheaper, known, meta=(None, int))
+    return question.compute()
+
+
+def sent(ask):
     with (
         warnings.catch_warnings(record=True) as caught,
         traffic.through_scheduler(client) as passed,
     ):
         warnings.simplefilter("always")
-        question.compute()
+        ask()
     return passed.sent / 1e6, [str(warning.message) for warning in caught]
 
 
-in_graph, told = sent(prices_known)
-scattered = client.scatter(prices_known)
-by_future, quiet = sent(scattered)
-del scattered
+in_graph, told = sent(lambda: of_eight(prices_known))
+by_future, quiet = sent(lambda: of_eight(client.scatter(prices_known)))
 """
 
 _NESTED = """
@@ -203,25 +203,25 @@ with_shipments = read.merge(shipments.repartition(npartitions=1), on="order_id")
         "claim": "one key filled a partition and a worker; salt and a copy for each worker helped",
         "cell": "skew",
         # nobody is a guest
-        "source": _SKEW.replace("bought", "orders"),
+        "source": 'as_it_is = spread(orders.merge(customers, on="customer"))\n',
     },
     {
         "claim": "one key filled a partition and a worker; salt and a copy for each worker helped",
-        "cell": "skew",
+        "cell": "helped",
         # there is only one salt
-        "source": _SKEW.replace("range(8)", "range(1)"),
+        "source": _HELPED.replace("range(8)", "range(1)"),
     },
     {
         "claim": "one key filled a partition and a worker; salt and a copy for each worker helped",
-        "cell": "skew",
+        "cell": "helped",
         # the customers are in eight partitions, and nobody gets a copy
-        "source": _SKEW.replace("customers.repartition(npartitions=1)", "customers"),
+        "source": _HELPED.replace("customers.repartition(npartitions=1)", "customers"),
     },
     {
         "claim": "what was kept answered without reading, and stayed until its last reference went",
         "cell": "persist",
         # what persist returns is dropped
-        "source": _PERSIST.replace("kept = joined.persist()", "joined.persist()\nkept = joined"),
+        "source": _PERSIST.replace("joined, persisted)", "joined, persisted)\nkept = joined"),
     },
     {
         "claim": "what was kept answered without reading, and stayed until its last reference went",
@@ -276,7 +276,7 @@ at_once = reading_tasks(lambda: dask.compute(*asked))
 """,
     },
     {
-        "claim": "in a shuffle, workers held less than half as much in memory as in their files",
+        "claim": "in a shuffle, workers held less than half as much in results as in their files",
         "cell": "memory",
         # tasks hold all pieces in memory
         "source": """
@@ -285,7 +285,7 @@ _counts, by_files = cost_of(counts)
 """,
     },
     {
-        "claim": "in a shuffle, workers held less than half as much in memory as in their files",
+        "claim": "in a shuffle, workers held less than half as much in results as in their files",
         "cell": "memory",
         # everything is brought into memory first
         "source": """
@@ -298,15 +298,14 @@ del ours, theirs
     {
         "claim": "no partition came out of the shuffle before the last one had gone in",
         "cell": "memory",
-        # tasks exchange the pieces, and join what is complete
+        # nothing is shuffled: the other table is small
         "source": """
 joined_counts = orders.merge(shipments, on="order_id").map_partitions(len, meta=(None, int))
 _counts, by_files = cost_of(joined_counts)
-by_tasks = orders.merge(shipments, on="order_id", shuffle_method="tasks", npartitions=4)
 with watch.record(client) as stream:
-    by_tasks.map_partitions(len, meta=(None, int)).compute()
+    orders.merge(stores, on="store").map_partitions(len, meta=(None, int)).compute()
 ran = stream.tasks[stream.tasks.action == "compute"]
-last_in = ran[ran.prefix.str.contains("taskshuffle")].stop.max()
+last_in = ran[ran.prefix.str.startswith("read")].stop.max()
 first_out = ran[ran.prefix == "blockwisemerge"].start.min()
 """,
     },
@@ -367,16 +366,16 @@ first_out = ran[ran.prefix == "blockwisemerge"].start.min()
         "source": _GUESSED.replace('"code": "string"', '"code": "int64"'),
     },
     {
-        "claim": "a table in the plan raised a warning and went out eight times; scattered, neither",
+        "claim": "a table in the plan raised a warning and went out eight times; scattered, it didn't",
         "cell": "graph",
         # the table is small
         "source": _GRAPH.replace("2_000_000", "2_000"),
     },
     {
-        "claim": "a table in the plan raised a warning and went out eight times; scattered, neither",
+        "claim": "a table in the plan raised a warning and went out eight times; scattered, it didn't",
         "cell": "graph",
         # it's in the plan both times
-        "source": _GRAPH.replace("sent(scattered)", "sent(prices_known)"),
+        "source": _GRAPH.replace("client.scatter(prices_known)", "prices_known"),
     },
     {
         "claim": "a connection couldn't be sent, and the cause named it; one opened there answered",
