@@ -316,6 +316,49 @@ def until_all_are_done(client, sources, folder, home):
         wait(client.map(scoring.score_file, missing, folder=folder, model=there, pure=False))
 
 
+def hides_the_bad_one(client, sources, folder, home):
+    """Everything is right, but whoever called it thinks that every source has a part."""
+    from dask.distributed import wait
+
+    model = scoring.load(home)
+    done = scoring.finished(sources, folder, model)
+    missing = [source for source in sources if source not in done]
+    there = client.scatter(model, hash=False, broadcast=True)
+    futures = client.map(scoring.score_file, missing, folder=folder, model=there, pure=False)
+    wait(futures)
+    return client.gather(futures, errors="skip")
+
+
+def returns_what_failed(client, sources, folder, home):
+    from dask.distributed import wait
+
+    model = scoring.load(home)
+    done = scoring.finished(sources, folder, model)
+    missing = [source for source in sources if source not in done]
+    there = client.scatter(model, hash=False, broadcast=True)
+    futures = client.map(scoring.score_file, missing, folder=folder, model=there, pure=False)
+    wait(futures)
+    return {source: future.exception() for source, future in zip(missing, futures, strict=True)}
+
+
+def prints_what_failed(client, sources, folder, home):
+    for source, error in returns_what_failed(client, sources, folder, home).items():
+        if error is not None:
+            print(f"{source}: {error}")
+
+
+def returns_futures(client, sources, folder, home):
+    from dask.distributed import wait
+
+    model = scoring.load(home)
+    done = scoring.finished(sources, folder, model)
+    missing = [source for source in sources if source not in done]
+    there = client.scatter(model, hash=False, broadcast=True)
+    futures = client.map(scoring.score_file, missing, folder=folder, model=there, pure=False)
+    wait(futures)
+    return futures
+
+
 def never_ends(client, sources, folder, home):
     while True:
         time.sleep(0.01)
@@ -329,13 +372,14 @@ SCORE_ALL = {
     "other columns": (variant(score=other_columns), "should have the columns order_id and score"),
     "backwards": (variant(score=backwards), "each order of its source once, in the same order"),
     "rounded": (variant(score=rounded), "are not the model's"),
-    "in each call": (variant(each=True), "times the model's bytes went through the scheduler"),
+    "in each call": (variant(each=True), "times the model's bytes went in and out of the scheduler"),
     "in the notebook": (in_the_notebook, "The notebook scored orders"),
     "without tasks": (only_the_pipeline, "No task ran on a worker"),
     "read there, scored here": (read_there_and_scored_here, "The notebook scored orders"),
     "removed here": (removed_here, "it writes into the part's file itself"),
     "with a cache": (with_a_cache, "we had saved a new one to the folder of models"),
     "until all are done": (until_all_are_done, "This one never is"),
+    "hides the bad one": (hides_the_bad_one, "nobody was told of this one"),
     "never ends": (never_ends, "All its runs together took more than"),
     "exits": (lambda client, sources, folder, home: sys.exit("no model"), "It raised `SystemExit: no model"),
     "raises": (
@@ -386,6 +430,12 @@ def test_a_fault_has_advice_of_its_own(name, advice, client, slices, home, monke
 
 def test_the_solution_has_no_fault(client, slices, home):
     verdict = lab14.score_all.verdict(lab14._solve_score_all, client, slices, home)
+    assert verdict.state == "right", verdict.message
+
+
+@pytest.mark.parametrize("answer", [returns_what_failed, prints_what_failed, returns_futures])
+def test_there_are_several_ways_to_tell_what_failed(client, slices, home, answer):
+    verdict = lab14.score_all.verdict(answer, client, slices, home)
     assert verdict.state == "right", verdict.message
 
 

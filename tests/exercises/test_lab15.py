@@ -103,6 +103,48 @@ def both_turn_back(folder):
         mine.unlink()
 
 
+@contextmanager
+def deletes_its_file(folder):
+    """The next one makes a new file, while another one may have opened the old one."""
+    import fcntl
+
+    path = Path(folder) / "mine.lock"
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            yield
+        finally:
+            path.unlink()
+
+
+@contextmanager
+def by_process(folder):
+    """Whoever finds the note of a dead process deletes it, perhaps after another one has done so, too."""
+    note = Path(folder) / "pid"
+    while True:
+        try:
+            with note.open("x") as file:
+                file.write(str(os.getpid()))
+            break
+        except FileExistsError:
+            found = note.read_text()
+            if not found or (psutil.pid_exists(int(found)) and psutil.Process(int(found)).status() != "zombie"):
+                raise RuntimeError("somebody is there") from None
+            note.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        note.unlink()
+
+
+@contextmanager
+def by_name_only(folder):
+    import tempfile
+
+    with FileLock(Path(tempfile.gettempdir()) / f"{os.getppid()}-{Path(folder).name}.lock", timeout=0):
+        yield
+
+
 def waits(folder):
     return FileLock(Path(folder) / "lock")
 
@@ -120,6 +162,9 @@ ALONE = {
     "a file that exists": (a_file_that_exists, "nobody deletes it after a kill"),
     "its process": (its_process, "came at the same moment, and both got in"),
     "both turn back": (both_turn_back, "neither got in"),
+    "by process": (by_process, "the second one deleted what the first one had just made"),
+    "by name only": (by_name_only, "didn't get into *another* folder"),
+    **({} if os.name == "nt" else {"deletes its file": (deletes_its_file, "Leave the file there")}),
 }
 
 
@@ -135,12 +180,17 @@ def nervous(trained, tonight):
     return stats.ks_2samp(trained, tonight).statistic > 0.01
 
 
+def by_numbers(trained, tonight):
+    return abs(tonight.mean() - 0.2) > 0.03 or tonight.std() > 0.16
+
+
 ALARM = {
     "a number": (7, "should be a function"),
     "raises": (lambda trained, tonight: 1 // 0, "It raised `ZeroDivisionError"),
     "a score": (lambda trained, tonight: 0.3, "returned a float"),
     "always": (lambda trained, tonight: True, "A healthy night of 2,000 orders, and it rang"),
     "never": (lambda trained, tonight: False, "It should have rung"),
+    "by numbers": (by_numbers, "A healthy night of 2,000 orders, and it rang"),
     "by mean": (by_mean, "spread: their mean was nearly the same"),
     "by test": (by_test, "how large the difference is, and not how certain"),
     "nervous": (nervous, "A healthy night of 2,000 orders, and it rang"),
@@ -189,6 +239,13 @@ def by_flock(folder):
 by_flock.__module__ = by_flock.__wrapped__.__module__ = "__main__"
 
 
+def by_division(folder):
+    return FileLock(folder / "run.lock", timeout=0)
+
+
+by_division.__module__ = "__main__"
+
+
 def by_class(folder):
     class Inside:
         def __init__(self, folder):
@@ -209,7 +266,11 @@ by_class.__module__ = "__main__"
 
 @pytest.mark.parametrize(
     "answer",
-    [pytest.param(by_flock, marks=pytest.mark.skipif(os.name == "nt", reason="POSIX has flock")), by_class],
+    [
+        pytest.param(by_flock, marks=pytest.mark.skipif(os.name == "nt", reason="POSIX has flock")),
+        by_class,
+        by_division,
+    ],
 )
 def test_other_locks_are_right(answer):
     verdict = lab15.alone.verdict(answer)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import os
 import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import joblib
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from distributed import Client, LocalCluster, Worker, WorkerPlugin
+from distributed import Client, Future, LocalCluster, Worker, WorkerPlugin
 
 from daskclass import scoring, watch
 from daskclass.exercises.apart import reason
@@ -209,8 +210,8 @@ def _judge_first_run(job: _Job, sources: list[str], folder: Path, home: str | Pa
     if passed.received + passed.sent > 5 * size:
         times = (passed.received + passed.sent) / size
         raise TryNext(
-            f"The scores are right, but {times:.0f} times the model's bytes went through the scheduler for "
-            f"{_FILES} files. Which lab counted this?"
+            f"The scores are right, but {times:.0f} times the model's bytes went in and out of the scheduler for "
+            f"{_FILES} files. Send it once, and pass what stands for it (lab 09)."
         )
     file = str(Path(home).resolve() / "model.joblib")
     if heard.count(("worker", "read", file)) >= _FILES:
@@ -277,7 +278,9 @@ def _judge_bad_source(job: _Job, sources: list[str], place: Path, home: str | Pa
     bad.write_bytes(Path(sources[0]).read_bytes()[:-50])
     (folder := place / "beside a bad one").mkdir()
     try:
-        job.tried.within(job.answer, job.client, [str(bad), *sources], str(folder), str(home))
+        with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.redirect_stderr(printed):
+            got = job.tried.within(job.answer, job.client, [str(bad), *sources], str(folder), str(home))
+        told = bad.name in printed.getvalue() or _tells(got, bad.name)
     except TooSlow:
         raise TryNext(
             "We gave it a source that can't be read, and it was still running when the "
@@ -285,7 +288,7 @@ def _judge_bad_source(job: _Job, sources: list[str], place: Path, home: str | Pa
             "This one never is."
         ) from None
     except (Exception, SystemExit):
-        pass  # to say what it couldn't score is the job's right
+        told = True
     model = scoring.load(home)
     if left := len(sources) - len(scoring.finished(sources, folder, model)):
         there = [source for source in sources if (folder / Path(source).name).exists()]
@@ -297,6 +300,22 @@ def _judge_bad_source(job: _Job, sources: list[str], place: Path, home: str | Pa
             )
     if (folder / bad.name).exists():
         raise TryNext("We gave it a source that can't be read, and it wrote a part for that one.")
+    if not told:
+        raise TryNext(
+            "We gave it a source that can't be read. The others have their parts, but nobody was told of this one. "
+            "Raise an error at the end, or return or print what couldn't be scored."
+        )
+
+
+def _tells(got: object, name: str) -> bool:
+    """Whether what a job returned says that something failed."""
+    if isinstance(got, Future):
+        return bool(got.status == "error")
+    if isinstance(got, Mapping):
+        return _tells([*got.keys(), *got.values()], name)
+    if isinstance(got, list | tuple | set):
+        return any(_tells(one, name) for one in got)
+    return isinstance(got, BaseException) or name in repr(got)
 
 
 @contextlib.contextmanager
@@ -396,6 +415,8 @@ score_all = Exercise(
     judge=_judge_score_all,
     solve=_solve_score_all,
     hints=(
+        "Look at what goes out with each task, at the name under which a task writes, at what a file's name says about "
+        "its content, and at what happens after the first error. Each of them is a fault.",
         "The job has four faults. It sends something too often (lab 09: what crosses the network with each task?). It "
         "gives a file its final name too early (lab 12: what does a kill leave behind?). It trusts a file too easily "
         "(this lab: does the right name say which model made the file, and from which source?). And one bad source "

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +20,11 @@ from daskclass.exercises.apart import reason
 from daskclass.exercises.exercise import Exercise, TryNext
 
 _PATIENCE = 3.0  # seconds in which a process should be inside, or be turned away
-_ROUNDS = 3  # in which two processes come at the same moment
+_ROUNDS = 2  # in which two processes come at the same moment
 
 # It enters whenever it reads a line, and says what happened. When it's inside, it leaves at the next line. Opening a
-# file to write takes a moment here, so that whoever only looks first, and then writes, is seen by the other process.
+# file to write takes a moment here, deleting one and locking one take longer. So whoever only looks first and then
+# writes, deletes what another one has just made, or locks a file that has just been deleted, meets the other process.
 _VISITOR = """
 import os, sys, time
 import cloudpickle
@@ -31,9 +33,11 @@ answer, folder = cloudpickle.loads(sys.stdin.buffer.read(int(sys.stdin.buffer.re
 
 
 def slowly(event, told):
-    if event == "open" and (told[2] or 0) & (os.O_WRONLY | os.O_RDWR):
-        if isinstance(told[0], (str, bytes, os.PathLike)) and os.fsdecode(told[0]).startswith(folder):
-            time.sleep(0.2)
+    if event == "fcntl.flock":
+        time.sleep(0.25)
+    elif event == "os.remove" or (event == "open" and (told[2] or 0) & (os.O_WRONLY | os.O_RDWR)):
+        if isinstance(told[0], (str, bytes, os.PathLike)) and os.fsdecode(told[0]).startswith(str(folder)):
+            time.sleep(0.1 if event == "open" else 0.25)
 
 
 def say(word):
@@ -61,7 +65,7 @@ for line in sys.stdin.buffer:
 class _Visitor:
     """A process that enters a folder by the learner's function."""
 
-    def __init__(self, answer: Callable[..., object], folder: str) -> None:
+    def __init__(self, answer: Callable[..., object], folder: Path) -> None:
         work = cloudpickle.dumps((answer, folder))
         self._process = subprocess.Popen(
             [sys.executable, "-c", _VISITOR], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -107,11 +111,11 @@ class _Visitor:
 
 
 @contextmanager
-def _visitors(answer: Callable[..., object], folder: str) -> Iterator[Callable[[], _Visitor]]:
+def _visitors(answer: Callable[..., object], folder: Path) -> Iterator[Callable[..., _Visitor]]:
     """A function that starts one more. All are ended with the block."""
     started: list[_Visitor] = []
 
-    def one_more(place: str = folder) -> _Visitor:
+    def one_more(place: Path = folder) -> _Visitor:
         started.append(_Visitor(answer, place))
         return started[-1]
 
@@ -126,28 +130,33 @@ def _judge_alone(answer: object) -> str:
     if not callable(answer):
         raise TryNext("It should be a function that takes the folder and returns a context manager.")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
-        folder, elsewhere = (str((Path(place) / name).resolve()) for name in ("here", "elsewhere"))
-        Path(folder).mkdir()
-        Path(elsewhere).mkdir()
+        folder, elsewhere = (Path(place).resolve() / name / "scores" for name in ("here", "elsewhere"))
+        folder.mkdir(parents=True)
+        elsewhere.mkdir(parents=True)
+        folder.with_name("others").mkdir()
         with _visitors(answer, folder) as one_more:
-            _judge_visits(one_more(), one_more(), one_more, elsewhere)
+            _judge_visits(one_more(), one_more(), one_more, [folder.with_name("others"), elsewhere])
         with _visitors(answer, elsewhere) as one_more:
-            _judge_at_the_same_moment(one_more(), one_more())
+            one, two, three = one_more(), one_more(), one_more()
+            _judge_at_the_same_moment(one, two)
+            _judge_while_one_leaves(one, two, three)
+            _judge_two_after_a_kill(two, three, one_more())
     return (
         "One at a time. The second one was turned away at once, and an end, an error or a kill let the next one in. "
-        "Two that came at the same moment didn't both get in."
+        "Two that came at the same moment didn't both get in, not even after a kill."
     )
 
 
-def _judge_visits(one: _Visitor, two: _Visitor, one_more: Callable[..., _Visitor], elsewhere: str) -> None:
+def _judge_visits(one: _Visitor, two: _Visitor, one_more: Callable[..., _Visitor], others: list[Path]) -> None:
     if (said := one.enters()) != "in":
         raise TryNext(f"The folder was empty, and a process didn't get in. {_how(said)}")
     if (said := two.enters()) == "in":
         raise TryNext("Two processes were inside at the same time.")
     if said == "nothing":
         raise TryNext("One process was inside, and the second one waited. It should raise an error at once.")
-    if (said := one_more(elsewhere).enters()) != "in":
-        raise TryNext(f"While a process was inside, another one didn't get into *another* folder. {_how(said)}")
+    for other in others:
+        if (said := one_more(other).enters()) != "in":
+            raise TryNext(f"While a process was inside, another one didn't get into *another* folder. {_how(said)}")
     one.tell("leave")
     if (said := one.hears()) != "out":
         raise TryNext(f"A process wanted to leave. {_how(said)}")
@@ -183,6 +192,33 @@ def _judge_at_the_same_moment(one: _Visitor, two: _Visitor) -> None:
         inside.hears()
 
 
+def _judge_while_one_leaves(one: _Visitor, two: _Visitor, three: _Visitor) -> None:
+    """Afterwards, the second one is inside, or nobody is; the third one is not."""
+    one.enters()
+    two.tell("enter")
+    one.tell("leave")
+    one.hears()
+    is_inside = two.hears() == "in" or two.enters() == "in"
+    if is_inside and three.enters() == "in":
+        raise TryNext(
+            "A process came while another one was leaving, and a third one came after that. Both got in. When you "
+            "delete a locked file, someone may have opened it already, and the next one makes a new file. Leave the "
+            "file there."
+        )
+
+
+def _judge_two_after_a_kill(inside: _Visitor, one: _Visitor, two: _Visitor) -> None:
+    inside.kill()
+    one.tell("enter")
+    time.sleep(0.18)  # the other one comes when this one has looked, and before it has done what it does then
+    two.tell("enter")
+    if (one.hears(), two.hears()) == ("in", "in"):
+        raise TryNext(
+            "We killed the process inside, and two came soon after one another. Both got in: each of them cleaned up "
+            "after the dead one, and the second one deleted what the first one had just made."
+        )
+
+
 def _how(said: str) -> str:
     if said == "nothing":
         return f"It was still waiting after {_PATIENCE:g} seconds."
@@ -216,10 +252,20 @@ _TRAINED = 100_000
 def _judge_alarm(answer: object) -> str:
     if not callable(answer):
         raise TryNext("It should be a function that takes two arrays of scores.")
+    for shape in ((2, 8), (5, 3)):
+        _judge_alarm_for(answer, *shape)
+    return (
+        "For two models, it was quiet on 27 healthy nights and for a tiny shift. It rang when scores moved, spread, or "
+        "changed for some."
+    )
+
+
+def _judge_alarm_for(answer: Callable[..., object], a: float, b: float) -> None:
+    """Nights of a model whose scores have a beta distribution."""
     random = np.random.default_rng()
 
     def usual(size: int) -> np.ndarray:
-        return random.beta(2, 8, size)
+        return random.beta(a, b, size)
 
     trained = usual(_TRAINED)
 
@@ -235,24 +281,23 @@ def _judge_alarm(answer: object) -> str:
     for size in [2_000] * 20 + [20_000] * 5 + [200_000] * 2:
         if rings(usual(size)):
             raise TryNext(f"A healthy night of {size:,} orders, and it rang.")
-    if rings(usual(400_000) + 0.002):
+    if rings(usual(1_000_000) + 0.004):
         raise TryNext(
-            "All of 400,000 scores were higher by 0.002. That's certain, and it doesn't matter, but it rang. Measure "
+            "All of a million scores were higher by 0.004. That's certain, and it doesn't matter, but it rang. Measure "
             "how large the difference is, and not how certain."
         )
     for size in (2_000, 50_000):
         scores = usual(size)
         mean = scores.mean()
-        near_one = np.where(np.arange(size) % 5 == 0, 0.97, scores)
+        near_one = np.where(np.arange(size) % 3 == 0, 0.97, scores)
         for what, tonight in {
-            "moved: all were higher by a third": np.clip(scores * 4 / 3, 0, 1),
-            "moved: all were lower by a third": scores * 2 / 3,
-            "spread: their mean was nearly the same": mean + 1.6 * (scores - mean),
-            "changed for some: one in five was near 1": near_one,
+            "moved: all were higher by six tenths": scores * 1.6,
+            "moved: all were lower by four tenths": scores * 0.6,
+            "spread: their mean was nearly the same": mean + 2 * (scores - mean),
+            "changed for some: one in three was near 1": near_one,
         }.items():
             if not rings(np.clip(tonight, 0, 1)):
                 raise TryNext(f"The scores of {size:,} orders {what}. It should have rung.")
-    return "Quiet on 27 healthy nights and for a tiny shift. It rang when scores moved, spread, or changed for some."
 
 
 def _solve_alarm(trained, tonight):

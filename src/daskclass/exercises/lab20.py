@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-import dask
 import dask.dataframe as dd
 import numpy as np
 import pandas as pd
-from distributed import Client, LocalCluster, get_worker
+from distributed import Client, LocalCluster, Worker, WorkerPlugin, get_worker
+from filelock import FileLock
 
 from daskclass.exercises import kinds
 from daskclass.exercises.apart import reason
 from daskclass.exercises.exercise import Exercise, TryNext
+from daskclass.watch import traffic
 
-_FILES, _ROWS, _CUSTOMERS = 24, 1_000, 2_000
+_FILES, _ROWS, _CUSTOMERS = 24, 500, 1_000
 _MOST = 0.25  # of all rows, in one partition
-_ROOM, _ASKED, _STAY = 2, 12, 0.03  # in the database at once, questions a notebook, and seconds in it
+_ROOM, _ASKED, _STAY = 2, 8, 0.1  # in the database at once, questions a notebook, and seconds in it
+_NOTEBOOKS = 3  # more than there is room for
 
 
 @contextmanager
-def _cluster(workers: int, threads: int) -> Iterator[LocalCluster]:
-    """Workers in this process. They end with it, whatever an answer does to them."""
+def _cluster(workers: int, threads: int, *, processes: bool = False) -> Iterator[LocalCluster]:
+    """A cluster of the judge's own. Its workers are threads of the judge's process, or processes."""
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place,
         LocalCluster(
             n_workers=workers,
             threads_per_worker=threads,
-            processes=False,
+            processes=processes,
+            protocol="tcp://",  # whose bytes can be counted
             dashboard_address="127.0.0.1:0",
             local_directory=place,
             silence_logs="CRITICAL",
@@ -42,23 +48,50 @@ def _cluster(workers: int, threads: int) -> Iterator[LocalCluster]:
         yield cluster
 
 
+class _Longest(WorkerPlugin):
+    """Remembers the longest table of orders that any task returned, on a worker of this process."""
+
+    name = "longest"
+    rows = 0
+
+    def setup(self, worker: Worker) -> None:
+        self.worker = worker
+
+    def transition(self, key: Any, start: str, finish: str, **kwargs: Any) -> None:
+        table = self.worker.data.get(key)
+        if finish == "memory" and isinstance(table, pd.DataFrame) and "order_id" in table:
+            _Longest.rows = max(_Longest.rows, len(table))
+
+
 def _judge_evened(answer: object) -> str:
     if not callable(answer):
         raise TryNext("It should be a function that takes the orders and the customers.")
     random = np.random.default_rng()
     heavy = int(random.integers(1, _CUSTOMERS))
-    largest = []
-    with _cluster(workers=2, threads=1) as cluster, Client(cluster):
-        for shares in ({heavy: 0.5}, {heavy: 0.3, (heavy + 7) % _CUSTOMERS: 0.3}, {}):
-            largest.append(_largest_partition(answer, shares, random))
+    with _cluster(workers=2, threads=1) as cluster, Client(cluster) as client:
+        client.register_plugin(_Longest())
+        one = _largest_partition(answer, client, {heavy: 0.5}, random)
+        two = _largest_partition(answer, client, {heavy: 0.3, (heavy + 7) % _CUSTOMERS: 0.3}, random)
     return (
-        f"All rows are there, and the largest partitions have {min(largest):.0%} to {max(largest):.0%} of them: with "
-        "one customer who has half of the orders, with two who have three in ten each, and with none."
+        f"All rows are there. The largest partition had {one:.0%} of them with one customer who has half of the "
+        f"orders, and {two:.0%} with two who have three in ten each."
     )
 
 
-def _largest_partition(answer: Callable[..., object], shares: dict[int, float], random: np.random.Generator) -> float:
-    """The largest partition's share of the rows, of a join in which these customers have these shares."""
+def _part(table: pd.DataFrame, parts: int, number: int) -> pd.DataFrame:
+    part: pd.DataFrame = table.iloc[number::parts].reset_index(drop=True)
+    return part
+
+
+def _in_parts(table: pd.DataFrame, parts: int) -> dd.DataFrame:
+    in_parts: dd.DataFrame = dd.from_map(partial(_part, table, parts), range(parts), meta=table.iloc[:0])
+    return in_parts
+
+
+def _largest_partition(
+    answer: Callable[..., object], client: Client, shares: dict[int, float], random: np.random.Generator
+) -> float:
+    """The largest partition's share of the rows, in and on the way to a join with customers who have these shares."""
     rows = _FILES * _ROWS
     customer = random.integers(0, _CUSTOMERS, rows)
     first = 0
@@ -67,14 +100,17 @@ def _largest_partition(answer: Callable[..., object], shares: dict[int, float], 
         first += int(share * rows)
     orders = pd.DataFrame({"order_id": np.arange(rows), "customer": random.permutation(customer), "price": 1.5})
     customers = pd.DataFrame({"customer": np.arange(_CUSTOMERS), "segment": random.integers(0, 10**9, _CUSTOMERS)})
-    ours, theirs = dd.from_pandas(orders, npartitions=_FILES), dd.from_pandas(customers, npartitions=4)
     try:
-        joined = answer(ours, theirs)
+        joined = answer(_in_parts(orders, _FILES), _in_parts(customers, 4))
         if isinstance(joined, pd.DataFrame):
             raise TryNext("It returned a pandas table, so all rows came to the notebook. Return a Dask DataFrame.")
         if not isinstance(joined, dd.DataFrame):
             raise TryNext(f"It should return a Dask DataFrame, and it returned a {type(joined).__name__}.")
-        parts = dask.compute(*joined.to_delayed())
+        held_here = [len(step.frame) for step in joined.expr.walk() if type(step).__name__ == "FromPandas"]
+        if max(held_here, default=0) > 2 * _CUSTOMERS:
+            raise TryNext("Its plan begins with a table of this process, so all orders came to the notebook.")
+        _Longest.rows = 0
+        parts = client.gather(client.compute(list(joined.to_delayed())))
     except TryNext:
         raise
     except Exception as error:
@@ -88,12 +124,17 @@ def _largest_partition(answer: Callable[..., object], shares: dict[int, float], 
     in_order = got[list(expected.columns)].sort_values("order_id").reset_index(drop=True)
     if not np.array_equal(in_order.to_numpy(dtype="float64"), expected.sort_values("order_id").to_numpy("float64")):
         raise TryNext("Some orders have the row of another customer, or their own columns have changed.")
-    largest = max(len(part) for part in parts) / rows
+    told = " and ".join(f"{share:.0%}" for share in shares.values())
+    largest: float = max(len(part) for part in parts) / rows
     if largest > _MOST:
-        told = ", ".join(f"{share:.0%}" for share in shares.values()) or "no large share"
         raise TryNext(
             f"The rows are right. But where single customers have {told} of the orders, one partition has "
             f"{largest:.0%} of all rows."
+        )
+    if _Longest.rows > _MOST * rows:
+        raise TryNext(
+            f"The rows are right, and in the end they are spread. But on the way, one partition has "
+            f"{_Longest.rows / rows:.0%} of them. Spread the key before you join."
         )
     return largest
 
@@ -121,50 +162,57 @@ evened = Exercise(
 )
 
 _reads: Counter[int] = Counter()
+_HERE = -1  # counts reads that no worker made
 
 
 def _read(number: int, seed: int) -> pd.DataFrame:
+    try:
+        get_worker()
+    except ValueError:
+        _reads[_HERE] += 1
     _reads[number] += 1
     return _orders_of(number, seed)
 
 
 def _orders_of(number: int, seed: int) -> pd.DataFrame:
     random = np.random.default_rng([seed, number])
-    rows = 500 + number
-    return pd.DataFrame({"price": random.integers(100, 100_000, rows) / 100, "quantity": random.integers(1, 5, rows)})
+    rows = 10_000 + number
+    return pd.DataFrame(
+        {
+            "order_id": np.arange(rows) + 1_000_000 * number,
+            "store": random.choice(["S01", "S02"], rows),
+            "customer": random.integers(0, 1_000, rows),
+            "category": random.choice(["Books", "Toys"], rows),
+            "price": random.integers(100, 100_000, rows) / 100,
+            "quantity": random.integers(1, 5, rows),
+        }
+    )
 
 
 def _judge_report(answer: object) -> str:
     if not callable(answer):
         raise TryNext("It should be a function that takes the orders.")
-    for files in (7, 12):
-        _judge_one_report(answer, files, seed=time.time_ns())
+    with _cluster(workers=1, threads=2) as cluster, Client(cluster) as client:
+        for files in (7, 12):
+            _judge_one_report(answer, client, files, seed=time.time_ns())
     return "All three numbers are right, for two tables. Each file was read once, and no rows came here."
 
 
-def _judge_one_report(answer: Callable[..., object], files: int, seed: int) -> None:
+def _judge_one_report(answer: Callable[..., object], client: Client, files: int, seed: int) -> None:
     _reads.clear()
     orders = dd.from_map(_read, range(files), seed=seed, meta=_orders_of(0, seed).iloc[:0])
     all_rows = pd.concat([_orders_of(number, seed) for number in range(files)], ignore_index=True)
-    largest = 0
-
-    def watched(graph: Any, keys: Any, **options: Any) -> Any:
-        nonlocal largest
-        results = dask.get(graph, keys, **options)
-        largest = max(largest, _longest(results))
-        return results
-
-    with dask.config.set(scheduler=watched):
-        try:
+    try:
+        with traffic.through_scheduler(client) as passed:
             got = answer(orders)
-            if hasattr(got, "__dask_graph__") or (
-                isinstance(got, Sequence) and any(hasattr(one, "__dask_graph__") for one in got)
-            ):
-                raise TryNext("It returned a plan, and nothing has been computed. Return the numbers.")
-        except TryNext:
-            raise
-        except Exception as error:
-            raise TryNext(f"It raised `{reason(error)}`.") from error
+        if hasattr(got, "__dask_graph__") or (
+            isinstance(got, Sequence) and any(hasattr(one, "__dask_graph__") for one in got)
+        ):
+            raise TryNext("It returned a plan, and nothing has been computed. Return the numbers.")
+    except TryNext:
+        raise
+    except Exception as error:
+        raise TryNext(f"It raised `{reason(error)}`.") from error
     if isinstance(got, Mapping):
         got = list(got.values())
     numbers = [kinds.number(one) for one in got] if isinstance(got, Sequence | np.ndarray | pd.Series) else []
@@ -179,19 +227,14 @@ def _judge_one_report(answer: Callable[..., object], files: int, seed: int) -> N
     ):
         if not np.isclose(number or 0.0, right, rtol=1e-9, atol=0):
             raise TryNext(f"It says {number:,.2f} for {what}, and it should be {right:,.2f}.")
-    if largest >= len(all_rows):
-        raise TryNext("The numbers are right, but all rows came to the notebook. Let the workers add up.")
+    outside = _reads.pop(_HERE, 0)
     most = max(_reads.values(), default=0)
-    if most != 1:
-        times = f"{most} times" if most else "in a process that we don't see"
-        raise TryNext(f"The numbers are right, but files were read {times}.")
-
-
-def _longest(results: object) -> int:
-    """Rows of the longest table or array among the results."""
-    if isinstance(results, list | tuple):
-        return max((_longest(one) for one in results), default=0)
-    return len(results) if isinstance(results, pd.DataFrame | pd.Series | np.ndarray) and np.ndim(results) else 0
+    if outside or not most:
+        raise TryNext("The numbers are right, but files were read outside of the cluster. Let the workers do that.")
+    if passed.sent > all_rows.price.nbytes:
+        raise TryNext("The numbers are right, but rows came to the notebook. Let the workers add up.")
+    if most > 1:
+        raise TryNext(f"The numbers are right, but files were read {most} times.")
 
 
 def _solve_report(orders):
@@ -216,78 +259,87 @@ report = Exercise(
 )
 
 
-class _Database:
-    """Counts who is in it, and remembers the most."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self.most = 0
-        self.asked: Counter[int] = Counter()
-
-    def ask(self, number: int) -> None:
-        with self._lock:
-            self.asked[number] += 1
-            self._inside += 1
-            self.most = max(self.most, self._inside)
-        time.sleep(_STAY)
-        with self._lock:
-            self._inside -= 1
-
-
-_database = _Database()
-
-
-def _ask(number: int) -> int:
+def _ask(place: str, number: int) -> int:
+    """Ask the database, whose state is a file in `place`: workers are processes."""
     try:
         get_worker()
     except ValueError:
         raise RuntimeError("`ask` ran in the notebook; let tasks call it") from None
-    _database.ask(number)
+    _count(place, 1, number)
+    time.sleep(_STAY)
+    _count(place, -1)
     return 7 * number + 1
+
+
+def _count(place: str, step: int = 0, number: int | None = None) -> dict[str, Any]:
+    """The state, after `step` more are inside and `number` has been asked."""
+    state = Path(place, "state.json")
+    with FileLock(Path(place, "state.lock")).acquire(poll_interval=0.005):
+        now: dict[str, Any] = json.loads(state.read_text())
+        now["inside"] += step
+        now["most"] = max(now["most"], now["inside"])
+        now["asked"] += [] if number is None else [number]
+        state.write_text(json.dumps(now))
+    return now
 
 
 def _judge_at_the_door(answer: object) -> str:
     if not callable(answer):
         raise TryNext("It should be a function that takes the client, `ask` and the numbers.")
-    _database.__init__()  # type: ignore[misc]
-    with _cluster(workers=2, threads=4) as cluster:
-        _one_notebook(answer, cluster, 0)
-        if _database.most > _ROOM:
-            raise TryNext(f"The answers are right, but {_database.most} were in the database at once.")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place, _cluster(2, 4, processes=True) as cluster:
+        Path(place, "state.json").write_text(json.dumps({"inside": 0, "most": 0, "asked": []}))
+
+        def most() -> int:
+            return int(_count(place)["most"])
+
+        _one_notebook(answer, cluster, place, 0, threading.Barrier(1))
+        if most() > _ROOM:
+            raise TryNext(
+                f"The answers are right, but {most()} were in the database at once. Each of the two workers has four "
+                "threads."
+            )
         errors: list[BaseException] = []
+        together = threading.Barrier(_NOTEBOOKS)
 
         def notebook(first: int) -> None:
             try:
-                _one_notebook(answer, cluster, first)
+                _one_notebook(answer, cluster, place, first, together)
             except BaseException as error:
                 errors.append(error)
 
-        notebooks = [threading.Thread(target=notebook, args=(first,), daemon=True) for first in (1_000, 2_000)]
+        notebooks = [
+            threading.Thread(target=notebook, args=(1_000 * number,), daemon=True)
+            for number in range(1, _NOTEBOOKS + 1)
+        ]
         for one in notebooks:
             one.start()
         for one in notebooks:
             one.join()
         if errors:
             raise errors[0]
-    if _database.most > _ROOM:
-        raise TryNext(
-            f"With one notebook it's right. When two called it at the same time, {_database.most} were in the database "
-            "at once. How do both find the same semaphore?"
-        )
-    return f"All answers are right, and never more than {_database.most} were in the database, also for two notebooks."
+        if most() > _ROOM:
+            raise TryNext(
+                f"With one notebook it's right. When {_NOTEBOOKS} called it at the same time, {most()} were in the "
+                "database at once. What do the notebooks share that could count all of them?"
+            )
+        return f"All answers are right, and never more than {most()} were in the database, for {_NOTEBOOKS} notebooks."
 
 
-def _one_notebook(answer: Callable[..., object], cluster: LocalCluster, first: int) -> None:
+def _one_notebook(
+    answer: Callable[..., object], cluster: LocalCluster, place: str, first: int, together: threading.Barrier
+) -> None:
+    """Ask once from a client of its own, when all others are connected, too."""
     numbers = list(range(first, first + _ASKED))
     with Client(cluster, set_as_default=False) as client, client.as_current():
+        together.wait()
         try:
-            got = answer(client, _ask, numbers)
+            got = answer(client, partial(_ask, place), numbers)
         except Exception as error:
             raise TryNext(f"It raised `{reason(error)}`.") from error
     if not isinstance(got, Sequence | np.ndarray) or list(got) != [7 * number + 1 for number in numbers]:
         raise TryNext(f"It should return a list of the {_ASKED} answers of `ask`, in the order of the numbers.")
-    if any(_database.asked[number] != 1 for number in numbers):
+    asked = _count(place)["asked"]
+    if sorted(number for number in asked if number in numbers) != numbers:
         raise TryNext("It should ask once for each number.")
 
 

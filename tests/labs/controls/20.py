@@ -366,13 +366,13 @@ first_out = ran[ran.prefix == "blockwisemerge"].start.min()
         "source": _GUESSED.replace('"code": "string"', '"code": "int64"'),
     },
     {
-        "claim": "a table in the plan raised a warning and went out eight times; scattered, it didn't",
+        "claim": "a table in the plan raised a warning and went out eight times; scattered, once",
         "cell": "graph",
         # the table is small
         "source": _GRAPH.replace("2_000_000", "2_000"),
     },
     {
-        "claim": "a table in the plan raised a warning and went out eight times; scattered, it didn't",
+        "claim": "a table in the plan raised a warning and went out eight times; scattered, once",
         "cell": "graph",
         # it's in the plan both times
         "source": _GRAPH.replace("client.scatter(prices_known)", "prices_known"),
