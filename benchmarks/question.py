@@ -2,12 +2,13 @@
 
 The question is the mean price by category. Five ways run on a cluster of two workers with one thread each: the recipe
 that the class grew from; the same recipe, tuned; blocks of CSV that Arrow parses and adds up inside the task; Parquet;
-and files of Parquet that Arrow reads and adds up inside the task, eight tasks in all. For comparison, DuckDB and Polars run on as many threads as there are cores, and pandas on one.
+and files of Parquet that Arrow reads and adds up inside the task, eight tasks in all. For comparison, DuckDB and Polars
+run on as many threads as there are cores, and pandas on one. All but the recipe name the two columns that they need.
 
-Each way runs in a separate process, one after the other, for several rounds, in reverse order in every other one, after
-all files were read once. Each way names the two columns it needs, except for the recipe. We compare its answer with the exact one.
-Only the ratio to the recipe within a round counts. The time goes from the question to the answer, without imports and
-without the start of the cluster. Memory is the most that the process and its workers held together.
+Each way runs in a separate process, one after the other. In each of several rounds, all files are read once before, and
+every other round goes in reverse order. We compare each answer with the exact one. Only the ratio to the recipe within a
+round counts. The time goes from the question to the answer, without imports and without the start of the cluster.
+Memory is the most that the process and its workers held together.
 
     python benchmarks/question.py [--size class] [--rounds 3] [--only WAY …]
 """
@@ -19,6 +20,7 @@ import json
 import os
 import statistics
 import sys
+from pathlib import Path
 
 import psutil
 from dask.utils import format_bytes
@@ -199,9 +201,9 @@ def ask(way: str, size: sizes.Size, sales: Sales) -> tuple[limits.Run, float | N
 
 def _read_all(sales: Sales) -> None:
     for path in (sales.csv, *sales.parts):
-        with open(path, "rb", buffering=0) as file:
+        with Path(path).open("rb", buffering=0) as file:
             while file.read(2**24):
-                pass
+                continue
 
 
 def main() -> None:
