@@ -6,8 +6,8 @@ and files of Parquet that Arrow reads and adds up inside the task, eight tasks i
 run on as many threads as there are cores, and pandas on one. All but the recipe name the two columns that they need.
 
 Each way runs in a separate process, one after the other. In each of several rounds, all files are read once before, and
-every other round goes in reverse order. We compare each answer with the exact one. Only the ratio to the recipe within a
-round counts. The time goes from the question to the answer, without imports and without the start of the cluster.
+every other round goes in reverse order. We compare each answer with the exact one. Only the ratio to the recipe within
+a round counts. The time goes from the question to the answer, without imports and without the start of the cluster.
 Memory is the most that the process and its workers held together.
 
     python benchmarks/question.py [--size class] [--rounds 3] [--only WAY …]
