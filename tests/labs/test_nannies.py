@@ -40,6 +40,7 @@ def test_labs_whose_local_clusters_lose_workers_keep_their_nannies(numbered):
     losing = {
         lab for lab, source in sources.items() if "LocalCluster(" in source and (lab in judging or KILLS.search(source))
     }
+    losing -= {"15"}  # what it kills is a job in a terminal
     assert losing >= {"09", "11", "12", "13", "14"}  # a judge restarts the workers of lab 11 when a task doesn't end
     assert [lab for lab in sorted(losing) if f'"{SETTING}": "1 day"' not in sources[lab]] == []
 
