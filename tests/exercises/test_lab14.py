@@ -316,8 +316,8 @@ def until_all_are_done(client, sources, folder, home):
         wait(client.map(scoring.score_file, missing, folder=folder, model=there, pure=False))
 
 
-def hides_the_bad_one(client, sources, folder, home):
-    """Everything is right, but whoever called it thinks that every source has a part."""
+def all_done(client, sources, folder, home):
+    """The missing sources and their futures, all of which have ended."""
     from dask.distributed import wait
 
     model = scoring.load(home)
@@ -326,18 +326,17 @@ def hides_the_bad_one(client, sources, folder, home):
     there = client.scatter(model, hash=False, broadcast=True)
     futures = client.map(scoring.score_file, missing, folder=folder, model=there, pure=False)
     wait(futures)
+    return missing, futures
+
+
+def hides_the_bad_one(client, sources, folder, home):
+    """Everything is right, but whoever called it thinks that every source has a part."""
+    _missing, futures = all_done(client, sources, folder, home)
     return client.gather(futures, errors="skip")
 
 
 def returns_what_failed(client, sources, folder, home):
-    from dask.distributed import wait
-
-    model = scoring.load(home)
-    done = scoring.finished(sources, folder, model)
-    missing = [source for source in sources if source not in done]
-    there = client.scatter(model, hash=False, broadcast=True)
-    futures = client.map(scoring.score_file, missing, folder=folder, model=there, pure=False)
-    wait(futures)
+    missing, futures = all_done(client, sources, folder, home)
     return {source: future.exception() for source, future in zip(missing, futures, strict=True)}
 
 
@@ -348,14 +347,7 @@ def prints_what_failed(client, sources, folder, home):
 
 
 def returns_futures(client, sources, folder, home):
-    from dask.distributed import wait
-
-    model = scoring.load(home)
-    done = scoring.finished(sources, folder, model)
-    missing = [source for source in sources if source not in done]
-    there = client.scatter(model, hash=False, broadcast=True)
-    futures = client.map(scoring.score_file, missing, folder=folder, model=there, pure=False)
-    wait(futures)
+    _missing, futures = all_done(client, sources, folder, home)
     return futures
 
 

@@ -146,6 +146,23 @@ stuck = nested(with_get_client, seconds=3)
 moving = nested(with_worker_client, seconds=60)
 """
 
+_DOOR = """
+def ask(number, door=None):
+    if door is not None:
+        with door:
+            return ask(number)
+    began = time.monotonic()
+    time.sleep(0.05)
+    return began, time.monotonic()
+
+
+def most_at_once(times):
+    ends = [(began, 1) for began, _ended in times] + [(ended, -1) for _, ended in times]
+    return int(np.cumsum([step for _, step in sorted(ends)]).max())
+
+
+"""
+
 _LOOP = """
 def heard(other):
     plugins = other.run(lambda dask_worker: dask_worker.plugins["hears"].heard)
@@ -412,21 +429,8 @@ opened = tried(opened_there, "S07")
         "claim": "with a semaphore of two leases, two tasks were in at once, without it more",
         "cell": "door",
         # it has as many leases as there are threads
-        "source": """
-def ask(number, door=None):
-    if door is not None:
-        with door:
-            return ask(number)
-    began = time.monotonic()
-    time.sleep(0.05)
-    return began, time.monotonic()
-
-
-def most_at_once(times):
-    ends = [(began, 1) for began, _ended in times] + [(ended, -1) for _, ended in times]
-    return int(np.cumsum([step for _, step in sorted(ends)]).max())
-
-
+        "source": _DOOR
+        + """
 door = Semaphore(max_leases=4, name="a wide one")
 without_door = most_at_once(client.gather(client.map(ask, range(40), pure=False)))
 asked = client.map(ask, range(40), door=door, pure=False)
@@ -437,21 +441,8 @@ with_door = most_at_once(client.gather(asked))
         "claim": "with a semaphore of two leases, two tasks were in at once, without it more",
         "cell": "door",
         # only two workers ask in the first place
-        "source": """
-def ask(number, door=None):
-    if door is not None:
-        with door:
-            return ask(number)
-    began = time.monotonic()
-    time.sleep(0.05)
-    return began, time.monotonic()
-
-
-def most_at_once(times):
-    ends = [(began, 1) for began, _ended in times] + [(ended, -1) for _, ended in times]
-    return int(np.cumsum([step for _, step in sorted(ends)]).max())
-
-
+        "source": _DOOR
+        + """
 door = Semaphore(max_leases=2, name="database")
 two = list(client.nthreads())[:2]
 without_door = most_at_once(client.gather(client.map(ask, range(40), workers=two, pure=False)))
