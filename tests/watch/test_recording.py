@@ -105,18 +105,27 @@ def test_workers_are_counted_when_they_come_and_go():
     assert recording.workers.seconds.iloc[-1] <= recording.seconds
 
 
+BURN = """
+import threading, time
+from daskclass import watch
+
+
+def burn(seconds):
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        sum(range(1000))
+
+
+"""
+
+
+def said_by(program: str) -> str:
+    return subprocess.run([sys.executable, "-c", BURN + program], check=True, capture_output=True, text=True).stdout
+
+
 def core_seconds_of(work: str) -> float:
     """What `work` takes in a process that does nothing else."""
-    program = (
-        "import threading, time\n"
-        "from daskclass import watch\n"
-        "def burn(seconds):\n"
-        "    end = time.thread_time() + seconds\n"
-        "    while time.thread_time() < end:\n"
-        "        sum(range(1000))\n"
-        f"before = watch.core_seconds()\n{work}\nprint(watch.core_seconds() - before)"
-    )
-    return float(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout)
+    return float(said_by(f"before = watch.core_seconds()\n{work}\nprint(watch.core_seconds() - before)"))
 
 
 def test_page_faults_are_the_pages_that_are_touched_for_the_first_time():
@@ -146,12 +155,6 @@ def test_what_a_thread_used_that_has_ended_counts():
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says it of each thread")
 def test_core_seconds_of_some_threads_are_those_of_no_others():
     program = (
-        "import threading, time\n"
-        "from daskclass import watch\n"
-        "def burn(seconds):\n"
-        "    end = time.thread_time() + seconds\n"
-        "    while time.thread_time() < end:\n"
-        "        sum(range(1000))\n"
         "burnt, ended = threading.Event(), threading.Event()\n"
         "def work(): burn(0.3); burnt.set(); ended.wait()\n"
         "threading.Thread(target=work, name='Burner-1').start()\n"
@@ -161,8 +164,7 @@ def test_core_seconds_of_some_threads_are_those_of_no_others():
         "print(*map(watch.core_seconds, ['Burner', 'Rester', 'No one', '']))\n"
         "ended.set()"
     )
-    said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
-    burner, rester, no_one, everyone = map(float, said.split())
+    burner, rester, no_one, everyone = map(float, said_by(program).split())
     assert burner >= 0.3
     assert everyone >= burner + 0.8
     assert rester < 0.1

@@ -45,6 +45,20 @@ del late
 in_the_end = held(keys)
 """
 
+_ONCE = """
+prices = orders.groupby("category").price
+asked = [prices.sum(split_out=1), prices.max(split_out=1), prices.count(split_out=1)]
+
+
+def reading_tasks(compute):
+    with watch.record(client) as seen:
+        compute()
+    ran = seen.tasks[seen.tasks.action == "compute"].prefix
+    return int(ran.str.startswith("read").sum())
+
+
+"""
+
 _INDEX = """
 shipments.set_index("order_id").to_parquet(place / "sorted")
 by_order = dd.read_parquet(place / "sorted", calculate_divisions=True)
@@ -256,18 +270,8 @@ with_shipments = read.merge(shipments.repartition(npartitions=1), on="order_id")
         "claim": "a loop of three read everything three times; one dask.compute read it once",
         "cell": "once",
         # the three are computed one by one both times
-        "source": """
-prices = orders.groupby("category").price
-asked = [prices.sum(split_out=1), prices.max(split_out=1), prices.count(split_out=1)]
-
-
-def reading_tasks(compute):
-    with watch.record(client) as seen:
-        compute()
-    ran = seen.tasks[seen.tasks.action == "compute"].prefix
-    return int(ran.str.startswith("read").sum())
-
-
+        "source": _ONCE
+        + """
 in_a_loop = reading_tasks(lambda: [question.compute() for question in asked])
 at_once = reading_tasks(lambda: [dask.compute(question) for question in asked])
 """,
@@ -276,18 +280,8 @@ at_once = reading_tasks(lambda: [dask.compute(question) for question in asked])
         "claim": "a loop of three read everything three times; one dask.compute read it once",
         "cell": "once",
         # the three are computed at once both times
-        "source": """
-prices = orders.groupby("category").price
-asked = [prices.sum(split_out=1), prices.max(split_out=1), prices.count(split_out=1)]
-
-
-def reading_tasks(compute):
-    with watch.record(client) as seen:
-        compute()
-    ran = seen.tasks[seen.tasks.action == "compute"].prefix
-    return int(ran.str.startswith("read").sum())
-
-
+        "source": _ONCE
+        + """
 in_a_loop = reading_tasks(lambda: dask.compute(asked))
 at_once = reading_tasks(lambda: dask.compute(*asked))
 """,
