@@ -26,7 +26,7 @@ from daskclass.watch import traffic
 
 _FILES, _ROWS, _CUSTOMERS = 24, 500, 1_000
 _MOST = 0.25  # of all rows, in one partition
-_ROOM, _ASKED, _STAY = 2, 8, 0.2  # in the database at once, questions a notebook, and seconds in it
+_ROOM, _ASKED, _STAY = 2, 8, 0.1  # in the database at once, questions a notebook, and seconds in it
 _NOTEBOOKS = 3  # more than there is room for
 
 
