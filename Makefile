@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help lab test test-labs test-notebooks test-beside-labs test-controls test-controls-timed test-controls-steady test-compose test-compose-labs test-compose-rest test-python test-browser slides soak rehearse pictures bench up down lock clean
+.PHONY: help lab test test-labs test-notebooks test-beside-labs test-controls test-controls-timed test-controls-steady test-compose test-compose-labs test-compose-rest test-python test-browser slides soak rehearse drift pictures bench up down lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo 'make up, make down  starts and stops the containers: scheduler, WORKERS=2 workers, notebook with 2 GB'
 	@echo 'make soak           kills a hundred workers at random while jobs run, and checks every answer'
 	@echo 'make rehearse       runs the whole class at size class and writes a report to build/rehearsal'
+	@echo 'make drift          asks releases of Dask which claims hold (VERSIONS="2025.7.0 newest"), and makes a page of it'
 	@echo 'make pictures       draws the pictures of README and slides from that report'
 	@echo 'make bench          compares speeds with named alternatives in one run'
 	@echo 'make lock           updates requirements.lock'
@@ -132,6 +133,11 @@ soak: $(READY)
 
 rehearse: $(READY)
 	@$(BIN)/daskclass rehearse
+
+# Evidence stays in docs/evidence, where the page comes from. All releases of two years take hours.
+drift: $(READY)
+	$(BIN)/python tools/drift.py ask $(VERSIONS)
+	@$(BIN)/python tools/drift.py page
 
 pictures: $(PLAYWRIGHT)
 	@$(BIN)/python tools/pictures.py

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -21,8 +22,8 @@ class NoProject(Exception):
     """A pyproject.toml doesn't list what its project needs."""
 
 
-def unpinned(text: str) -> list[str]:
-    """The requirements of a ``pyproject.toml`` and of its extras that are in the lock, without versions.
+def unpinned(text: str, extras: Iterable[str] = EXTRAS) -> list[str]:
+    """The requirements of a ``pyproject.toml`` and of these extras, without versions.
 
     Raises
     ------
@@ -31,8 +32,8 @@ def unpinned(text: str) -> list[str]:
     """
     try:
         project = tomllib.loads(text)["project"]
-        extras = [project["optional-dependencies"][name] for name in EXTRAS]
-        return [_unpinned(line) for lines in (project["dependencies"], *extras) for line in lines]
+        more = [project["optional-dependencies"][name] for name in extras]
+        return [_unpinned(line) for lines in (project["dependencies"], *more) for line in lines]
     except (InvalidRequirement, KeyError, tomllib.TOMLDecodeError) as error:
         raise NoProject(f"{type(error).__name__}: {error}") from error
 

@@ -191,6 +191,13 @@ def lab(size: str | None, port: int | None, no_browser: bool) -> None:
     type=click.IntRange(min=1),
     help="Time limit for each lab.  [default: the minutes planned for it]",
 )
+@click.option("--keep-going", is_flag=True, help="After a cell that fails, run the lab's other cells, too.")
+@click.option(
+    "--against",
+    type=click.Path(),
+    metavar="FILE",
+    help="Say in which claims this differs from a file of docs/evidence; then exit with 1.",
+)
 @click.pass_context
 def rehearse(
     context: click.Context,
@@ -199,14 +206,24 @@ def rehearse(
     scheduler: str | None,
     out: Path | None,
     minutes: int | None,
+    keep_going: bool,
+    against: str | None,
 ) -> None:
     """Run the labs one by one, and write a report: which claims hold, how long each lab took, how much memory."""
     of_size = _size(size)
 
     from daskclass.commands import rehearsal
 
-    done = rehearsal.rehearse(of_size, wanted=wanted, scheduler=scheduler, out=out, minutes=minutes)
-    context.exit(0 if done.passed else 1)
+    done = rehearsal.rehearse(
+        of_size,
+        wanted=wanted,
+        scheduler=scheduler,
+        out=out,
+        minutes=minutes,
+        keep_going=keep_going,
+        against=None if against is None else Path(against),
+    )
+    context.exit(0 if done.passed and not done.differences else 1)
 
 
 def _size(text: str | None) -> Size:

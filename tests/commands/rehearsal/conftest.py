@@ -77,6 +77,31 @@ LABS = {
     ],
     "05-broken": "this is no JSON",
     "06-only-false": [("claim", CLAIM + "\n"), ("claim-false", "claim('one is three', 1 == 3)")],
+    "07-planted": [
+        ("setup", CLAIM + "\nfrom daskclass.watch import dask_internals\nbox, bag = [], []"),
+        ("claim-false", "claim('one is four', 1 == 4, one=1)"),
+        ("name", "from dask.distributed import NotThere\nfound = NotThere()"),
+        ("claim-name", "claim('it is found', found is not None)"),
+        ("claim-own-name", "claim('bags measure themselves', bag.measure() == 0)"),
+        (
+            "instrument",
+            """
+            from distributed.stealing import WorkStealing
+            del WorkStealing.cost_multipliers
+            level = dask_internals.level_of_stealing(1, 1, 1)
+            """,
+        ),
+        ("claim-instrument", "claim('it has a level', level == 1)"),
+        ("claim-own-instrument", "claim('still', dask_internals.level_of_stealing(1, 1, 1) == 1)"),
+        ("half", "kept = 'old'\nbox.append(1)"),
+        ("half-way", "box.append(2)\nkept = box[7]"),
+        ("claim-lost", "claim('it kept the old one', kept == 'old')"),
+        ("claim-doubtful", "claim('there is one in the box', len(box) == 1)"),
+        ("claim-not-doubtful", "claim('there are two in the box', len(box) == 2)"),
+        ("anew", "box, kept = [], 'new'"),
+        ("claim-anew", "claim('and now none', len(box) == 1, box=len(box))"),
+        ("claim-kept", "claim('it kept the new one', kept == 'new')"),
+    ],
 }
 
 

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from daskclass import clusters, labs, sales, sizes
 from daskclass.claims import as_line
-from daskclass.commands.rehearsal import one_lab, pages
+from daskclass.commands.rehearsal import evidence, one_lab, pages
 from daskclass.commands.rehearsal.family import Family
 from daskclass.commands.rehearsal.outcome import Claim, Outcome, Rehearsal
 from daskclass.errors import Problem, UsageProblem
@@ -41,6 +41,8 @@ def rehearse(
     scheduler: str | None = None,
     out: Path | None = None,
     minutes: float | None = None,
+    keep_going: bool = False,
+    against: Path | None = None,
 ) -> Rehearsal:
     """Run labs one after the other, print how they go, and write a report.
 
@@ -58,17 +60,22 @@ def rehearse(
         checkout. The new report replaces an old one when it is complete.
     minutes : float, optional
         Time limit for each lab; by default the minutes planned for it.
+    keep_going : bool
+        Whether a lab goes on after a cell that fails; see `one_lab.run`.
+    against : pathlib.Path, optional
+        Published evidence. Prints in which claims this rehearsal differs from it.
 
     Raises
     ------
     UsageProblem
-        If there is no such lab.
+        If there is no such lab, or `against` isn't evidence that these labs can be compared with.
     Problem
         If this isn't a checkout, the scheduler doesn't answer, the folder isn't writable, or the data is wrong.
     """
     root = checkout.require(installed=False)
     found = labs.find(root)
     chosen = found if wanted is None else labs.choose(wanted, found)
+    published = None if against is None else evidence.read(against)
     settings = os.environ.get("DASK_SCHEDULER_ADDRESS") or clusters.named()
     try:
         cluster = _cluster(size, settings if scheduler is None else scheduler)
@@ -97,10 +104,14 @@ def rehearse(
         )
         started = time.perf_counter()
         for lab in chosen:
-            rehearsal.labs.append(_one(lab, environment, None if minutes is None else minutes * 60))
+            seconds = None if minutes is None else minutes * 60
+            rehearsal.labs.append(_one(lab, environment, seconds, keep_going))
         rehearsal.seconds = time.perf_counter() - started
         _write(rehearsal, unfinished)
     _say_all(rehearsal, out)
+    if published is not None:
+        rehearsal.differences = [str(one) for one in evidence.differences(published, rehearsal.labs)]
+        _say_differences(rehearsal.differences, published)
     return rehearsal
 
 
@@ -170,10 +181,10 @@ def _write(rehearsal: Rehearsal, folder: Path) -> None:
         raise Problem(f"couldn't write the report ({error.strerror})") from error
 
 
-def _one(lab: labs.Lab, environment: dict[str, str], seconds: float | None) -> Outcome:
+def _one(lab: labs.Lab, environment: dict[str, str], seconds: float | None, keep_going: bool) -> Outcome:
     with _Progress(lab) as progress:
         try:
-            outcome = one_lab.run(lab, environment, seconds, progress)
+            outcome = one_lab.run(lab, environment, seconds, progress, keep_going)
         except Exception as error:  # an error with one lab must not cost us the report on the others
             outcome = Outcome(lab.name)
             outcome.fail(f"the rehearsal itself crashed: {type(error).__name__}: {error}")
@@ -182,6 +193,9 @@ def _one(lab: labs.Lab, environment: dict[str, str], seconds: float | None) -> O
     print(f"{told}, peak memory {format_bytes(outcome.peak_bytes)}", flush=True)
     if outcome.error is not None:
         print(f"  {outcome.error}", flush=True)
+    for claim in outcome.claims if keep_going else ():
+        if claim.holds is None:
+            print(f"  {as_line(claim.text, None)}\n    could not be asked: {claim.why}", flush=True)
     for left in outcome.left_behind:
         print(f"  left behind (now stopped or removed): {left}", flush=True)
     return outcome
@@ -226,3 +240,11 @@ def _say_all(rehearsal: Rehearsal, out: Path) -> None:
         f"peak memory {format_bytes(peak)}\nThe report is {out / 'report.html'}",
         flush=True,
     )
+
+
+def _say_differences(differences: list[str], published: evidence.Evidence) -> None:
+    where = f"Dask {published.release}, asked on {published.asked}"
+    if not differences:
+        print(f"Every claim is as published ({where})", flush=True)
+    for one in differences:
+        print(f"differs from what was published ({where}): {one}", flush=True)

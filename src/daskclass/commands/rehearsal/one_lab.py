@@ -19,8 +19,9 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from daskclass.commands import jupyter_internals
+from daskclass.commands.rehearsal import answers
 from daskclass.commands.rehearsal.family import MARK, Family
-from daskclass.commands.rehearsal.outcome import Claim, Outcome
+from daskclass.commands.rehearsal.outcome import Claim, Failure, Outcome
 from daskclass.errors import Problem
 from daskclass.labs import METADATA, Lab
 from daskclass.system import signals
@@ -40,7 +41,13 @@ class Listener(Protocol):
         """The lab measured a claim."""
 
 
-def run(lab: Lab, environment: Mapping[str, str], seconds: float | None, listener: Listener) -> Outcome:
+def run(
+    lab: Lab,
+    environment: Mapping[str, str],
+    seconds: float | None,
+    listener: Listener,
+    keep_going: bool = False,
+) -> Outcome:
     """Run all cells of `lab`, until a cell fails for another reason than a false claim.
 
     Parameters
@@ -51,6 +58,9 @@ def run(lab: Lab, environment: Mapping[str, str], seconds: float | None, listene
     seconds : float or None
         Time limit; None for the minutes planned for the lab.
     listener : Listener
+    keep_going : bool
+        Whether to run the other cells after one that raised an error. Then a claim counts only if nothing that it needs
+        comes from a cell that failed; see `answers`.
 
     Returns
     -------
@@ -60,11 +70,18 @@ def run(lab: Lab, environment: Mapping[str, str], seconds: float | None, listene
     outcome = Outcome(lab.name)
     try:
         outcome.minutes_planned = lab.minutes.total
-        outcome.claims = [Claim(text, core) for _cell, text, core in lab.claims]
         with opened(lab, environment, outcome.minutes_planned * 60 if seconds is None else seconds, outcome) as kernel:
             for number, cell in enumerate(lab.cells, start=1):
                 listener.cell(cell, number, len(lab.cells), kernel.family)
-                claim = kernel.run(cell).claim
+                try:
+                    claim = kernel.run(cell).claim
+                except Stopped as stopped:
+                    if stopped.failure is not None:
+                        outcome.failures.append(stopped.failure)
+                    if stopped.failure is None or not keep_going:
+                        raise
+                    outcome.fail(str(stopped))
+                    continue
                 if claim is not None and claim.holds is not None:
                     listener.claim(claim)
     except Stopped as stopped:
@@ -72,9 +89,10 @@ def run(lab: Lab, environment: Mapping[str, str], seconds: float | None, listene
     except Problem as problem:
         outcome.fail(str(problem))
         return outcome
+    answers.settle(lab, outcome)
     for claim in outcome.claims:
         if claim.holds is None:
-            outcome.fail(f"it didn't measure: {claim.text}")
+            outcome.fail(claim.why or f"it didn't measure: {claim.text}")
         elif not claim.holds:
             outcome.fail(f"this claim is false here: {claim.text}")
     return outcome
@@ -87,8 +105,8 @@ class Stopped(Exception):
     ----------
     cell : str or None
         The cell in which it stopped; None if its kernel did not start.
-    error : str or None
-        Name of the exception that the cell raised, if it raised one.
+    failure : Failure or None
+        The error that the cell raised, if it raised one. Then the kernel can go on.
     status : str
         ``timed out`` or ``failed``.
     """
@@ -97,11 +115,11 @@ class Stopped(Exception):
         self,
         why: str,
         cell: str | None = None,
-        error: str | None = None,
+        failure: Failure | None = None,
         status: Literal["failed", "timed out"] = "failed",
     ) -> None:
         super().__init__(why)
-        self.cell, self.error, self.status = cell, error, status
+        self.cell, self.failure, self.status = cell, failure, status
 
 
 @dataclass(frozen=True)
@@ -167,20 +185,23 @@ class Kernel:
             how = _how(jupyter_internals.exit_status(self._client))
             raise Stopped(f"its kernel died in the cell `{cell}`, {how}{_last_words(self._log)}", cell) from None
         except CellExecutionError as error:
-            raise _stopped(cell, error.ename, error.evalue) from None
+            raise _stopped(cell, error.ename, error.evalue, node) from None
         claim = self._claims.get(cell)
         _note(claim, node)
         for output in node.outputs:
             if output.output_type == "error" and claim is None:  # a false claim in a cell that isn't a claim's
-                raise _stopped(cell, output.ename, output.evalue)
+                raise _stopped(cell, output.ename, output.evalue, node)
         if source is None:
             self.ran[cell] += 1
         return Ran(node.outputs, claim)
 
 
-def _stopped(cell: str, name: str, text: str) -> Stopped:
+def _stopped(cell: str, name: str, text: str, node: nbformat.NotebookNode) -> Stopped:
     message = _plain(text).strip().split("\n")[0]
-    return Stopped(f"{name} in the cell `{cell}`: {message}".rstrip(": "), cell, name)
+    shown = [line for output in node.outputs if output.output_type == "error" for line in output.traceback]
+    because = answers.because(name, message, _plain("\n".join(shown)))
+    error = f"{name}: {message}".rstrip(": ")
+    return Stopped(f"{name} in the cell `{cell}`: {message}".rstrip(": "), cell, Failure(cell, because, error))
 
 
 @contextlib.contextmanager
@@ -204,7 +225,7 @@ def opened(lab: Lab, environment: Mapping[str, str], seconds: float, outcome: Ou
     """
     started = time.perf_counter()
     outcome.notebook = copy.deepcopy(lab.notebook)
-    outcome.claims = outcome.claims or [Claim(text, core) for _cell, text, core in lab.claims]
+    outcome.claims = outcome.claims or [Claim(text, core, cell=cell) for cell, text, core in lab.claims]
     claimed = {cell: claim for (cell, _text, _core), claim in zip(lab.claims, outcome.claims, strict=True)}
     family = Family()
     with tempfile.TemporaryDirectory(prefix="daskclass-rehearsal-", ignore_cleanup_errors=True) as name:

@@ -18,15 +18,51 @@ class Claim:
     core : bool
         Whether it comes before the heading *Going further*.
     holds : bool or None
-        None if the lab ended before it was measured.
+        None if it wasn't measured.
     evidence : dict
         The numbers behind it.
+    cell : str
+        The id of its cell.
+    because : str or None
+        Why it wasn't measured, or why its result doesn't count: ``name``, ``instrument`` (its own cell failed; see
+        `Failure`), ``cell`` (it, or one that it needs, failed otherwise), or ``stopped`` (the lab).
+    blocked_by : str or None
+        The id of the cell that failed.
+    why : str or None
+        The same in a sentence.
     """
 
     text: str
     core: bool
     holds: bool | None = None
     evidence: dict[str, Any] = field(default_factory=dict)
+    cell: str = ""
+    because: Literal["name", "instrument", "cell", "stopped"] | None = None
+    blocked_by: str | None = None
+    why: str | None = None
+
+
+Because = Literal["name", "instrument", "error"]
+"""Why a cell failed: Dask lacks a name that it uses, an instrument of the class can't see, or something else."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A cell that failed for another reason than a false claim.
+
+    Attributes
+    ----------
+    cell : str
+        Its id.
+    because : str
+        ``name``, ``instrument`` or ``error``.
+    error : str
+        What it raised, in a sentence.
+    """
+
+    cell: str
+    because: Because
+    error: str
 
 
 @dataclass
@@ -47,6 +83,8 @@ class Outcome:
     error : str or None
         What went wrong, in a sentence.
     claims : list of Claim
+    failures : list of Failure
+        The cells that failed. There are several only if the rehearsal went on after the first one.
     left_behind : list of str
         Processes and files that remained after the kernel's end. The rehearsal stopped and removed them.
     notebook : nbformat.NotebookNode or None
@@ -60,6 +98,7 @@ class Outcome:
     peak_bytes: int = 0
     error: str | None = None
     claims: list[Claim] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
     left_behind: list[str] = field(default_factory=list)
     notebook: nbformat.NotebookNode | None = field(default=None, repr=False)
 
@@ -88,6 +127,8 @@ class Rehearsal:
         Local time in ISO 8601, with its offset.
     seconds : float
     labs : list of Outcome
+    differences : list of str
+        In which claims it differs from published evidence, if it was compared with some.
     """
 
     size: str
@@ -98,6 +139,7 @@ class Rehearsal:
     started: str
     seconds: float = 0.0
     labs: list[Outcome] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
