@@ -37,6 +37,7 @@ from packaging.version import InvalidVersion, Version
 import drift_page
 import environment
 import newest
+import upstream
 from daskclass import labs, sales, sizes
 from daskclass.commands.rehearsal import evidence
 from daskclass.commands.rehearsal.evidence import Asked, Evidence, LabRun
@@ -139,6 +140,11 @@ def requirements(release: Version) -> str:
     return "\n".join([f"dask[complete]=={release}", f"distributed=={release}", *others, *BESIDES]) + "\n"
 
 
+def python_of(folder: Path) -> Path:
+    """The Python of the environment in `folder`."""
+    return folder / "env" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
 def make_environment(release: Version, folder: Path, setup: Setup) -> dict[str, str]:
     """An environment for `release` in `folder`. Returns the version of each of its packages.
 
@@ -147,7 +153,7 @@ def make_environment(release: Version, folder: Path, setup: Setup) -> dict[str, 
     CannotAsk
         If this Python has no such packages, or they can't be installed.
     """
-    python = folder / "env" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    python = python_of(folder)
     wanted, lock = folder / "wanted.txt", folder / "lock.txt"
     wanted.write_text(requirements(release), encoding="utf-8")
 
@@ -196,6 +202,8 @@ def ask_release(release: Version, chosen: list[labs.Lab], setup: Setup) -> Evide
             old.unlink()
         (folder / "stamp").write_text(stamp, encoding="utf-8")
     run_labs(release, [lab for lab in chosen if not (folder / f"{lab.number}.json").exists()], folder)
+    python = python_of(folder)
+    faults = {page.name: upstream.run(page, python) for page in upstream.pages(ROOT / "docs" / "upstream")}
     found = [json.loads((folder / f"{lab.number}.json").read_text(encoding="utf-8")) for lab in chosen]
     return Evidence(
         **about,
@@ -203,6 +211,7 @@ def ask_release(release: Version, chosen: list[labs.Lab], setup: Setup) -> Evide
         versions=versions,
         labs={lab.number: LabRun(**one["run"]) for lab, one in zip(chosen, found, strict=True)},
         claims={key: _asked(told) for one in found for key, told in one["claims"].items()},
+        upstream=faults,
     )
 
 
@@ -213,7 +222,7 @@ def _asked(told: Mapping[str, object]) -> Asked:
 
 def run_labs(release: Version, chosen: list[labs.Lab], folder: Path) -> None:
     """Run `tools/drift_ask.py` for each lab in the environment of `folder`. Each writes a file there."""
-    python = folder / "env" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    python = python_of(folder)
     running: set[subprocess.Popen[bytes]] = set()
     stopping = False
 
@@ -447,6 +456,8 @@ def main() -> int:
             if asked.command == "ask":
                 return ask(asked.releases, asked.out, asked.labs)
             drift_page.write(asked.evidence, asked.out)
+            if asked.evidence.resolve() == EVIDENCE.resolve():
+                upstream.update((told.release, dict(told.upstream)) for told in drift_page.read_all(EVIDENCE))
             print(asked.out)
             return 0
     except Problem as problem:

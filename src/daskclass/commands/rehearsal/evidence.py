@@ -101,6 +101,8 @@ class Evidence:
         By lab and cell, such as ``02/claim-exact``, in the order of the labs.
     failed : str or None
         Why nothing could be asked, such as a release that can't be installed.
+    upstream : mapping of str
+        For each page of docs/upstream, whether its fault happens.
     """
 
     release: str
@@ -113,6 +115,7 @@ class Evidence:
     labs: Mapping[str, LabRun]
     claims: Mapping[str, Asked]
     failed: str | None = None
+    upstream: Mapping[str, str] = field(default_factory=dict)
 
 
 def name(lab: str, claim: Claim) -> str:
@@ -154,7 +157,14 @@ def as_json(evidence: Evidence) -> str:
         "failed": evidence.failed,
     }
     parts = [f" {line(key)}: {line(value)}" for key, value in head.items()]
-    for key, values in {"versions": evidence.versions, "labs": labs, "claims": answers, "numbers": numbers}.items():
+    blocks: dict[str, Mapping[str, Any]] = {
+        "versions": evidence.versions,
+        "labs": labs,
+        "upstream": evidence.upstream,
+        "claims": answers,
+        "numbers": numbers,
+    }
+    for key, values in blocks.items():
         parts.append(f" {line(key)}: {block(values) if values else '{}'}")
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
@@ -198,7 +208,7 @@ def _understood(found: Mapping[str, Any]) -> Evidence:
         key: LabRun(lab["name"], lab["sha256"], lab["seconds"], tuple(tuple(one) for one in lab["failures"]))
         for key, lab in found["labs"].items()
     }
-    rest = ("release", "asked", "seconds", "size", "python", "machine", "versions", "failed")
+    rest = ("release", "asked", "seconds", "size", "python", "machine", "versions", "failed", "upstream")
     return Evidence(**{name: found[name] for name in rest}, labs=labs, claims=claims)
 
 
@@ -215,15 +225,19 @@ class Difference(NamedTuple):
 
 
 def differences(published: Evidence, labs: Iterable[Outcome]) -> list[Difference]:
-    """In which claims do these labs differ from what was published? A claim that wasn't published yet counts, too."""
+    """In which claims do these labs differ from what was published? Claims that only one of the two has count, too."""
     found = []
     for outcome in labs:
+        here_now = {name(outcome.lab, claim) for claim in outcome.claims}
         for claim in outcome.claims:
             key = name(outcome.lab, claim)
             there = published.claims.get(key)
             before = "not asked" if there is None else there.answer
             if before != (here := answer(claim)):
                 found.append(Difference(key, claim.text, before, here))
+        for key, asked in published.claims.items():
+            if key[:2] == outcome.lab[:2] and key not in here_now:
+                found.append(Difference(key, asked.says, asked.answer, "not in this class"))
     return found
 
 

@@ -1,0 +1,100 @@
+"""Reports for Dask's maintainers: a page each in docs/upstream, whose reproduction runs.
+
+`tools/drift.py` runs every reproduction in every release that it asks, so that a page can say since when. A
+reproduction prints the same lines wherever the fault is.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+FOLDER = Path(__file__).resolve().parents[1] / "docs" / "upstream"
+HAPPENS, ABSENT, UNASKED = "happens", "does not happen", "could not be asked"
+_SECONDS = 90
+_CODE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_TEXT = re.compile(r"^It prints\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_SOURCE = re.compile(r"^- `([\w/]+\.py):(\d+)`: `(.+)`$", re.MULTILINE)
+_RELEASES = re.compile(r"(?<=^## Releases\n\n).*?(?=\n\n## )", re.MULTILINE | re.DOTALL)
+
+
+class Page(NamedTuple):
+    """A report: its name, its reproduction and what that prints, its source lines, and its releases in words."""
+
+    name: str
+    title: str
+    code: str
+    prints: str
+    source: tuple[tuple[str, int, str], ...]
+    releases: str
+
+
+def read(path: Path) -> Page:
+    """Read a page.
+
+    Raises
+    ------
+    ValueError
+        If a part is missing.
+    """
+    text = path.read_text(encoding="utf-8")
+    parts = _CODE.findall(text), _TEXT.findall(text), _RELEASES.findall(text)
+    if any(len(part) != 1 for part in parts):
+        raise ValueError(f"{path} should have one reproduction, one text that it prints, and one list of releases")
+    [code], [prints], [releases] = parts
+    source = tuple((file, int(line), said) for file, line, said in _SOURCE.findall(text))
+    return Page(path.stem, text.partition("\n")[0].removeprefix("# "), code, prints, source, releases)
+
+
+def pages(folder: Path = FOLDER) -> list[Page]:
+    """All pages, by name."""
+    return [read(path) for path in sorted(folder.glob("*.md")) if path.stem != "README"]
+
+
+def run(page: Page, python: str | Path) -> str:
+    """What a reproduction does in the environment of `python`: ``happens``, ``does not happen``, or no answer."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        script = Path(folder, "reproduction.py")
+        script.write_text(page.code, encoding="utf-8")
+        try:
+            done = subprocess.run(
+                [python, script], cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=_SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            return UNASKED
+    if done.stdout == page.prints:
+        return HAPPENS
+    return ABSENT if done.returncode == 0 else UNASKED
+
+
+def in_words(answers: Iterable[tuple[str, str]]) -> str:
+    """In which releases a fault is, from pairs of release and answer, oldest first."""
+    told: dict[str, list[list[str]]] = {}
+    last = None
+    for release, answer in answers:
+        spans = told.setdefault(answer, [])
+        if answer == last:
+            spans[-1].append(release)
+        else:
+            spans.append([release])
+        last = answer
+
+    def listed(spans: list[list[str]]) -> str:
+        return ", ".join(span[0] if len(span) == 1 else f"{span[0]} to {span[-1]}" for span in spans)
+
+    names = {HAPPENS: "It happens in", ABSENT: "It does not happen in", UNASKED: "The reproduction itself fails in"}
+    return " ".join(f"{words} {listed(told[answer])}." for answer, words in names.items() if answer in told)
+
+
+def update(answers: Iterable[tuple[str, dict[str, str]]], folder: Path = FOLDER) -> None:
+    """Write into each page in which releases its fault is."""
+    listed = list(answers)
+    for page in pages(folder):
+        told = in_words((release, found[page.name]) for release, found in listed if page.name in found)
+        path = folder / f"{page.name}.md"
+        text = path.read_text(encoding="utf-8")
+        path.write_text(_RELEASES.sub(lambda _found, told=told: told, text), encoding="utf-8")  # type: ignore[misc]
