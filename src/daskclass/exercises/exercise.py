@@ -52,6 +52,8 @@ class Exercise:
     apart : bool
         Whether the judge calls the answer itself, without a cluster. Then it runs in a separate process, because the
         answer may never return.
+    seconds : float, optional
+        The time limit for a judge in a separate process, if it starts a cluster there; by default `apart.SECONDS`.
 
     Examples
     --------
@@ -77,6 +79,7 @@ class Exercise:
     hints: tuple[str, ...]
     is_function: bool = False
     apart: bool = False
+    seconds: float | None = None
 
     def verdict(self, answer: object, *live: object) -> Verdict:
         """Judge `answer` without showing anything.
@@ -112,7 +115,7 @@ class Exercise:
         _require_clusters(live)
         try:
             if self.apart and callable(answer):
-                return Verdict(RIGHT, apart.run(self.judge, answer, *live))
+                return Verdict(RIGHT, apart.run(self.judge, answer, *live, seconds=self.seconds))
             return Verdict(RIGHT, self.judge(answer, *live))
         except Problem:
             raise

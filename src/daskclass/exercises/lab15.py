@@ -21,6 +21,7 @@ from daskclass.exercises.exercise import Exercise, TryNext
 
 _PATIENCE = 3.0  # seconds in which a process should be inside, or be turned away
 _ROUNDS = 2  # in which two processes come at the same moment
+_SECONDS = 45.0  # for all of it, which takes a few where nothing else runs
 
 # It enters whenever it reads a line, and says what happened. When it's inside, it leaves at the next line. Opening a
 # file to write takes a moment here, deleting one and locking one take longer. So whoever only looks first and then
@@ -244,6 +245,7 @@ alone = Exercise(
     ),
     is_function=True,
     apart=True,
+    seconds=_SECONDS,
 )
 
 _TRAINED = 100_000
@@ -324,4 +326,5 @@ alarm = Exercise(
     ),
     is_function=True,
     apart=True,
+    seconds=_SECONDS,
 )

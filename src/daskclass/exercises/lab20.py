@@ -27,6 +27,7 @@ from daskclass.watch import traffic
 _FILES, _ROWS, _CUSTOMERS = 24, 500, 1_000
 _MOST = 0.25  # of all rows, in one partition
 _ROOM, _ASKED, _STAY = 2, 8, 0.1  # in the database at once, questions a notebook, and seconds in it
+_SECONDS = 45.0  # for a judge, which needs five where nothing else runs
 _NOTEBOOKS = 3  # more than there is room for
 
 
@@ -159,6 +160,7 @@ evened = Exercise(
     ),
     is_function=True,
     apart=True,
+    seconds=_SECONDS,
 )
 
 _reads: Counter[int] = Counter()
@@ -256,6 +258,7 @@ report = Exercise(
     ),
     is_function=True,
     apart=True,
+    seconds=_SECONDS,
 )
 
 
@@ -368,4 +371,5 @@ at_the_door = Exercise(
     ),
     is_function=True,
     apart=True,
+    seconds=_SECONDS,
 )
