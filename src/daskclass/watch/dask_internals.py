@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -65,7 +66,9 @@ def workers(client: Client) -> dict[str, dict[str, Any]]:
         raise Problem(f"this client is {client.status}; connect again")
     with leaning_on("distributed/scheduler.py"):
         ask = cast("rpc", client.scheduler).identity
-    identity: dict[str, Any] = client.sync(ask, n_workers=-1)
+        # Releases of 2024 have no such argument, and tell about all workers. The drift report asks them, too.
+        everyone = {"n_workers": -1} if "n_workers" in inspect.signature(Scheduler.identity).parameters else {}
+    identity: dict[str, Any] = client.sync(ask, **everyone)
     with leaning_on("distributed/scheduler.py"):
         found: dict[str, dict[str, Any]] = identity["workers"]
         return found
