@@ -1,4 +1,4 @@
-"""Two rehearsals compared: what changed is listed, what did not is not, and what is no report is said."""
+"""Two rehearsals, or evidence of two releases, compared: what changed is listed, and what is neither is said."""
 
 import json
 import subprocess
@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import changed_claims
-from daskclass.commands.rehearsal import pages
+from daskclass.commands.rehearsal import evidence, pages
+from daskclass.commands.rehearsal.evidence import Asked, Evidence, LabRun
 from daskclass.commands.rehearsal.outcome import Claim, Outcome, Rehearsal
 
 
@@ -171,15 +172,59 @@ def test_what_is_no_report_is_said_in_a_line(tmp_path, monkeypatch, capsys, text
     assert changed_claims.main() == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err.startswith(f"{bad} isn't a report.json of daskclass rehearse (")
+    assert err.startswith(f"{bad} isn't a report.json of daskclass rehearse or evidence (")
     assert wrong in err
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["missing.json", "."])
-def test_a_file_that_cannot_be_read_is_said(tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "says"), [("missing.json", "can't read {} ("), (".", "{} has no evidence; make some")]
+)
+def test_a_file_that_cannot_be_read_is_said(tmp_path, name, says):
     command = [sys.executable, changed_claims.__file__, tmp_path / name, tmp_path / name]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 2
-    assert run.stderr.startswith(f"can't read {Path(tmp_path / name)} (")
+    assert run.stderr.startswith(says.format(Path(tmp_path / name)))
     assert run.stderr.count("\n") == 1
+
+
+def told(release: str, failed: str | None = None, **answers: Asked) -> str:
+    """Evidence as ``tools/drift.py`` writes it."""
+    labs = {} if failed else {"00": LabRun("00-lab", "0" * 64, 1.0)}
+    claims = {f"00/{cell}": asked for cell, asked in answers.items()}
+    versions = {"dask": release}
+    return evidence.as_json(Evidence(release, "2026-11-29", 1, "smoke", "3.14.0", {}, versions, labs, claims, failed))
+
+
+FLAKY = Asked("it's fast", "holds", (False, True, True))
+
+
+def test_evidence_is_compared_by_cell_and_what_is_flaky_does_not_count(compare):
+    old = told("2026.8.0", a=Asked("one is one", "holds"), b=Asked("it's fast", "false"), c=Asked("it moves", "holds"))
+    new = told(
+        "2026.12.1",
+        a=Asked("one is one, reworded", "holds"),
+        b=FLAKY,
+        c=Asked("it moves", "could not be asked", because="name", why="its cell failed"),
+    )
+    run = compare(old, new)
+    assert run.stdout.splitlines() == ["00-lab: it moves: holds -> could not be asked", "dask 2026.8.0 -> 2026.12.1"]
+    assert (run.returncode, compare(old, old).returncode) == (1, 0)
+
+
+def test_of_a_folder_the_newest_release_is_compared(tmp_path):
+    published, here = tmp_path / "published", tmp_path / "here"
+    for folder in (published, here):
+        folder.mkdir()
+    for release, answer in {"2025.12.0": "false", "2026.3.0": "false", "2026.10.0": "holds"}.items():
+        (published / f"dask-{release}.json").write_text(told(release, a=Asked("one", answer)), encoding="utf-8")
+    (here / "dask-2026.12.0.json").write_text(told("2026.12.0", a=Asked("one", "holds")), encoding="utf-8")
+    command = [sys.executable, changed_claims.__file__, published, here]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "dask 2026.10.0 -> 2026.12.0" in run.stdout
+
+
+def test_a_release_that_could_not_be_asked_is_no_evidence(compare):
+    run = compare(told("2026.8.0", a=FLAKY), told("2026.12.0", "can't be installed with Python 3.14.0"))
+    assert (run.returncode, run.stderr) == (2, "Dask 2026.12.0: can't be installed with Python 3.14.0\n")

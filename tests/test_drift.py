@@ -86,6 +86,36 @@ def test_a_release_is_resolved_with_the_newest_of_everything_else():
     assert "pytest" not in lines
 
 
+PROJECT = """
+[project]
+dependencies = ["dask[complete]==2026.8.*", "numpy>=2.4,<3", "jinja2"]
+[project.optional-dependencies]
+dev = ["pytest>=9"]
+xgboost = ["xgboost-cpu>=3; sys_platform != 'darwin'"]
+"""
+
+
+def test_what_the_class_needs_is_named_without_versions():
+    assert drift.unpinned(PROJECT, ["xgboost"]) == [
+        *("dask[complete]", "numpy", "jinja2"),
+        'xgboost-cpu; sys_platform != "darwin"',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("[project", "TOMLDecodeError"),
+        ("", "KeyError: 'project'"),
+        (PROJECT.replace("xgboost =", "others ="), "KeyError: 'xgboost'"),
+        (PROJECT.replace("numpy>=2.4", "numpy>>2.4"), "InvalidRequirement"),
+    ],
+)
+def test_a_project_that_cannot_be_understood_is_said(text, wrong):
+    with pytest.raises(Problem, match=wrong):
+        drift.unpinned(text, ["xgboost"])
+
+
 def test_what_people_type_is_a_release():
     every = sorted(ALL, reverse=True)
     assert drift.versions(["2025.7.0", "newest", "2026.8.0"], every) == named("2025.7.0", "2026.8.0")

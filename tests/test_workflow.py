@@ -4,14 +4,17 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
+import drift
 import environment
-import newest
 from daskclass.commands import cli
+from daskclass.commands.rehearsal import evidence
+from daskclass.commands.rehearsal.evidence import Asked, Evidence, LabRun
 
 ROOT = Path(__file__).parents[1]
 FILE = ROOT / ".github" / "workflows" / "class.yml"
@@ -79,21 +82,23 @@ def test_what_make_is_asked_for_exists():
 
 def test_files_that_are_typed_exist():
     typed = re.findall(r"(?<![\w/])(?:tools|labs)/[\w.*-]+", TYPED)
-    assert {"tools/environment.py", "tools/newest.py", "tools/changed_claims.py"} <= set(typed)
+    assert {"tools/environment.py", "tools/drift.py", "tools/changed_claims.py"} <= set(typed)
     assert [name for name in typed if not list(ROOT.glob(name))] == []
 
 
 def test_commands_and_options_of_the_class_exist():
-    typed = re.findall(r'"\$BIN/daskclass" (\w+) (.*?)(?: \|\| .*)?$', TYPED, re.MULTILINE)
-    assert typed
-    for name, rest in typed:
+    for name, rest in re.findall(r'"\$BIN/daskclass" (\w+) (.*?)(?: \|\| .*)?$', TYPED, re.MULTILINE):
         cli.commands.commands[name].make_context(name, rest.split())
+    [asked] = re.findall(r"tools/drift\.py (.+) \|\|", TYPED)
+    assert drift.parser().parse_args(asked.split()).releases == ["newest"]
 
 
 def test_other_programs_come_with_the_lock():
     names = set(re.findall(r'"\$BIN/(\w+)"', TYPED)) - {"python", "daskclass"}
     assert {"pytest", "ruff"} <= names
-    assert names <= {re.split(r"\W", line)[0] for line in newest.unpinned((ROOT / "pyproject.toml").read_text())}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    listed = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    assert names <= {re.split(r"[^\w-]", line)[0] for line in listed} | {"lint"}
 
 
 def test_windows_does_what_make_test_does():
@@ -129,10 +134,6 @@ GH = """#!/bin/sh
 printf '%s\\n' "$*" >> "$SAID"
 case "$*" in *list*) printf '%s' "$OPEN" ;; esac
 """
-REPORT = (
-    '{"versions": {"dask": "2026.8.0"}, "labs": [{"lab": "00-lab", "status": "passed", "error": null, '
-    '"claims": [{"text": "one", "holds": %s}]}]}'
-)
 
 
 @pytest.fixture
@@ -164,30 +165,37 @@ def step(tmp_path):
 posix = pytest.mark.skipif(os.name != "posix", reason="stand-ins for programs are shell scripts")
 
 
-def reports(folder: Path, **holds: str) -> None:
-    for name, value in holds.items():
-        (folder / "build" / name).mkdir(parents=True, exist_ok=True)
-        (folder / "build" / name / "report.json").write_text(REPORT % value)
+def published(folder: Path, **answers: Asked) -> None:
+    """Evidence of a release in which the claim of cell `a` has the answer."""
+    for place, asked in answers.items():
+        home = folder / {"here": "build/evidence", "there": "docs/evidence"}[place]
+        home.mkdir(parents=True, exist_ok=True)
+        told = Evidence(
+            *("2026.8.0", "2026-11-29", 1, "smoke", "3.14.0", {}, {"dask": "2026.8.0"}),
+            labs={"00": LabRun("00-lab", "0" * 64, 1.0)},
+            claims={"00/a": asked},
+        )
+        (home / "dask-2026.8.0.json").write_text(evidence.as_json(told), encoding="utf-8")
 
 
 @posix
-@pytest.mark.parametrize(("after", "changed"), [("true", "0"), ("false", "1")])
+@pytest.mark.parametrize(("after", "changed"), [("holds", "0"), ("false", "1")])
 def test_the_comparison_says_whether_a_claim_changed(step, tmp_path, after, changed):
-    reports(tmp_path, base="true", newest=after)
-    run = step("Compare the two")
+    published(tmp_path, there=Asked("one", "holds"), here=Asked("one", after))
+    run = step("Compare with what is published")
     assert run.returncode == 0, run.stderr
     assert (tmp_path / "output").read_text() == f"changed={changed}\n"
-    assert ("00-lab: one: true → false" in (tmp_path / "summary").read_text()) is (changed == "1")
+    assert ("00-lab: one: holds → false" in (tmp_path / "summary").read_text()) is (changed == "1")
     assert (tmp_path / "summary").read_text() == (tmp_path / "build" / "body.md").read_text()
 
 
 @posix
-def test_the_job_fails_without_a_report(step, tmp_path):
-    reports(tmp_path, base="true")
-    (tmp_path / "build" / "newest").mkdir()
-    run = step("Compare the two")
+def test_the_job_fails_without_evidence(step, tmp_path):
+    published(tmp_path, there=Asked("one", "holds"))
+    (tmp_path / "build" / "evidence").mkdir(parents=True)
+    run = step("Compare with what is published")
     assert run.returncode != 0
-    assert "can't read build/newest/report.json" in run.stderr
+    assert "build/evidence has no evidence" in run.stderr
     assert not (tmp_path / "output").exists()
 
 
@@ -204,66 +212,9 @@ def test_a_change_is_one_issue(step, tmp_path, number, then):
 
 
 @posix
-@pytest.mark.parametrize("name", ["Rehearse with them", "Rehearse with these"])
-@pytest.mark.parametrize(("status", "goes_on"), [(0, True), (1, True), (2, False), (143, False)])
-def test_a_false_claim_does_not_end_the_job(step, tmp_path, name, status, goes_on):
-    program = tmp_path / "programs" / "daskclass"
-    program.write_text(f"#!/bin/sh\nexit {status}\n")
-    program.chmod(0o755)
-    assert (step(name).returncode == 0) is goes_on
-
-
-@posix
-def test_the_newest_versions_are_asked_for_by_name(step, tmp_path):
-    (tmp_path / "build").mkdir()
+@pytest.mark.parametrize(("status", "goes_on"), [(0, True), (1, True), (2, False), (130, False)])
+def test_a_release_that_could_not_be_asked_does_not_end_the_job(step, tmp_path, status, goes_on):
     program = tmp_path / "programs" / "python"
-    real = program.read_text()
-    program.write_text(real.replace("exec", 'case "$*" in *pip*) printf "%s\\n" "$*" >> "$SAID"; exit 0 ;; esac\nexec'))
-    run = step("Upgrade to the newest versions")
-    assert run.returncode == 0, run.stderr
-    assert "dask[complete]" in (tmp_path / "build" / "newest.txt").read_text().splitlines()
-    upgrade, own = (tmp_path / "said").read_text().splitlines()
-    assert upgrade.endswith("pip install --upgrade --upgrade-strategy eager --requirement build/newest.txt")
-    assert own.endswith("pip install --no-deps --no-build-isolation --editable .")
-
-
-PROJECT = """
-[project]
-dependencies = ["dask[complete]==2026.8.*", "numpy>=2.4,<3", "jinja2"]
-[project.optional-dependencies]
-dev = ["pytest>=9"]
-managers = ["dask-jobqueue==0.9.*"]
-xgboost = ["xgboost-cpu>=3; sys_platform != 'darwin'"]
-browser = ["playwright>=1.60"]
-"""
-
-
-def test_what_the_lock_has_is_named_without_versions():
-    assert newest.unpinned(PROJECT) == [
-        *("dask[complete]", "numpy", "jinja2", "pytest", "dask-jobqueue"),
-        'xgboost-cpu; sys_platform != "darwin"',
-    ]
-
-
-def test_the_extras_are_those_of_the_lock():
-    """The lock is made with them in `make lock`."""
-    lock = re.search(r"((?:--extra \w+ )+)pyproject\.toml --output-file requirements\.lock", MAKEFILE)[1]
-    assert re.findall(r"--extra (\w+)", lock) == list(newest.EXTRAS)
-
-
-@pytest.mark.parametrize(
-    ("text", "wrong"),
-    [
-        ("[project", "TOMLDecodeError"),
-        ("", "KeyError: 'project'"),
-        (PROJECT.replace("managers", "others"), "KeyError: 'managers'"),
-        (PROJECT.replace("numpy>=2.4", "numpy>>2.4"), "InvalidRequirement"),
-    ],
-)
-def test_a_project_that_cannot_be_understood_is_said(tmp_path, monkeypatch, capsys, text, wrong):
-    project = tmp_path / "pyproject.toml"
-    project.write_text(text)
-    monkeypatch.setattr(newest, "PYPROJECT", project)
-    assert newest.main() == 2
-    out, err = capsys.readouterr()
-    assert (out, err.startswith(f"{project}: {wrong}")) == ("", True), err
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$*" >> "$SAID"\nexit {status}\n')
+    assert (step("Ask the newest versions").returncode == 0) is goes_on
+    assert (tmp_path / "said").read_text() == "tools/drift.py ask newest --out build/evidence\n"

@@ -1,8 +1,12 @@
-"""Compares two rehearsals: which claims changed between them, which labs, and which versions.
+"""Compares two rehearsals, or the evidence of two releases: which claims changed, which labs, and which versions.
 
     python tools/changed_claims.py base/report.json newest/report.json [--markdown]
+    python tools/changed_claims.py docs/evidence build/evidence [--markdown]
 
-The exit status is 0 if every lab and every claim has the same result, 1 if one changed, and 2 if a file isn't a report.
+Of a folder of evidence, it takes the newest release. In a rehearsal, a claim is known by its sentence; in evidence, by
+its cell. What was flaky in one of two evidences doesn't count as changed.
+
+The exit status is 0 if every lab and every claim has the same result, 1 if one changed, and 2 if a file is neither.
 New versions alone don't count as a change: they are the reason to compare.
 """
 
@@ -13,16 +17,21 @@ import json
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from packaging.version import InvalidVersion, Version
+
+from daskclass.commands.rehearsal import evidence
+from daskclass.errors import UsageProblem
 
 _HOLDS = {True: "true", False: "false", None: "not reached"}
 _ABSENT = "not in the report"
 
 
 class NoReport(Exception):
-    """A file isn't what ``daskclass rehearse`` writes."""
+    """A file isn't what ``daskclass rehearse`` or ``tools/drift.py`` writes."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +47,19 @@ class Report:
     errors : dict of str
         Errors of labs that didn't pass. They can contain numbers, so we show them, but don't compare them.
     claims : dict of str
-        ``true``, ``false`` or ``not reached``, by lab and text.
+        ``true``, ``false`` or ``not reached``, by lab and text; in evidence, the answer by lab and cell.
+    says : dict of str
+        The sentence of a claim in evidence.
+    flaky : frozenset
+        The claims whose answer was not always the same.
     """
 
     versions: dict[str, str]
     labs: dict[str, str]
     errors: dict[str, str]
     claims: dict[tuple[str, str], str]
+    says: dict[tuple[str, str], str] = field(default_factory=dict)
+    flaky: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -57,7 +72,7 @@ class Change:
 
 
 def read(path: Path) -> Report:
-    """Read a rehearsal's ``report.json``.
+    """Read a rehearsal's ``report.json``, a file of evidence, or the newest one in a folder.
 
     Raises
     ------
@@ -65,12 +80,43 @@ def read(path: Path) -> Report:
         If it can't be read, or isn't a report.
     """
     try:
-        return _understood(json.loads(path.read_text(encoding="utf-8")))
+        if path.is_dir():
+            path = _newest(path)
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return _evidence(path) if "schema" in found else _understood(found)
+    except UsageProblem as problem:
+        raise NoReport(str(problem)) from problem
     except OSError as error:
         raise NoReport(f"can't read {path} ({error.strerror})") from error
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
+    except (AttributeError, InvalidVersion, KeyError, RecursionError, TypeError, ValueError) as error:
         wrong = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise NoReport(f"{path} isn't a report.json of daskclass rehearse ({wrong})") from error
+        raise NoReport(f"{path} isn't a report.json of daskclass rehearse or evidence ({wrong})") from error
+
+
+def _newest(folder: Path) -> Path:
+    """The evidence of the newest release in `folder`."""
+    files = {Version(path.stem.removeprefix("dask-")): path for path in folder.glob("dask-*.json")}
+    if not files:
+        raise NoReport(f"{folder} has no evidence; make some with `make drift`")
+    return files[max(files)]
+
+
+def _evidence(path: Path) -> Report:
+    told = evidence.read(path)
+    if told.failed:
+        raise NoReport(f"Dask {told.release}: {told.failed}")
+
+    def key(name: str) -> tuple[str, str]:
+        return told.labs[name[:2]].name, name[3:]
+
+    return Report(
+        versions={"python": told.python, **told.versions},
+        labs={lab.name: "asked" for lab in told.labs.values()},
+        errors={},
+        claims={key(name): asked.answer for name, asked in told.claims.items()},
+        says={key(name): asked.says for name, asked in told.claims.items()},
+        flaky=frozenset(key(name) for name, asked in told.claims.items() if asked.flaky),
+    )
 
 
 def _understood(found: Mapping[str, Any]) -> Report:
@@ -118,7 +164,12 @@ def differences(old: Mapping[Any, str], new: Mapping[Any, str]) -> list[tuple[An
 
 def changed(old: Report, new: Report) -> list[Change]:
     """Claims and labs whose results changed, claims first."""
-    claims = [Change(f"{lab}: {text}", *values) for (lab, text), *values in differences(old.claims, new.claims)]
+    says, flaky = {**old.says, **new.says}, old.flaky | new.flaky
+    claims = [
+        Change(f"{key[0]}: {says.get(key, key[1])}", *values)
+        for key, *values in differences(old.claims, new.claims)
+        if key not in flaky
+    ]
     labs = [
         Change(f"lab {lab}", f"{before}{_because(old, lab)}", f"{after}{_because(new, lab)}")
         for lab, before, after in differences(old.labs, new.labs)
@@ -163,8 +214,8 @@ def _plain(text: str) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("old", type=Path, help="report.json of the first rehearsal")
-    parser.add_argument("new", type=Path, help="report.json of the second one")
+    parser.add_argument("old", type=Path, help="report.json of the first rehearsal, or evidence")
+    parser.add_argument("new", type=Path, help="the same of the second one")
     parser.add_argument("--markdown", action="store_true", help="write the body of an issue")
     asked = parser.parse_args()
     try:

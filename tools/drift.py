@@ -26,17 +26,18 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
 import drift_page
 import environment
-import newest
 import upstream
 from daskclass import labs, sales, sizes
 from daskclass.commands.rehearsal import evidence
@@ -133,9 +134,27 @@ def ask_all(
     return answers
 
 
+def unpinned(text: str, extras: Iterable[str]) -> list[str]:
+    """The requirements of a ``pyproject.toml`` and of these extras, without versions.
+
+    Raises
+    ------
+    Problem
+        If it doesn't list them.
+    """
+    try:
+        project = tomllib.loads(text)["project"]
+        more = [project["optional-dependencies"][name] for name in extras]
+        found = [Requirement(line) for lines in (project["dependencies"], *more) for line in lines]
+    except (InvalidRequirement, KeyError, tomllib.TOMLDecodeError) as error:
+        raise Problem(f"pyproject.toml doesn't list what the class needs ({type(error).__name__}: {error})") from error
+    names = [one.name + (f"[{','.join(sorted(one.extras))}]" if one.extras else "") for one in found]
+    return [name + (f"; {one.marker}" if one.marker else "") for name, one in zip(names, found, strict=True)]
+
+
 def requirements(release: Version) -> str:
     """What to resolve for a release: it, and whatever else the class needs, in any version."""
-    needed = newest.unpinned((ROOT / "pyproject.toml").read_text(encoding="utf-8"), EXTRAS)
+    needed = unpinned((ROOT / "pyproject.toml").read_text(encoding="utf-8"), EXTRAS)
     others = [line for line in needed if not re.match(r"(dask|distributed)\b(?!-)", line)]
     return "\n".join([f"dask[complete]=={release}", f"distributed=={release}", *others, *BESIDES]) + "\n"
 
@@ -440,7 +459,8 @@ def _stopped_in_order() -> Iterator[None]:
         sys.exit(130)
 
 
-def main() -> int:
+def parser() -> argparse.ArgumentParser:
+    """What can be typed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     asking = commands.add_parser("ask", help="ask releases")
@@ -450,7 +470,11 @@ def main() -> int:
     page = commands.add_parser("page", help="make build/drift/index.html")
     page.add_argument("--evidence", type=Path, default=EVIDENCE)
     page.add_argument("--out", type=Path, default=BUILD / "index.html")
-    asked = parser.parse_args()
+    return parser
+
+
+def main() -> int:
+    asked = parser().parse_args()
     try:
         with _stopped_in_order():
             if asked.command == "ask":
