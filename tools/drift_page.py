@@ -81,11 +81,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Span:
-    """Neighboring columns that answer one claim alike."""
+    """Neighboring columns that answer one claim alike, and the release that its numbers are from."""
 
     asked: Asked | None
     first: str
     last: str
+    measured: str
 
     @property
     def name(self) -> str:
@@ -219,11 +220,13 @@ def merged(releases: tuple[Evidence, ...]) -> tuple[Column, ...]:
 def row(key: str, says: str, code: str, columns: tuple[Column, ...], changes: tuple[Change, ...]) -> Row:
     """A claim against the columns."""
     answers = tuple(column.newest.claims.get(key) for column in columns)
-    spans = []
+    spans: list[Span] = []
     for _answer, group in groupby(zip(columns, answers, strict=True), key=lambda pair: pair[1] and pair[1].answer):
         members = list(group)
-        # The numbers of both sides of a change are those nearest to it, so a span keeps its last one.
-        spans.append(Span(members[-1][1], members[0][0].releases[0].release, members[-1][0].newest.release))
+        # The numbers on both sides of a change should be those nearest to it.
+        near = members[0][0].releases[0] if spans else members[-1][0].newest
+        first, last = members[0][0].releases[0].release, members[-1][0].newest.release
+        spans.append(Span(near.claims.get(key), first, last, near.release))
     return Row(key, says, code, answers, tuple(spans), tuple(one for one in changes if key in one.claims))
 
 

@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from daskclass import sales, sizes
-from daskclass.commands.rehearsal import all_labs, family
+from daskclass.commands.rehearsal import all_labs, evidence, family
+from daskclass.commands.rehearsal.evidence import Asked, Evidence, LabRun
 from daskclass.commands.rehearsal.outcome import Outcome
 
 SIZE = ("--size", "1MB")
@@ -113,6 +114,66 @@ def test_a_failed_lab_stops_nothing_but_shows_in_the_exit_status(say, class_of, 
     ]
 
 
+def published(path, **answers):
+    """Evidence about the claims of lab 07, by cell."""
+    claims = {f"07/{cell.replace('_', '-')}": Asked("as it was said", answer) for cell, answer in answers.items()}
+    labs = {"07": LabRun("07-planted", "0" * 64, 1.0)}
+    told = Evidence("2026.8.0", "2026-11-29", 1, "smoke", "3.11.7", {}, {}, labs, claims)
+    path.write_text(evidence.as_json(told), encoding="utf-8")
+    return str(path)
+
+
+PLANTED = {
+    **{"claim_false": "false", "claim_name": "could not be asked", "claim_own_name": "could not be asked"},
+    **{"claim_instrument": "could not be asked", "claim_own_instrument": "could not be asked"},
+    **{"claim_lost": "could not be asked", "claim_doubtful": "could not be asked", "claim_not_doubtful": "holds"},
+    **{"claim_anew": "false", "claim_kept": "holds"},
+}
+
+
+def test_a_rehearsal_that_goes_on_says_what_it_could_not_ask_and_how_it_differs(say, class_of, monkeypatch, tmp_path):
+    monkeypatch.chdir(class_of("00-start-here", "07-planted"))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    same = published(tmp_path / "same.json", **PLANTED)
+    said = say("rehearse", *SIZE, "--labs", "07", "--keep-going", "--against", same)
+    assert said.status == 1  # claims are false here, as there
+    assert "  ✔ there are two in the box\n" in said.out
+    assert "  – it has a level\n    could not be asked: a cell that it needs failed, `instrument`: Upstream" in said.out
+    assert "Every claim is as published (Dask 2026.8.0, asked on 2026-11-29)\n" in said.out
+    report = json.loads((tmp_path / "class" / "build" / "rehearsal" / "report.json").read_text(encoding="utf-8"))
+    [lab] = report["labs"]
+    assert [failure["cell"] for failure in lab["failures"]][:2] == ["name", "claim-name"]
+    assert (lab["claims"][1]["cell"], lab["claims"][1]["because"]) == ("claim-name", "cell")
+
+    other = published(tmp_path / "other.json", **{**PLANTED, "claim_kept": "false", "claim_gone": "holds"})
+    said = say("rehearse", *SIZE, "--labs", "07", "--keep-going", "--against", other)
+    differs = "differs from what was published (Dask 2026.8.0, asked on 2026-11-29): "
+    assert [line for line in said.out.splitlines() if line.startswith("differs")] == [
+        f"{differs}07/claim-kept: false there, holds here: it kept the new one",
+        f"{differs}07/claim-gone: holds there, not in this class here: as it was said",
+    ]
+    assert said.status == 1
+
+
+def test_a_rehearsal_whose_claims_hold_fails_if_it_differs(say, inside, tmp_path):
+    told = published(tmp_path / "other.json", claim_kept="holds")
+    said = say("rehearse", *SIZE, "--against", told)
+    assert said.status == 1
+    assert "00/claim-true: not asked there, holds here: two and two are four" in said.out
+
+
+@pytest.mark.parametrize(("text", "says"), [(None, "can't read"), ("{}", "isn't evidence of a release")])
+def test_what_is_no_evidence_is_said_before_any_lab_runs(say, inside, tmp_path, text, says):
+    path = tmp_path / "evidence.json"
+    if text is not None:
+        path.write_text(text)
+    said = say("rehearse", *SIZE, "--against", str(path))
+    assert said.status == 2
+    assert f"{path}" in said.err
+    assert says in said.err
+    assert not (inside / "build").exists()
+
+
 @pytest.mark.skipif(os.name != "posix", reason="the troubled labs use signals")
 def test_what_was_left_behind_is_told(say, class_of, monkeypatch, tmp_path):
     monkeypatch.chdir(class_of("00-start-here", "02-leaves"))
@@ -130,7 +191,7 @@ def test_minutes_are_minutes(inside, monkeypatch):
     monkeypatch.setattr(
         all_labs.one_lab,
         "run",
-        lambda lab, environment, seconds, _listener: given.append(seconds) or Outcome(lab.name),
+        lambda lab, environment, seconds, _listener, _keep_going: given.append(seconds) or Outcome(lab.name),
     )
     for minutes in (None, 2):
         all_labs.rehearse(sizes.parse("1MB"), minutes=minutes)
