@@ -3,9 +3,11 @@
 import datetime
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 import drift_page
 from daskclass import labs
@@ -168,7 +170,7 @@ def test_the_page_says_it_all_in_words(report):
     assert '<span class="hidden">could not be asked</span>' in page
     assert "Rows are counted." in page
     assert "A cell that it needs failed." in page
-    assert "With its cause taken away, it was false: rows 2." in page
+    assert "With a control, which takes its cause away, it was false: rows 2." in page
 
 
 @pytest.mark.parametrize(("days", "is_old"), [(0, False), (30, False), (31, True)])
@@ -203,14 +205,11 @@ def test_the_page_is_written(folder, tmp_path):
 
 
 def test_each_change_that_is_named_is_one():
-    """What explains a difference begins where an answer differs."""
+    """What explains a difference was released where an answer changes: after one side was, and not after the other."""
     told = drift_page.report(ROOT / "docs" / "evidence", TODAY)
-    changes = drift_page.read_changes(ROOT / "docs" / "evidence" / "changes.toml")
-    assert len(changes) >= 3
     rows = {row.key: row for row in told.all_rows}
-    for change in changes:
+    for change in drift_page.read_changes(ROOT / "docs" / "evidence" / "changes.toml"):
         assert re.fullmatch(r"dask/[\w-]+#\d+", change.pull)
         for key in change.claims:
-            assert change.since in [span.first for span in rows[key].spans[1:]], (
-                f"{key} has no change in {change.since}"
-            )
+            sides = [(Version(old.last), Version(new.first)) for old, new in pairwise(rows[key].spans)]
+            assert any(old < Version(change.since) <= new for old, new in sides), f"{key}: {change.since}"

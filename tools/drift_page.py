@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 from packaging.version import InvalidVersion, Version
 
 from daskclass import labs
@@ -40,7 +41,7 @@ class Change:
     Attributes
     ----------
     since : str
-        The first release with the other answers.
+        The first release that has it.
     claims : tuple of str
         By lab and cell.
     pull : str
@@ -287,6 +288,11 @@ def counts(one: Evidence) -> dict[str, int]:
     }
 
 
+def coded(text: str) -> Markup:
+    """`text` with what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+
 def page(told: Report) -> str:
     """The page."""
     templates = Environment(
@@ -296,7 +302,12 @@ def page(told: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.filters |= {"said": said, "mark": MARKS.__getitem__, "anchor": lambda key: key.replace("/", "-")}
+    templates.filters |= {
+        "said": said,
+        "coded": coded,
+        "mark": MARKS.__getitem__,
+        "anchor": lambda key: key.replace("/", "-"),
+    }
     compared: dict[str, Any] = {
         "releases": [one.release for one in told.releases if not one.failed],
         "claims": [
