@@ -103,8 +103,8 @@ def test_every_cell_of_the_labs_can_be_read():
             answers.names(source)
 
 
-def settled(cells: dict[str, str], failed: str, holds: bool | None) -> tuple:
-    """What becomes of a claim in the last of these cells, if the cell `failed` failed."""
+def settled(cells: dict[str, str], failed: str, holds: bool | None, line: int | None = None) -> tuple:
+    """What becomes of a claim in the last of these cells, if the cell `failed` failed, in that line."""
 
     class Lab:
         pass
@@ -112,7 +112,7 @@ def settled(cells: dict[str, str], failed: str, holds: bool | None) -> tuple:
     lab = Lab()
     lab.cells = cells
     outcome = Outcome("00", error="failed")
-    outcome.failures = [Failure(failed, "error", "an error")]
+    outcome.failures = [Failure(failed, "error", "an error", line)]
     outcome.claims = [Claim("it", True, holds, cell=list(cells)[-1])]
     answers.settle(lab, outcome)
     return outcome.claims[0].holds, outcome.claims[0].blocked_by
@@ -124,6 +124,46 @@ def test_what_is_computed_from_something_lost_is_lost(holds):
     assert settled(cells, "a", holds) == (None, "a")
     assert settled(cells | {"b": "y = 1"}, "a", holds) == (holds, None)
     assert settled(cells, "b", holds) == (None, "b")
+
+
+SET_BEFORE = """\
+first = 1
+def helper():
+    return first
+second = fails(
+    first)
+third = 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "there"),
+    [("first", True), ("helper", True), ("second", False), ("third", False)],
+)
+def test_what_was_set_before_the_statement_that_failed_is_there(name, there):
+    cells = {"a": SET_BEFORE, "claim": f"claim('it', {name} is not None)"}
+    assert settled(cells, "a", True, line=5) == ((True, None) if there else (None, "a"))
+    assert settled(cells, "a", True) == (None, "a")
+
+
+def test_what_was_set_from_something_lost_is_lost():
+    cells = {"a": "x = f()", "b": "y = x\nz = 1\nfails()", "claim": "claim('it', y == 1)"}
+
+    class Lab:
+        pass
+
+    lab = Lab()
+    lab.cells = cells
+    outcome = Outcome("00", error="failed")
+    outcome.failures = [Failure("a", "error", "an error", 1), Failure("b", "error", "another", 3)]
+    outcome.claims = [Claim("it", True, True, cell="claim")]
+    answers.settle(lab, outcome)
+    assert (outcome.claims[0].holds, outcome.claims[0].blocked_by) == (None, "a")
+
+
+def test_the_line_of_a_failure_is_read_from_the_traceback(planted):
+    lines = {failure.cell: failure.line for failure in planted[True].failures}
+    assert (lines["name"], lines["instrument"], lines["half-way"]) == (1, 3, 2)
 
 
 def test_a_cell_that_needs_a_lost_name_and_fails_has_the_first_as_its_cause():

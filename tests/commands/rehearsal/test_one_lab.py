@@ -245,7 +245,7 @@ def test_what_stops_a_cell_is_said_and_the_kernel_goes_on(opened):
         with pytest.raises(one_lab.Stopped, match=r"^ZeroDivisionError in the cell `wrong`: division by zero$") as why:
             kernel.run("wrong")
         assert (why.value.cell, why.value.status) == ("wrong", "failed")
-        assert why.value.failure == Failure("wrong", "error", "ZeroDivisionError: division by zero")
+        assert why.value.failure == Failure("wrong", "error", "ZeroDivisionError: division by zero", 1)
         assert kernel.run("claim-second").claim.holds is True
         with pytest.raises(one_lab.Stopped, match="ClaimIsFalse in the cell `true`: no cell of a claim"):
             kernel.run("true", "claim('no cell of a claim', 1 == 2)")

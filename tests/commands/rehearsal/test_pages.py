@@ -167,14 +167,18 @@ def test_a_lab_leads_back_to_the_report(good):
 def test_json_is_as_programs_expect_it(good, bad):
     found = json.loads(pages.as_json(rehearsal(good, bad)))
     assert set(found) == {"size", "cluster", "versions", "machine", "data", "started", "seconds", "labs"}
-    keys = {"lab", "status", "seconds", "minutes_planned", "peak_bytes", "error", "claims", "left_behind"}
+    keys = {"lab", "status", "seconds", "minutes_planned", "peak_bytes", "error", "claims", "left_behind", "failures"}
     assert all(set(lab) == keys for lab in found["labs"])
     assert found["labs"][0]["claims"][0] == {
         "text": "one <b>is</b> one",
         "holds": True,
         "core": True,
         "evidence": {"rows": 1_000_000, "ratio": 0.123456, "by_worker": {"a": [1, None]}},
+        **{"cell": "", "because": None, "blocked_by": None, "why": None},
     }
+    compared = rehearsal(good, bad)
+    compared.differences = ["00/claim: holds there, false here: one is one"]
+    assert json.loads(pages.as_json(compared))["differences"] == compared.differences
     assert found["labs"][1]["claims"][1]["holds"] is None
     assert found["labs"][0]["error"] is None
 

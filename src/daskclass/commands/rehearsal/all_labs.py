@@ -107,11 +107,12 @@ def rehearse(
             seconds = None if minutes is None else minutes * 60
             rehearsal.labs.append(_one(lab, environment, seconds, keep_going))
         rehearsal.seconds = time.perf_counter() - started
+        if published is not None:
+            rehearsal.differences = [str(one) for one in evidence.differences(published, rehearsal.labs)]
         _write(rehearsal, unfinished)
     _say_all(rehearsal, out)
     if published is not None:
-        rehearsal.differences = [str(one) for one in evidence.differences(published, rehearsal.labs)]
-        _say_differences(rehearsal.differences, published)
+        _say_differences(rehearsal.differences or [], published)
     return rehearsal
 
 

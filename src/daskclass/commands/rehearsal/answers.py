@@ -1,9 +1,10 @@
 """What does a run of a lab say about each claim, if some of its cells failed?
 
 A claim *holds*, is *false*, or *could not be asked*. It couldn't be asked if its own cell failed, or if a cell failed
-whose results it needs. The names in the cells tell which those are. We are stricter with what looks false: a cell that
-fails half-way may have changed an object that it only uses, such as the client. Then a claim that needs this object
-isn't called false, because the cell that failed may be why.
+whose results it needs. The names in the cells tell which those are; what a cell had set before the statement that
+failed is there. We are stricter with what looks false: a cell that fails half-way may have changed an object that it
+only uses, such as the client. Then a claim that needs this object isn't called false, because the cell that failed may
+be why.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import ast
 import re
 import symtable
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from daskclass.labs import Lab
 
 _FRAME = re.compile(r"^(?:File (?P<file>.+?):\d+(?:, in (?P<function>[\w.<>]+))?|Cell In\[\d+\])", re.MULTILINE)
+_LINE = re.compile(r"^Cell In\[\d+\], line (\d+)$", re.MULTILINE)  # of a cell itself, not of a function in it
 _MISSING = {
     "AttributeError": re.compile(r"(?<!'NoneType' object) has no attribute '"),
     "ImportError": re.compile("cannot import name "),
@@ -59,6 +61,12 @@ def because(name: str, message: str, shown: str) -> Because:
     if name in _MISSING and _MISSING[name].search(message) and looked_up:
         return "name"
     return "error"
+
+
+def line(shown: str) -> int | None:
+    """The line of the cell in which it failed, counted from 1, if IPython's traceback `shown` says so."""
+    found = _LINE.findall(shown)
+    return int(found[-1]) if found else None
 
 
 class Names(NamedTuple):
@@ -99,6 +107,22 @@ def _inner(table: symtable.SymbolTable) -> Iterator[symtable.SymbolTable]:
         yield from _inner(child)
 
 
+def _set_before(source: str, line: int | None, lost: Mapping[str, str]) -> set[str]:
+    """The names that a cell had set when the statement at `line` failed, from nothing that was lost."""
+    there: set[str] = set()
+    if line is None:
+        return there
+    for statement in ast.parse(source).body:
+        found = names(ast.unparse(statement))
+        if (statement.end_lineno or 0) >= line:
+            return there - found.sets  # it may have set some of them anew
+        if any(name in lost and name not in there for name in found.reads):
+            there -= found.sets
+        else:
+            there |= found.sets
+    return there
+
+
 def settle(lab: Lab, outcome: Outcome) -> None:
     """Withdraw the results of claims that need what a failed cell should have made, and say why each has none.
 
@@ -115,7 +139,10 @@ def settle(lab: Lab, outcome: Outcome) -> None:
         doubt = next((doubtful[name] for name in sorted(found.reads) if name in doubtful), None)
         if cell in failures:
             root = cause or cell
-            lost |= dict.fromkeys(found.sets, root)
+            there = _set_before(source, failures[cell].line, lost)
+            lost |= dict.fromkeys(found.sets - there, root)
+            for name in there:
+                lost.pop(name, None)
             doubtful |= dict.fromkeys(found.reads - stable - found.defines, root)
         elif cause is not None:
             lost |= dict.fromkeys(found.sets, cause)

@@ -198,10 +198,10 @@ class Kernel:
 
 def _stopped(cell: str, name: str, text: str, node: nbformat.NotebookNode) -> Stopped:
     message = _plain(text).strip().split("\n")[0]
-    shown = [line for output in node.outputs if output.output_type == "error" for line in output.traceback]
-    because = answers.because(name, message, _plain("\n".join(shown)))
-    error = f"{name}: {message}".rstrip(": ")
-    return Stopped(f"{name} in the cell `{cell}`: {message}".rstrip(": "), cell, Failure(cell, because, error))
+    lines = [line for output in node.outputs if output.output_type == "error" for line in output.traceback]
+    shown, error = _plain("\n".join(lines)), f"{name}: {message}".rstrip(": ")
+    failure = Failure(cell, answers.because(name, message, shown), error, answers.line(shown))
+    return Stopped(f"{name} in the cell `{cell}`: {message}".rstrip(": "), cell, failure)
 
 
 @contextlib.contextmanager

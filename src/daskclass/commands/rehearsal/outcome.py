@@ -58,11 +58,14 @@ class Failure:
         ``name``, ``instrument`` or ``error``.
     error : str
         What it raised, in a sentence.
+    line : int or None
+        The line of the cell in which it failed, if that is known.
     """
 
     cell: str
     because: Because
     error: str
+    line: int | None = None
 
 
 @dataclass
@@ -83,12 +86,12 @@ class Outcome:
     error : str or None
         What went wrong, in a sentence.
     claims : list of Claim
-    failures : list of Failure
-        The cells that failed. There are several only if the rehearsal went on after the first one.
     left_behind : list of str
         Processes and files that remained after the kernel's end. The rehearsal stopped and removed them.
     notebook : nbformat.NotebookNode or None
         The executed notebook; None if it couldn't be read.
+    failures : list of Failure
+        The cells that failed. There are several only if the rehearsal went on after the first one.
     """
 
     lab: str
@@ -98,9 +101,9 @@ class Outcome:
     peak_bytes: int = 0
     error: str | None = None
     claims: list[Claim] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
     left_behind: list[str] = field(default_factory=list)
     notebook: nbformat.NotebookNode | None = field(default=None, repr=False)
+    failures: list[Failure] = field(default_factory=list)
 
     def fail(self, error: str, status: Literal["failed", "timed out"] = "failed") -> None:
         """Record an error. Only the first one counts."""
@@ -127,8 +130,8 @@ class Rehearsal:
         Local time in ISO 8601, with its offset.
     seconds : float
     labs : list of Outcome
-    differences : list of str
-        In which claims it differs from published evidence, if it was compared with some.
+    differences : list of str or None
+        In which claims it differs from published evidence; None if it wasn't compared with any.
     """
 
     size: str
@@ -139,7 +142,7 @@ class Rehearsal:
     started: str
     seconds: float = 0.0
     labs: list[Outcome] = field(default_factory=list)
-    differences: list[str] = field(default_factory=list)
+    differences: list[str] | None = None
 
     @property
     def passed(self) -> bool:

@@ -24,6 +24,8 @@ from daskclass.labs import METADATA
 def as_json(rehearsal: Rehearsal) -> str:
     """The rehearsal for programs, ``report.json``: all fields except the notebooks."""
     found = asdict(rehearsal)
+    if rehearsal.differences is None:
+        del found["differences"]
     for lab in found["labs"]:
         del lab["notebook"]
         lab["seconds"] = round(lab["seconds"], 3)
