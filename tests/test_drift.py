@@ -231,6 +231,20 @@ def test_three_answers(planted, tmp_path):
     assert kinds == {"name": "name", "claim-name": "error", "claim-instrument": "instrument"}
 
 
+@pytest.mark.parametrize(
+    ("held", "answer"),
+    [
+        ((False, False, True), "false"),
+        ((False, True, True), "holds"),
+        ((False, False, None), "false"),
+        ((False, True, None), "could not be asked"),
+        ((False, None, None), "could not be asked"),
+    ],
+)
+def test_an_answer_is_what_most_times_said(held, answer):
+    assert drift_ask.most(held) == answer
+
+
 def test_evidence_names_no_place_of_this_machine():
     said = drift_ask.plain(
         {

@@ -50,25 +50,34 @@ def ask(lab: labs.Lab, controls: list[dict[str, str]], environment: dict[str, st
     for place, claim in enumerate(passes[0].claims):
         held: tuple[bool | None, ...] = ()
         without: tuple[evidence.Control, ...] = ()
-        answer = evidence.answer(claim)
+        answer, because, why = evidence.answer(claim), claim.because, claim.why
         if claim.holds is False:
             held = tuple(outcome.claims[place].holds for outcome in passes)
-            answer = "holds" if held.count(True) > held.count(False) else "false"
+            answer = most(held)
+            if answer == "could not be asked":
+                because, why = "stopped", "it was false once, and then no two of three times said the same"
             mine = [control for control in controls if control["claim"] == claim.text]
             without = tuple(without_its_cause(lab, control, environment) for control in mine)
         asked[evidence.name(lab.name, claim)] = evidence.Asked(
             says=claim.text,
             answer=answer,
             held=held,
-            because=claim.because,
+            because=because,
             blocked_by=claim.blocked_by,
-            why=claim.why,
+            why=why,
             numbers=claim.evidence,
             controls=without,
         )
     failures = tuple((one.cell, one.because, one.error) for one in passes[0].failures)
     run = evidence.LabRun(lab.name, sha256(lab), time.monotonic() - began, failures)
     return {"run": asdict(run), "claims": {key: asdict(one) for key, one in asked.items()}}
+
+
+def most(held: tuple[bool | None, ...]) -> evidence.Answer:
+    """What most of three times said. A time at which the claim wasn't reached says nothing."""
+    if 2 * held.count(True) > len(held):
+        return "holds"
+    return "false" if 2 * held.count(False) > len(held) else "could not be asked"
 
 
 def without_its_cause(lab: labs.Lab, control: dict[str, str], environment: dict[str, str]) -> evidence.Control:

@@ -43,7 +43,7 @@ class Claim:
 
 
 Because = Literal["name", "instrument", "error"]
-"""Why a cell failed: Dask lacks a name that it uses, an instrument of the class can't see, or something else."""
+"""Why a cell failed: it uses a name that isn't there, an instrument of the class can't see, or something else."""
 
 
 @dataclass(frozen=True)
