@@ -2,8 +2,8 @@
 
 A bare process has its share of the orders in memory, as a DataFrame, and only calls `predict_proba`, file by file. That
 is the most that these cores can do. Each way also has to read the orders from Parquet, bring orders and model together,
-and write the scores. The ways come from the lab's notebook. `parts` is the lab's job: it scores row group by row group,
-with checks, into a part that is written completely or not at all. The last two repeat two of the ways, on workers
+and write the scores. The ways come from the lab's notebook. `parts` is the lab's job: it scores a few row groups at a
+time, with checks, into a part that is written completely or not at all. The last two repeat two of the ways, on workers
 without `MALLOC_TRIM_THRESHOLD_` and without a profile, like the workers that the job starts.
 
 A round measures the bare processes, the ways (in reverse order in every other round), and the bare processes again.

@@ -127,7 +127,7 @@ def test_what_people_type_is_a_release():
 def test_evidence_stays_if_a_release_cannot_be_asked_today(tmp_path):
     path = tmp_path / "dask-2025.7.0.json"
     drift.keep(told("2025.7.0", **{"00/a": "holds"}), path)
-    drift.keep(drift.missing(Version("2025.7.0")), path)
+    drift.keep(drift.unasked(Version("2025.7.0"), "there is no such release"), path)
     assert evidence.read(path).claims["00/a"].answer == "holds"
     drift.keep(told("2025.7.0", **{"00/a": "false"}), path)
     assert evidence.read(path).claims["00/a"].answer == "false"
@@ -477,14 +477,36 @@ def test_a_lab_that_cannot_be_asked_at_all_ends_the_run(asking, planted):
         asking("2025.7.0")
 
 
-def test_progress_of_another_version_of_the_class_does_not_count(tmp_path):
-    progress = drift.Progress(tmp_path / "progress.json")
-    progress.add("2025.7.0")
-    assert drift.Progress(tmp_path / "progress.json").finished == {"2025.7.0"}
+def test_only_the_same_run_goes_on(tmp_path):
     path = tmp_path / "progress.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "fingerprint": "another"}))
-    assert drift.Progress(path).finished == set()
+    progress = drift.Progress(path, ["docs/evidence", "", "2025.7.0"])
+    progress.add("2025.7.0")
+    assert drift.Progress(path, ["docs/evidence", "", "2025.7.0"]).finished == {"2025.7.0"}
+    for other in (["docs/evidence", ""], ["docs/evidence", "07", "2025.7.0"], ["elsewhere", "", "2025.7.0"]):
+        assert drift.Progress(path, other).finished == set()
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({**told, "run": ["another version of the class", *told["run"][1:]]}))
+    assert drift.Progress(path, ["docs/evidence", "", "2025.7.0"]).finished == set()
     path.write_text("half")
-    assert drift.Progress(path).finished == set()
+    assert drift.Progress(path, ["docs/evidence", "", "2025.7.0"]).finished == set()
     progress.end()
     assert not path.exists()
+
+
+DEAF = """
+import signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="on Windows, no process can ignore that it's told to end")
+def test_a_lab_that_does_not_end_is_killed_with_its_processes(monkeypatch):
+    monkeypatch.setattr(drift, "MERCY", 0.5)
+    with subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE, text=True) as process:
+        child = psutil.Process(int(process.stdout.readline()))
+        drift._end([process])
+        assert process.returncode == -signal.SIGKILL
+        child.wait(10)

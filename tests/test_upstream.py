@@ -1,9 +1,11 @@
 """Reports for maintainers of Dask: each reproduction runs, each quoted line is there, and releases are those asked."""
 
+import contextlib
 import re
 import sys
 from importlib.metadata import distribution, version
 
+import psutil
 import pytest
 
 import drift_page
@@ -57,13 +59,27 @@ def test_releases_in_words():
         ("print('as said')", upstream.HAPPENS),
         ("print('otherwise')", upstream.ABSENT),
         ("raise SystemExit('broken')", upstream.UNASKED),
-        ("print('as said'); import time; time.sleep(60)", upstream.UNASKED),
+        ("print('as said'); import time; time.sleep(60)", upstream.HANGS),
     ],
 )
-def test_a_reproduction_has_three_answers(code, answer, monkeypatch):
+def test_a_reproduction_has_four_answers(code, answer, monkeypatch):
     monkeypatch.setattr(upstream, "_SECONDS", 5)
     page = upstream.Page("name", "title", code, "as said\n", (), "")
     assert upstream.run(page, sys.executable) == answer
+
+
+def test_a_reproduction_that_does_not_end_leaves_no_process(monkeypatch, tmp_path):
+    monkeypatch.setattr(upstream, "_SECONDS", 5)
+    note = tmp_path / "child"
+    code = (
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        f"open({str(note)!r}, 'w').write(str(child.pid))\n"
+        "time.sleep(600)\n"
+    )
+    assert upstream.run(upstream.Page("name", "title", code, "", (), ""), sys.executable) == upstream.HANGS
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(int(note.read_text())).wait(10)
 
 
 def test_a_page_without_a_part_is_said(tmp_path):

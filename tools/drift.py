@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import datetime
 import hashlib
 import json
@@ -25,12 +26,13 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import psutil
 from packaging.requirements import InvalidRequirement, Requirement
@@ -43,6 +45,7 @@ from daskclass import labs, sales, sizes
 from daskclass.commands.rehearsal import evidence
 from daskclass.commands.rehearsal.evidence import Asked, Evidence, LabRun
 from daskclass.errors import Problem, UsageProblem
+from daskclass.system import processes
 from daskclass.system.files import written
 from daskclass.system.signals import until_terminated
 
@@ -51,6 +54,7 @@ EVIDENCE, BUILD = ROOT / "docs" / "evidence", ROOT / "build" / "drift"
 YEARS = 2
 TIMED = ("05", "11", "14")  # as in the Makefile: their claims compare times, so each has the machine to itself
 AT_ONCE = 2  # of the other labs
+MERCY = 30.0  # seconds that a lab has to clean up when it's told to end
 EXTRAS = ("managers", "xgboost")
 BESIDES = ("pip", "hatchling", "editables")  # lab 06 needs pip, and installing the class the others
 
@@ -196,25 +200,34 @@ def make_environment(release: Version, folder: Path, setup: Setup) -> dict[str, 
     return {one["name"]: one["version"] for one in listed if one["name"] != "daskclass"}
 
 
-def ask_release(release: Version, chosen: list[labs.Lab], setup: Setup) -> Evidence:
-    """Ask one release, lab by lab. Labs that an interrupted run finished with the same versions aren't asked again."""
-    began, folder = time.monotonic(), BUILD / str(release)
-    folder.mkdir(parents=True, exist_ok=True)
-    about = {
-        "release": str(release),
-        "asked": datetime.date.today().isoformat(),
-        "size": "smoke",
-        "python": platform.python_version(),
-        "machine": {
+def unasked(release: Version, why: str | None) -> Evidence:
+    """Evidence of a release without any answers, and why there are none."""
+    return Evidence(
+        release=str(release),
+        asked=datetime.date.today().isoformat(),
+        seconds=0,
+        size="smoke",
+        python=platform.python_version(),
+        machine={
             "system": f"{platform.system()} {platform.machine()}",
             "cores": os.cpu_count(),
             "memory": psutil.virtual_memory().total,
         },
-    }
+        versions={},
+        labs={},
+        claims={},
+        failed=why,
+    )
+
+
+def ask_release(release: Version, chosen: list[labs.Lab], setup: Setup) -> Evidence:
+    """Ask one release, lab by lab. Labs that an interrupted run finished with the same versions aren't asked again."""
+    began, folder = time.monotonic(), BUILD / str(release)
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         versions = make_environment(release, folder, setup)
     except CannotAsk as problem:
-        return Evidence(**about, seconds=0, versions={}, labs={}, claims={}, failed=str(problem))
+        return unasked(release, str(problem))
     stamp = json.dumps([versions, fingerprint()])
     if not (folder / "stamp").exists() or (folder / "stamp").read_text(encoding="utf-8") != stamp:
         for old in folder.glob("[0-9][0-9].json"):
@@ -224,8 +237,8 @@ def ask_release(release: Version, chosen: list[labs.Lab], setup: Setup) -> Evide
     python = python_of(folder)
     faults = {page.name: upstream.run(page, python) for page in upstream.pages(ROOT / "docs" / "upstream")}
     found = [json.loads((folder / f"{lab.number}.json").read_text(encoding="utf-8")) for lab in chosen]
-    return Evidence(
-        **about,
+    return dataclasses.replace(
+        unasked(release, None),
         seconds=time.monotonic() - began,
         versions=versions,
         labs={lab.number: LabRun(**one["run"]) for lab, one in zip(chosen, found, strict=True)},
@@ -244,13 +257,12 @@ def run_labs(release: Version, chosen: list[labs.Lab], folder: Path) -> None:
     python = python_of(folder)
     running: set[subprocess.Popen[bytes]] = set()
     stopping = False
+    turn = threading.Lock()  # whoever holds it may start or end labs
 
-    def one(lab: labs.Lab) -> None:
-        if stopping:
-            return
-        log = folder / f"{lab.number}.log"
-        began = time.monotonic()
-        with log.open("wb") as said:
+    def started(lab: labs.Lab, said: BinaryIO) -> subprocess.Popen[bytes] | None:
+        with turn:
+            if stopping:
+                return None
             process = subprocess.Popen(
                 [python, ROOT / "tools" / "drift_ask.py", lab.number, folder / f"{lab.number}.json"],
                 cwd=ROOT,
@@ -259,8 +271,21 @@ def run_labs(release: Version, chosen: list[labs.Lab], folder: Path) -> None:
                 stderr=said,
             )
             running.add(process)
+            return process
+
+    def end() -> None:
+        nonlocal stopping
+        with turn:
+            stopping = True
+            _end(running)
+
+    def one(lab: labs.Lab) -> None:
+        log = folder / f"{lab.number}.log"
+        began = time.monotonic()
+        with log.open("wb") as said:
+            if (process := started(lab, said)) is None:
+                return
             status = process.wait()
-            running.discard(process)
         if status:
             raise Problem(f"lab {lab.number} can't be asked: {_last_line(log.read_text(errors='replace'))}")
         told = json.loads((folder / f"{lab.number}.json").read_text(encoding="utf-8"))["claims"].values()
@@ -282,21 +307,27 @@ def run_labs(release: Version, chosen: list[labs.Lab], folder: Path) -> None:
                 for future in done:
                     future.result()
             except BaseException:
-                stopping = True
-                _end(running)
+                end()
                 raise
     finally:
-        stopping = True
-        _end(running)
+        end()
 
 
-def _end(running: set[subprocess.Popen[bytes]]) -> None:
-    """End the labs that run, which clean up after themselves."""
-    for process in list(running):
-        with contextlib.suppress(OSError):
+def _end(running: Iterable[subprocess.Popen[bytes]]) -> None:
+    """End the labs that run, which clean up after themselves. What doesn't end in time is killed with its processes."""
+    families = []
+    for process in running:
+        if process.poll() is None:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                families.append((process, processes.descendants(psutil.Process(process.pid))))
             process.terminate()
-    for process in list(running):
-        process.wait()
+    deadline = time.monotonic() + MERCY
+    for process, family in families:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            processes.kill([psutil.Process(process.pid), *family])
+            process.wait()
 
 
 def fingerprint() -> str:
@@ -308,13 +339,13 @@ def fingerprint() -> str:
 
 
 class Progress:
-    """Which releases an interrupted run had finished."""
+    """Which releases an interrupted run had finished. A run that asks for something else starts anew."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, asked: Sequence[str]) -> None:
+        self.path, self.run = path, [fingerprint(), *asked]
         try:
             told = json.loads(path.read_text(encoding="utf-8"))
-            self.finished = set(told["finished"]) if told["fingerprint"] == fingerprint() else set()
+            self.finished = set(told["finished"]) if told["run"] == self.run else set()
         except (OSError, ValueError, KeyError, TypeError):  # there is none, or it's of another version of this
             self.finished = set()
 
@@ -323,8 +354,7 @@ class Progress:
         self.finished.add(release)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with written(self.path) as unfinished:
-            told = {"finished": sorted(self.finished), "fingerprint": fingerprint()}
-            unfinished.write_text(json.dumps(told), encoding="utf-8")
+            unfinished.write_text(json.dumps({"finished": sorted(self.finished), "run": self.run}), encoding="utf-8")
 
     def end(self) -> None:
         """Forget it all: the run is complete."""
@@ -379,7 +409,7 @@ def ask(texts: list[str], out: Path, wanted_labs: str | None) -> int:
     first = versions(texts, every) if texts else quarterly(every, datetime.date.today())
     sales.open_sales(sizes.SMOKE)
     out.mkdir(parents=True, exist_ok=True)
-    progress = Progress(BUILD / "progress.json")
+    progress = Progress(BUILD / "progress.json", [str(out.resolve()), wanted_labs or "", *texts])
 
     def one(release: Version) -> Evidence:
         path = out / f"dask-{release}.json"
@@ -387,7 +417,7 @@ def ask(texts: list[str], out: Path, wanted_labs: str | None) -> int:
             print(f"Dask {release}: asked before this was interrupted", flush=True)
             return evidence.read(path)
         print(f"Dask {release}", flush=True)
-        told = ask_release(release, chosen, setup) if release in every else missing(release)
+        told = ask_release(release, chosen, setup) if release in every else unasked(release, "there is no such release")
         keep(told, path)
         progress.add(str(release))
         shutil.rmtree(BUILD / str(release), ignore_errors=True)
@@ -398,22 +428,6 @@ def ask(texts: list[str], out: Path, wanted_labs: str | None) -> int:
     for told in sorted(answers.values(), key=lambda told: Version(told.release)):
         print(summary(told), flush=True)
     return int(any(told.failed for told in answers.values()))
-
-
-def missing(release: Version) -> Evidence:
-    """Evidence of a release that does not exist."""
-    return Evidence(
-        release=str(release),
-        asked=datetime.date.today().isoformat(),
-        seconds=0,
-        size="smoke",
-        python=platform.python_version(),
-        machine={},
-        versions={},
-        labs={},
-        claims={},
-        failed="there is no such release",
-    )
 
 
 def keep(told: Evidence, path: Path) -> None:

@@ -13,9 +13,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
+
+from daskclass.system import processes
+
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "upstream"
 HAPPENS, ABSENT, UNASKED = "happens", "does not happen", "could not be asked"
-_SECONDS = 90
+HANGS = "did not end"
+_SECONDS = 90.0
 _CODE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _TEXT = re.compile(r"^It prints\n\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SOURCE = re.compile(r"^- `([\w/]+\.py):(\d+)`: `(.+)`$", re.MULTILINE)
@@ -56,19 +61,37 @@ def pages(folder: Path = FOLDER) -> list[Page]:
 
 
 def run(page: Page, python: str | Path) -> str:
-    """What a reproduction does in the environment of `python`: ``happens``, ``does not happen``, or no answer."""
+    """What a reproduction does in the environment of `python`.
+
+    Returns
+    -------
+    str
+        ``happens``; ``does not happen``; ``could not be asked`` if it fails; or ``did not end``. Then it and its
+        processes are killed.
+    """
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         script = Path(folder, "reproduction.py")
         script.write_text(page.code, encoding="utf-8")
-        try:
-            done = subprocess.run(
-                [python, script], cwd=folder, capture_output=True, text=True, encoding="utf-8", timeout=_SECONDS
-            )
-        except subprocess.TimeoutExpired:
-            return UNASKED
-    if done.stdout == page.prints:
+        with subprocess.Popen(
+            [python, script],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+        ) as process:
+            try:
+                printed, _ = process.communicate(timeout=_SECONDS)
+            except subprocess.TimeoutExpired:
+                return HANGS
+            finally:
+                if process.poll() is None:
+                    alone = psutil.Process(process.pid)
+                    processes.kill([alone, *processes.descendants(alone)])
+    if printed == page.prints:
         return HAPPENS
-    return ABSENT if done.returncode == 0 else UNASKED
+    return ABSENT if process.returncode == 0 else UNASKED
 
 
 def in_words(answers: Iterable[tuple[str, str]]) -> str:
@@ -86,7 +109,12 @@ def in_words(answers: Iterable[tuple[str, str]]) -> str:
     def listed(spans: list[list[str]]) -> str:
         return ", ".join(span[0] if len(span) == 1 else f"{span[0]} to {span[-1]}" for span in spans)
 
-    names = {HAPPENS: "It happens in", ABSENT: "It does not happen in", UNASKED: "The reproduction itself fails in"}
+    names = {
+        HAPPENS: "It happens in",
+        ABSENT: "It does not happen in",
+        HANGS: "The reproduction does not end in",
+        UNASKED: "The reproduction itself fails in",
+    }
     return " ".join(f"{words} {listed(told[answer])}." for answer, words in names.items() if answer in told)
 
 

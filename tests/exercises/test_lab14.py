@@ -134,7 +134,7 @@ def unlinks_and_writes(source, folder, model):
     (folder / part.name).unlink(missing_ok=True)
     about = {name: text for name, text in pq.read_metadata(elsewhere / part.name).metadata.items() if b"dask" in name}
     table = pq.read_table(elsewhere / part.name).replace_schema_metadata(about)
-    pq.write_table(table, folder / part.name, row_group_size=1_000)  # as it was: its checksum goes by row groups
+    pq.write_table(table, folder / part.name)
 
 
 def loads_in_each(client, sources, folder, home):

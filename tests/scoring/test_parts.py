@@ -223,7 +223,40 @@ def test_so_many_rows_as_were_asked_for_are_scored_at_once(source, folder, model
 
     monkeypatch.setattr(type(model.pipeline), "predict_proba", counts)
     scoring.score_file(source, folder, model, 400)
-    assert handed == [400, 400, 200] * 3
+    assert handed == [400] * 7 + [200]
+
+
+@pytest.mark.parametrize(
+    ("at_once", "handed"), [(3_000, [3_000]), (2_999, [2_000, 1_000]), (1_999, [1_000] * 3), (10, [1_000] * 3)]
+)
+def test_row_groups_that_are_small_are_scored_together(source, folder, model, monkeypatch, at_once, handed):
+    seen = []
+    real = type(model.pipeline).predict_proba
+
+    def counts(self, features):
+        seen.append(len(features))
+        return real(self, features)
+
+    monkeypatch.setattr(parts, "_AT_ONCE", at_once)
+    monkeypatch.setattr(type(model.pipeline), "predict_proba", counts)
+    part = scoring.score_file(source, folder, model)
+    assert seen == handed
+    monkeypatch.undo()
+    assert scoring.finished([source], folder, model) == {str(source): part}
+    np.testing.assert_array_equal(
+        pq.read_table(folder / part.name).column("score").to_numpy(),
+        model.scores(pq.read_table(source).to_pandas()),
+    )
+
+
+def test_a_row_group_of_more_rows_than_arrow_writes_at_once_is_finished(source, folder, model, monkeypatch):
+    table = pq.read_table(source)
+    rows = 1_200_000  # a row group that Arrow writes has 1,048,576 at most, if nobody says otherwise
+    pq.write_table(pa.concat_tables([table] * (rows // ROWS)), source, row_group_size=rows)
+    monkeypatch.setattr(type(model.pipeline), "predict_proba", lambda _self, orders: np.zeros((len(orders), 2)))
+    part = scoring.score_file(source, folder, model)
+    assert part.rows == rows
+    assert scoring.finished([source], folder, model) == {str(source): part}
 
 
 def test_only_the_columns_that_are_needed_are_read(source, folder, model):
@@ -297,7 +330,7 @@ def cut_off(source, folder, model):
 
 def damaged(source, folder, model):
     path = folder / source.name
-    column = pq.read_metadata(path).row_group(1).column(1)
+    column = pq.read_metadata(path).row_group(0).column(1)
     overwritten(path, column.data_page_offset + 100, 3_000)
     return model
 

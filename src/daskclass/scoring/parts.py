@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from daskclass.system.files import sha256, written
 MANIFEST_NAME = "manifest.json"
 _KEY, _SCORE = "order_id", "score"
 _MODEL, _SOURCE, _ROWS = b"daskclass.model", b"daskclass.source", b"daskclass.rows"
+_AT_ONCE = 262_144  # rows of whole row groups: fewer calls of scikit-learn, and 10 to 20 MB more than a group
 
 
 class CannotScore(Problem):
@@ -54,7 +55,7 @@ class Part:
 
 
 def score_file(source: str | Path, folder: str | Path, model: Model, batch: int | None = None) -> Part:
-    """Score the orders of a Parquet file, row group by row group, into a part of the same name in `folder`.
+    """Score the orders of a Parquet file, a few row groups at a time, into a part of the same name in `folder`.
 
     The part appears when it is complete. It replaces an earlier part of that name in one step.
 
@@ -66,7 +67,7 @@ def score_file(source: str | Path, folder: str | Path, model: Model, batch: int 
         An existing folder, not the one with the source.
     model : Model
     batch : int, optional
-        Rows to score at once; by default a row group.
+        Rows to score at once; by default row groups that have up to 262,144 rows together, or one that is larger.
 
     Returns
     -------
@@ -106,18 +107,18 @@ def score_file(source: str | Path, folder: str | Path, model: Model, batch: int 
     schema = pa.schema(
         [(_KEY, pa.int64()), (_SCORE, pa.float64())], metadata={_MODEL: model.version.encode(), _SOURCE: stamp}
     )
-    rows = hashlib.sha256()
+    rows = _Rows()
     try:
         # No dictionary: all values differ, so it would be as large as the values, and six times the work.
         with file, written(folder / source.name) as unfinished:
             with pq.ParquetWriter(unfinished, schema, use_dictionary=False, write_page_checksum=True) as writer:
-                for number in range(file.num_row_groups):
-                    orders = _row_group(file, number, source, model)
+                for numbers in _together(file):
+                    orders = pa.concat_tables([_row_group(file, number, source, model) for number in numbers])
                     scores = model.scores(orders.select(list(FEATURES)).to_pandas(ignore_metadata=True), batch)
                     table = pa.table([orders.column(_KEY), scores], schema=schema)
                     writer.write_table(table)
-                    _add(table, rows)
-                writer.add_key_value_metadata({_ROWS: rows.hexdigest()})
+                    rows.add(table)
+                writer.add_key_value_metadata({_ROWS: rows.checksum()})
                 count = file.metadata.num_rows
             digest = sha256(unfinished)
     except OSError as error:
@@ -132,9 +133,33 @@ def _open(source: Path, model: Model) -> pq.ParquetFile:
     return pq.ParquetFile(source, read_dictionary=texts, page_checksum_verification=True)
 
 
-def _add(table: pa.Table, digest: hashlib._Hash) -> None:
-    for name in (_KEY, _SCORE):
-        digest.update(table.column(name).to_numpy().tobytes())
+class _Rows:
+    """A checksum of a part's rows, in whatever pieces they come."""
+
+    def __init__(self) -> None:
+        self._columns = {name: hashlib.sha256() for name in (_KEY, _SCORE)}
+
+    def add(self, table: pa.Table) -> None:
+        for name, digest in self._columns.items():
+            digest.update(table.column(name).to_numpy().tobytes())
+
+    def checksum(self) -> str:
+        return " ".join(digest.hexdigest() for digest in self._columns.values())
+
+
+def _together(file: pq.ParquetFile) -> Iterator[list[int]]:
+    """The numbers of the row groups that are scored at once."""
+    numbers: list[int] = []
+    rows = 0
+    for number in range(file.num_row_groups):
+        here = file.metadata.row_group(number).num_rows
+        if numbers and rows + here > _AT_ONCE:
+            yield numbers
+            numbers, rows = [], 0
+        numbers.append(number)
+        rows += here
+    if numbers:
+        yield numbers
 
 
 def _row_group(file: pq.ParquetFile, number: int, source: Path, model: Model) -> pa.Table:
@@ -225,14 +250,14 @@ def finished(sources: Iterable[str | Path], folder: str | Path, model: Model) ->
 
 def _rows_of(path: Path) -> bytes | None:
     """The checksum of a part's rows; None if they can't be read."""
-    rows = hashlib.sha256()
+    rows = _Rows()
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as part:
             for number in range(part.num_row_groups):
-                _add(part.read_row_group(number), rows)
+                rows.add(part.read_row_group(number))
     except (OSError, pa.ArrowException, KeyError):
         return None
-    return rows.hexdigest().encode()
+    return rows.checksum().encode()
 
 
 def write_manifest(folder: str | Path, parts: Iterable[Part]) -> Path:
