@@ -136,7 +136,7 @@ rehearse: $(READY)
 
 # Evidence stays in docs/evidence, where the page comes from. All releases of two years take hours.
 drift: $(READY)
-	$(BIN)/python tools/drift.py ask $(VERSIONS)
+	$(BIN)/python tools/drift.py ask $(VERSIONS) || test $$? -eq 1
 	@$(BIN)/python tools/drift.py page
 
 pictures: $(PLAYWRIGHT)

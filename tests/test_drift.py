@@ -259,7 +259,7 @@ def test_evidence_names_no_place_of_this_machine():
     assert "ENVIRONMENT/lib/y" in said["error"]
     assert "TEMPORARY" in said["error"]
     assert not [part for part in said["error"].split() if part.startswith("/")]
-    assert said["at"] == ["tcp://127.0.0.1:PORT", "<Task at ADDRESS>"]
+    assert said["at"] == ["tcp://127.0.0.1:PORT-1", "<Task at ADDRESS>"]
     assert len(said["long"]) < 400
     assert (said["rows"], said["seconds"]) == (123_456_789, 0.123)
 

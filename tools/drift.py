@@ -9,7 +9,8 @@ smoke. The answers go to docs/evidence/dask-RELEASE.json when the release is fin
 release of each quarter, and then, wherever two neighbors differ, the ones in between. If it's stopped, what is finished
 stays, and the next run goes on from there.
 
-The exit status is 0 if every release could be asked, 1 if one couldn't (its file says why), and 2 if nothing was asked.
+The exit status is 0 if every release could be asked; 1 if one couldn't, which its file says, unless it has answers from
+an earlier time, which stay; and 2 if it could not begin.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -104,7 +106,7 @@ def quarterly(every: list[Version], today: datetime.date, years: int = YEARS) ->
 
 
 def between(every: list[Version], one: Version, other: Version) -> Version | None:
-    """The release half-way between two; None if they are neighbors."""
+    """The one of these releases that is half-way between two; None if there is none."""
     inner = [version for version in sorted(every) if min(one, other) < version < max(one, other)]
     return inner[len(inner) // 2] if inner else None
 
@@ -128,13 +130,16 @@ def ask_all(
 ) -> dict[Version, Evidence]:
     """Ask the releases in `wanted`; with `halve`, also those in between wherever neighbors differ."""
     answers = {version: ask(version) for version in wanted}
-    todo = list(zip(sorted(answers), sorted(answers)[1:], strict=False)) if halve else []
+    good = sorted(version for version, told in answers.items() if not told.failed)
+    todo = list(pairwise(good)) if halve else []
     while todo:
         older, newer = todo.pop()
-        middle = between(every, older, newer)
+        asked = [version for version in every if version not in answers]
+        middle = between(asked, older, newer)
         if middle is not None and differ(answers[older], answers[newer]):
             answers[middle] = ask(middle)
-            todo += [(older, middle), (middle, newer)]
+            failed = answers[middle].failed
+            todo += [(older, newer)] if failed else [(older, middle), (middle, newer)]
     return answers
 
 
@@ -233,7 +238,10 @@ def ask_release(release: Version, chosen: list[labs.Lab], setup: Setup) -> Evide
         for old in folder.glob("[0-9][0-9].json"):
             old.unlink()
         (folder / "stamp").write_text(stamp, encoding="utf-8")
-    run_labs(release, [lab for lab in chosen if not (folder / f"{lab.number}.json").exists()], folder)
+    try:
+        run_labs(release, [lab for lab in chosen if not (folder / f"{lab.number}.json").exists()], folder)
+    except CannotAsk as problem:
+        return unasked(release, str(problem))
     python = python_of(folder)
     faults = {page.name: upstream.run(page, python) for page in upstream.pages(ROOT / "docs" / "upstream")}
     found = [json.loads((folder / f"{lab.number}.json").read_text(encoding="utf-8")) for lab in chosen]
@@ -253,7 +261,13 @@ def _asked(told: Mapping[str, object]) -> Asked:
 
 
 def run_labs(release: Version, chosen: list[labs.Lab], folder: Path) -> None:
-    """Run `tools/drift_ask.py` for each lab in the environment of `folder`. Each writes a file there."""
+    """Run `tools/drift_ask.py` for each lab in the environment of `folder`. Each writes a file there.
+
+    Raises
+    ------
+    CannotAsk
+        If that doesn't work at all for a lab, for example because the class can't be imported there.
+    """
     python = python_of(folder)
     running: set[subprocess.Popen[bytes]] = set()
     stopping = False
@@ -287,7 +301,7 @@ def run_labs(release: Version, chosen: list[labs.Lab], folder: Path) -> None:
                 return
             status = process.wait()
         if status:
-            raise Problem(f"lab {lab.number} can't be asked: {_last_line(log.read_text(errors='replace'))}")
+            raise CannotAsk(f"lab {lab.number} can't be asked: {_last_line(log.read_text(errors='replace'))}")
         told = json.loads((folder / f"{lab.number}.json").read_text(encoding="utf-8"))["claims"].values()
         counts = {answer: sum(one["answer"] == answer for one in told) for answer in ("holds", "false")}
         unasked = len(told) - sum(counts.values())
@@ -331,10 +345,13 @@ def _end(running: Iterable[subprocess.Popen[bytes]]) -> None:
 
 
 def fingerprint() -> str:
-    """Changes if the labs or the package do."""
-    digest = hashlib.sha256()
-    for path in sorted([*(ROOT / "labs").rglob("*.ipynb"), *(ROOT / "src").rglob("*.py")]):
-        digest.update(path.read_bytes())
+    """Changes if anything does that answers depend on, other than the packages."""
+    digest = hashlib.sha256(platform.python_version().encode())
+    rooms = {"labs": "*.ipynb", "labs/materials": "*", "src": "*.py", "tests/labs/controls": "*.py"}
+    rooms |= {"docs/upstream": "*.md", "tools": "drift_ask.py"}
+    for path in sorted({path for room, names in rooms.items() for path in (ROOT / room).rglob(names)}):
+        if path.is_file() and not {".ipynb_checkpoints", "__pycache__"} & set(path.parts):
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
@@ -391,10 +408,9 @@ def versions(texts: list[str], every: list[Version]) -> list[Version]:
     """
     found = []
     for text in texts:
-        try:
-            found.append(every[0] if text == "newest" else Version(text))
-        except InvalidVersion:
-            raise UsageProblem(f"{text!r} isn't a release of Dask; use one such as {every[0]}, or newest") from None
+        if text != "newest" and not re.fullmatch(r"\d{4}\.\d{1,2}\.\d+", text):
+            raise UsageProblem(f"{text!r} isn't a release of Dask; use one such as {every[0]}, or newest")
+        found.append(every[0] if text == "newest" else Version(text))
     return list(dict.fromkeys(found))
 
 
@@ -419,7 +435,8 @@ def ask(texts: list[str], out: Path, wanted_labs: str | None) -> int:
         print(f"Dask {release}", flush=True)
         told = ask_release(release, chosen, setup) if release in every else unasked(release, "there is no such release")
         keep(told, path)
-        progress.add(str(release))
+        if not told.failed:
+            progress.add(str(release))
         shutil.rmtree(BUILD / str(release), ignore_errors=True)
         return told
 

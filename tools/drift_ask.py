@@ -8,7 +8,6 @@ with each of its controls.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -50,10 +49,11 @@ def ask(lab: labs.Lab, controls: list[dict[str, str]], environment: dict[str, st
     for place, claim in enumerate(passes[0].claims):
         held: tuple[bool | None, ...] = ()
         without: tuple[evidence.Control, ...] = ()
-        answer, because, why = evidence.answer(claim), claim.because, claim.why
+        answer, because, why, numbers = evidence.answer(claim), claim.because, claim.why, claim.evidence
         if claim.holds is False:
             held = tuple(outcome.claims[place].holds for outcome in passes)
             answer = most(held)
+            numbers = next((one.claims[place].evidence for one in passes if says(one, place) == answer), {})
             if answer == "could not be asked":
                 because, why = "stopped", "it was false once, and then no two of three times said the same"
             mine = [control for control in controls if control["claim"] == claim.text]
@@ -65,12 +65,17 @@ def ask(lab: labs.Lab, controls: list[dict[str, str]], environment: dict[str, st
             because=because,
             blocked_by=claim.blocked_by,
             why=why,
-            numbers=claim.evidence,
+            numbers=numbers,
             controls=without,
         )
     failures = tuple((one.cell, one.because, one.error) for one in passes[0].failures)
-    run = evidence.LabRun(lab.name, sha256(lab), time.monotonic() - began, failures)
+    run = evidence.LabRun(lab.name, evidence.code_of(lab), time.monotonic() - began, failures)
     return {"run": asdict(run), "claims": {key: asdict(one) for key, one in asked.items()}}
+
+
+def says(outcome: Outcome, place: int) -> evidence.Answer:
+    """What one time said about the claim at `place`."""
+    return evidence.answer(outcome.claims[place])
 
 
 def most(held: tuple[bool | None, ...]) -> evidence.Answer:
@@ -102,24 +107,27 @@ def without_its_cause(lab: labs.Lab, control: dict[str, str], environment: dict[
     return evidence.Control(claim.holds, claim.evidence)
 
 
-def sha256(lab: labs.Lab) -> str:
-    """Of the notebook's code, so that rewording a text doesn't make evidence look old."""
-    return hashlib.sha256("\n\n".join(f"# {cell}\n{source}" for cell, source in lab.cells.items()).encode()).hexdigest()
+def plain(value: Any, ports: dict[str, str] | None = None) -> Any:
+    """Evidence without what differs for no reason: paths and ports of this machine, and digits of measured floats.
 
+    The ports of one claim are numbered, so that two workers stay two.
+    """
+    ports = {} if ports is None else ports
 
-def plain(value: Any) -> Any:
-    """Evidence without what differs for no reason: paths and ports of this machine, and digits of measured floats."""
+    def numbered(found: re.Match[str]) -> str:
+        return found[1] + ports.setdefault(found[2], f"PORT-{len(ports) + 1}")
+
     if isinstance(value, dict):
-        return {plain(key): plain(one) for key, one in value.items()}
+        return {plain(key, ports): plain(one, ports) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+        return [plain(one, ports) for one in value]
     if isinstance(value, float):
         return float(f"{value:.3g}")
     if isinstance(value, str):
         for place, name in ((sys.prefix, "ENVIRONMENT"), (str(ROOT), "CLASS"), (str(Path.home()), "HOME")):
             value = value.replace(place, name)
         value = re.sub(re.escape(tempfile.gettempdir()) + r"/[^\s'\"),:]+", "TEMPORARY", value)
-        value = re.sub(r"\b((?:127\.\d+\.\d+\.\d+|localhost):)\d+", r"\1PORT", value)
+        value = re.sub(r"\b((?:127\.\d+\.\d+\.\d+|localhost):)(\d+)", numbered, value)
         value = re.sub(r" at 0x[0-9a-f]+", " at ADDRESS", value)
         return value if len(value) <= _LONG else value[:_LONG] + "…"
     return value
@@ -131,7 +139,11 @@ def main() -> int:
     controls = runpy.run_path(str(ROOT / "tests" / "labs" / "controls" / f"{lab.number}.py"))["CONTROLS"]
     environment = {name: value for name, value in os.environ.items() if name != "DASK_SCHEDULER_ADDRESS"}
     with until_terminated():
-        found = plain(ask(lab, controls, environment | {"DASKCLASS_SIZE": "smoke"}))
+        found = ask(lab, controls, environment | {"DASKCLASS_SIZE": "smoke"})
+    found = {
+        "run": plain(found["run"]),
+        "claims": {key: plain(one) for key, one in found["claims"].items()},
+    }
     with written(out) as unfinished:
         unfinished.write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
     return 0

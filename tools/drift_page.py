@@ -82,12 +82,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Span:
-    """Neighboring columns that answer one claim alike, and the release that its numbers are from."""
+    """Neighboring columns that answer one claim alike, the release that its numbers are from, and whether today's lab
+    has the code that measured them."""
 
     asked: Asked | None
     first: str
     last: str
     measured: str
+    same_code: bool = True
 
     @property
     def name(self) -> str:
@@ -127,6 +129,8 @@ class Step:
     gained: tuple[Row, ...]
     lost_sight: tuple[Row, ...]
     got_sight: tuple[Row, ...]
+    flaky: tuple[Row, ...]
+    not_both: tuple[Row, ...]
 
 
 @dataclass(frozen=True)
@@ -145,10 +149,16 @@ class Report:
         """The rows of all labs."""
         return tuple(row for rows in self.rows.values() for row in rows)
 
+    @cached_property
+    def days(self) -> tuple[datetime.date, ...]:
+        """The days on which releases were asked, the first one first. One that couldn't be asked doesn't count."""
+        good = [one for one in self.releases if not one.failed]
+        return tuple(sorted(datetime.date.fromisoformat(one.asked) for one in good or self.releases))
+
     @property
     def asked(self) -> datetime.date:
         """The day on which a release was last asked."""
-        return max(datetime.date.fromisoformat(one.asked) for one in self.releases)
+        return self.days[-1]
 
     @property
     def age(self) -> int:
@@ -218,29 +228,41 @@ def merged(releases: tuple[Evidence, ...]) -> tuple[Column, ...]:
     return tuple(Column(tuple(column)) for column in columns)
 
 
-def row(key: str, says: str, code: str, columns: tuple[Column, ...], changes: tuple[Change, ...]) -> Row:
-    """A claim against the columns."""
+def row(
+    key: str,
+    says: str,
+    code: str,
+    columns: tuple[Column, ...],
+    changes: tuple[Change, ...],
+    sha256: str | None = None,
+) -> Row:
+    """A claim against the columns. `sha256` is of its lab's code today."""
     answers = tuple(column.newest.claims.get(key) for column in columns)
     spans: list[Span] = []
-    for _answer, group in groupby(zip(columns, answers, strict=True), key=lambda pair: pair[1] and pair[1].answer):
+    for _answer, group in groupby(
+        zip(columns, answers, strict=True), key=lambda pair: pair[1] and (pair[1].answer, pair[1].flaky)
+    ):
         members = list(group)
         # The numbers on both sides of a change should be those nearest to it.
         near = members[0][0].releases[0] if spans else members[-1][0].newest
         first, last = members[0][0].releases[0].release, members[-1][0].newest.release
-        spans.append(Span(near.claims.get(key), first, last, near.release))
+        lab = near.labs.get(key[:2])
+        same = sha256 is None or lab is None or lab.sha256 == sha256
+        spans.append(Span(near.claims.get(key), first, last, near.release, same))
     return Row(key, says, code, answers, tuple(spans), tuple(one for one in changes if key in one.claims))
 
 
 def step(older: Column, newer: Column, rows: tuple[Row, ...]) -> Step:
     """What changes between two columns."""
 
+    pairs = [(one, older.newest.claims.get(one.key), newer.newest.claims.get(one.key)) for one in rows]
+    both = [(one, there, here) for one, there, here in pairs if there is not None and here is not None]
+
     def went(before: str, after: str) -> tuple[Row, ...]:
         return tuple(
             one
-            for one in rows
-            if (there := older.newest.claims.get(one.key)) is not None
-            and (here := newer.newest.claims.get(one.key)) is not None
-            and (there.answer, here.answer) == (before, after)
+            for one, there, here in both
+            if (there.answer, here.answer) == (before, after) and not there.flaky and not here.flaky
         )
 
     unasked = "could not be asked"
@@ -251,6 +273,12 @@ def step(older: Column, newer: Column, rows: tuple[Row, ...]) -> Step:
         gained=went("false", "holds"),
         lost_sight=went("holds", unasked) + went("false", unasked),
         got_sight=went(unasked, "holds") + went(unasked, "false"),
+        flaky=tuple(
+            one
+            for one, there, here in both
+            if (there.answer, there.flaky) != (here.answer, here.flaky) and (there.flaky or here.flaky)
+        ),
+        not_both=tuple(one for one, there, here in pairs if (there is None) != (here is None)),
     )
 
 
@@ -261,8 +289,10 @@ def report(folder: Path, today: datetime.date) -> Report:
     rows, titles = {}, {}
     for lab in labs.find(ROOT):
         titles[lab.number] = lab.title
+        code = evidence.code_of(lab)
         rows[lab.number] = tuple(
-            row(f"{lab.number}/{cell}", text, lab.cells[cell], columns, changes) for cell, text, _core in lab.claims
+            row(f"{lab.number}/{cell}", text, lab.cells[cell], columns, changes, code)
+            for cell, text, _core in lab.claims
         )
     flat = tuple(one for some in rows.values() for one in some)
     asked = [column for column in columns if not column.newest.failed]
@@ -316,7 +346,7 @@ def page(told: Report) -> str:
                 "lab": one.key[:2],
                 "anchor": one.key.replace("/", "-"),
                 "answers": {
-                    release.release: release.claims[one.key].answer
+                    release.release: "flaky" if release.claims[one.key].flaky else release.claims[one.key].answer
                     for release in told.releases
                     if one.key in release.claims
                 },

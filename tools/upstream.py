@@ -111,7 +111,7 @@ def in_words(answers: Iterable[tuple[str, str]]) -> str:
 
     names = {
         HAPPENS: "It happens in",
-        ABSENT: "It does not happen in",
+        ABSENT: "The reproduction prints something else in",
         HANGS: "The reproduction does not end in",
         UNASKED: "The reproduction itself fails in",
     }

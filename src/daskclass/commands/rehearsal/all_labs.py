@@ -76,6 +76,8 @@ def rehearse(
     found = labs.find(root)
     chosen = found if wanted is None else labs.choose(wanted, found)
     published = None if against is None else evidence.read(against)
+    if published is not None and published.failed:
+        raise UsageProblem(f"{against} has no answers of Dask {published.release}: {published.failed}")
     settings = os.environ.get("DASK_SCHEDULER_ADDRESS") or clusters.named()
     try:
         cluster = _cluster(size, settings if scheduler is None else scheduler)

@@ -6,6 +6,7 @@ because they differ from run to run.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -14,6 +15,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from daskclass.commands.rehearsal.outcome import Because, Claim, Outcome
 from daskclass.errors import UsageProblem
+from daskclass.labs import Lab
 
 SCHEMA = 1
 
@@ -70,7 +72,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class LabRun:
-    """A lab as it was asked: the SHA-256 of its notebook, the seconds it took, and its failed cells."""
+    """A lab as it was asked: the SHA-256 of its code (`code_of`), the seconds it took, and its failed cells."""
 
     name: str
     sha256: str
@@ -121,6 +123,11 @@ class Evidence:
 def name(lab: str, claim: Claim) -> str:
     """How evidence calls a claim."""
     return f"{lab[:2]}/{claim.cell}"
+
+
+def code_of(lab: Lab) -> str:
+    """The SHA-256 of a notebook's code, so that rewording a text doesn't make evidence look old."""
+    return hashlib.sha256("\n\n".join(f"# {cell}\n{source}" for cell, source in lab.cells.items()).encode()).hexdigest()
 
 
 def as_json(evidence: Evidence) -> str:

@@ -68,6 +68,7 @@ def run(
         Also if the lab can't be read, its kernel doesn't start or dies, or time runs out.
     """
     outcome = Outcome(lab.name)
+    ended: str | None = None
     try:
         outcome.minutes_planned = lab.minutes.total
         with opened(lab, environment, outcome.minutes_planned * 60 if seconds is None else seconds, outcome) as kernel:
@@ -85,11 +86,12 @@ def run(
                 if claim is not None and claim.holds is not None:
                     listener.claim(claim)
     except Stopped as stopped:
-        outcome.fail(str(stopped), stopped.status)
+        ended = str(stopped)
+        outcome.fail(ended, stopped.status)
     except Problem as problem:
         outcome.fail(str(problem))
         return outcome
-    answers.settle(lab, outcome)
+    answers.settle(lab, outcome, ended)
     for claim in outcome.claims:
         if claim.holds is None:
             outcome.fail(claim.why or f"it didn't measure: {claim.text}")
@@ -200,7 +202,7 @@ def _stopped(cell: str, name: str, text: str, node: nbformat.NotebookNode) -> St
     message = _plain(text).strip().split("\n")[0]
     lines = [line for output in node.outputs if output.output_type == "error" for line in output.traceback]
     shown, error = _plain("\n".join(lines)), f"{name}: {message}".rstrip(": ")
-    failure = Failure(cell, answers.because(name, message, shown), error, answers.line(shown))
+    failure = Failure(cell, answers.because(name, message, shown, node.source), error, answers.line(shown))
     return Stopped(f"{name} in the cell `{cell}`: {message}".rstrip(": "), cell, failure)
 
 
