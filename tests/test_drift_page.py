@@ -111,6 +111,58 @@ def test_the_numbers_of_both_sides_are_those_nearest_to_the_change():
     assert [(span.asked.numbers["n"], span.measured) for span in row.spans] == [(2, "2.0"), (3, "3.0")]
 
 
+def test_flaky_is_said_of_the_releases_in_which_it_was():
+    flaky = Asked("it", "holds", (False, True, True))
+    columns = drift_page.merged((told("1.0"), told("2.0", holds(a=flaky)), told("3.0")))
+    row = drift_page.row(FIRST, "it", "code", columns, ())
+    assert [(span.name, span.asked.flaky) for span in row.spans] == [("1.0", False), ("2.0", True), ("3.0", False)]
+    for older, newer in pairwise(columns):
+        step = drift_page.step(older, newer, (row,))
+        assert (step.flaky, step.broke, step.gained) == ((row,), (), ())
+
+
+def test_an_answer_that_was_flaky_is_neither_gained_nor_lost():
+    columns = drift_page.merged((told("1.0"), told("2.0", holds(a=Asked("it", "false", (False, True, False))))))
+    row = drift_page.row(FIRST, "it", "code", columns, ())
+    step = drift_page.step(*columns, (row,))
+    assert (step.broke, step.flaky) == ((), (row,))
+
+
+def test_a_claim_that_only_one_of_two_releases_was_asked():
+    fewer = {key: asked for key, asked in holds().items() if key != FIRST}
+    columns = drift_page.merged((told("1.0", fewer), told("2.0")))
+    row = drift_page.row(FIRST, "it", "code", columns, ())
+    step = drift_page.step(*columns, (row,))
+    assert (step.not_both, step.flaky, step.gained) == ((row,), (), ())
+
+
+def test_numbers_of_another_version_of_a_lab_are_marked(folder, report):
+    row = next(row for row in report.all_rows if row.key == FIRST)
+    assert not any(span.same_code for span in row.spans if span.asked)
+    assert "by an earlier version of this lab" in drift_page.page(report)
+    lab = LABS["07"]
+    runs = {number: LabRun(one.name, evidence.code_of(one), 1.0) for number, one in LABS.items()}
+    newest = told("2026.8.0", labs=runs)
+    columns = drift_page.merged((newest,))
+    assert drift_page.row(FIRST, "it", "code", columns, (), evidence.code_of(lab)).spans[0].same_code
+
+
+def test_a_release_that_could_not_be_asked_does_not_make_the_page_young(tmp_path):
+    old, failed = told("2026.8.0", asked="2026-01-01"), told("2025.9.0", failed="no")
+    for one in (old, failed):
+        (tmp_path / f"dask-{one.release}.json").write_text(evidence.as_json(one), encoding="utf-8")
+    found = drift_page.report(tmp_path, TODAY)
+    assert str(found.asked) == "2026-01-01"
+    assert "This page is old" in drift_page.page(found)
+
+
+def test_the_page_says_which_release_was_asked_first(tmp_path):
+    for one in (told("2026.8.0"), told("2025.9.0", holds(a=FALSE), asked="2026-10-01")):
+        (tmp_path / f"dask-{one.release}.json").write_text(evidence.as_json(one), encoding="utf-8")
+    page = drift_page.page(drift_page.report(tmp_path, TODAY))
+    assert "Last asked on 2026-11-28; the release that was asked first, on 2026-10-01." in page
+
+
 def test_what_somebody_who_upgrades_should_know(report):
     steps = {(step.older, step.newer): step for step in report.steps}
     assert list(steps) == [("2024.12.1", "2025.1.0"), ("2025.3.0", "2025.10.0"), ("2025.10.0", "2026.8.0")]

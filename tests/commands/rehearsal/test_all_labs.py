@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+from pathlib import Path
 
 import dask
 import psutil
@@ -171,6 +172,14 @@ def test_what_is_no_evidence_is_said_before_any_lab_runs(say, inside, tmp_path, 
     assert said.status == 2
     assert f"{path}" in said.err
     assert says in said.err
+    assert not (inside / "build").exists()
+
+
+def test_evidence_of_a_release_that_could_not_be_asked_is_refused(say, inside, tmp_path):
+    path = Path(published(tmp_path / "evidence.json", claim_kept="holds"))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "failed": "there is no such release"}))
+    said = say("rehearse", *SIZE, "--against", str(path))
+    assert (said.status, f"{path} has no answers of Dask 2026.8.0: there is no such release" in said.err) == (2, True)
     assert not (inside / "build").exists()
 
 

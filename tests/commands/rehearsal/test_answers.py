@@ -10,6 +10,7 @@ from daskclass.commands.rehearsal import answers, one_lab
 from daskclass.commands.rehearsal.outcome import Claim, Failure, Outcome
 
 ROOT = Path(__file__).parents[3]
+OURS = Path(labs.__file__).parent / "system" / "waiting.py"
 
 
 class Deaf:
@@ -94,7 +95,12 @@ def test_a_lab_that_stops_says_so_for_the_rest(planted):
     ],
 )
 def test_names_of_a_cell(source, reads, sets, defines):
-    assert answers.names(source) == (reads, sets, defines)
+    assert answers.names(source)[:3] == (reads, sets, defines)
+
+
+def test_what_a_function_reads_is_known_by_its_name():
+    source = "def f(n):\n    def g():\n        return k\n    return g() + m\n\nh = lambda: z"
+    assert answers.names(source).of_functions == {"f": {"k", "m"}}
 
 
 def test_every_cell_of_the_labs_can_be_read():
@@ -171,6 +177,76 @@ def test_a_cell_that_needs_a_lost_name_and_fails_has_the_first_as_its_cause():
     assert settled(cells, "a", None) == (None, "a")
 
 
+@pytest.mark.parametrize("line", [None, 2])
+def test_printing_is_not_a_thing_that_two_cells_share(line):
+    cells = {"a": "x = f()\nprint(len(x))", "b": "y = 2\nprint(len(y))", "claim": "claim('it', sum(y) == 3)"}
+    assert settled(cells, "a", False, line) == (False, None)
+    assert settled(cells | {"b": "y = 2\nlen = f"}, "a", False, line) == (None, "a")  # then it's the notebook's
+
+
+HALF = {
+    "set": "times = {}\nfor n in (1, 2):\n    times[n] = measure(n)",
+    "deep": "times = {}\nfor n in (1, 2):\n    times[n].all = measure(n)",
+    "method": "times = []\nfor n in (1, 2):\n    times.append(measure(n))",
+    "delete": "times = {}\nfor n in (1, 2):\n    del times[n]",
+}
+
+
+@pytest.mark.parametrize("source", HALF.values(), ids=HALF)
+def test_what_the_statement_that_failed_changed_half_way_is_lost(source):
+    cells = {"a": source, "claim": "claim('it', all(times))"}
+    assert settled(cells, "a", True, line=3) == (None, "a")
+    earlier = {"before": source.partition("\n")[0], "a": source.partition("\n")[2], "claim": cells["claim"]}
+    assert settled(earlier, "a", True, line=2) == (None, "a")
+    assert settled(earlier, "a", True) == (None, "a")
+
+
+def test_what_an_earlier_statement_changed_is_there():
+    cells = {"a": "times = {}\ntimes[1] = measure(1)\nfails()", "claim": "claim('it', all(times))"}
+    assert settled(cells, "a", True, line=3) == (True, None)
+
+
+def test_a_function_needs_what_it_reads():
+    cells = {
+        "before": "y = 1\ndef g():\n    return y\ndef h():\n    return g()",
+        "a": "y = fails()",
+        "claim": "claim('it', h() == 1)",
+    }
+    assert settled(cells, "a", True, line=1) == (None, "a")
+    redefined = {**cells, "claim": "def h():\n    return 1\nclaim('it', h() == 1)"}
+    assert settled(redefined, "a", True, line=1) == (True, None)
+
+
+def test_what_looks_false_says_what_it_shares_with_a_cell_that_failed():
+    cells = {"a": "client.fails()", "claim": "claim('it', client.count() == 1)"}
+
+    class Lab:
+        pass
+
+    lab = Lab()
+    lab.cells = cells
+    outcome = Outcome("00", error="failed")
+    outcome.failures = [Failure("a", "error", "an error", 1)]
+    outcome.claims = [Claim("it", True, False, {"count": 2}, cell="claim")]
+    answers.settle(lab, outcome)
+    [claim] = outcome.claims
+    assert (claim.holds, claim.blocked_by, claim.evidence) == (None, "a", {"count": 2})
+    assert claim.why == "it was false, but `a`, which uses `client`, too, failed before: an error"
+
+
+def test_the_reason_of_a_lab_that_ended_early_is_its_end():
+    class Lab:
+        pass
+
+    lab = Lab()
+    lab.cells = {"a": "x = f()", "claim": "claim('it', y)"}
+    outcome = Outcome("00", error="an error in `a`")
+    outcome.failures = [Failure("a", "error", "an error", 1)]
+    outcome.claims = [Claim("it", True, None, cell="claim")]
+    answers.settle(lab, outcome, "it didn't finish within 10 minutes")
+    assert (outcome.claims[0].because, outcome.claims[0].why) == ("stopped", "it didn't finish within 10 minutes")
+
+
 def test_using_a_module_or_a_function_does_not_change_it():
     cells = {"a": "import m\ndef f(): pass", "b": "m.run(f, thing)", "claim": "claim('it', m.value(f) == 1)"}
     assert settled(cells, "b", False) == (False, None)
@@ -201,10 +277,18 @@ def test_using_a_module_or_a_function_does_not_change_it():
             "Cell In[1], line 1\nFile /x/a.py:1, in f(n)",
             "name",
         ),
+        (  # nobody typed this one
+            "TypeError",
+            "take() got an unexpected keyword argument 'copy'",
+            "Cell In[1], line 1\nFile /x/dask/a.py:1, in f(n)",
+            "error",
+        ),
         ("TypeError", "f() missing 1 required positional argument", "Cell In[1], line 1", "error"),
         ("ModuleNotFoundError", "No module named 'dask.foo'", "Cell In[1], line 1", "name"),
         ("KeyError", "'foo'", "Cell In[1], line 1", "error"),
+        ("KeyError", "'foo'", f"Cell In[1], line 1\nFile {OURS}:1, in until()", "instrument"),
+        ("Problem", "waited 60 s", f"Cell In[1], line 1\nFile {OURS}:1, in until()", "error"),
     ],
 )
 def test_why_a_cell_failed(name, message, shown, because):
-    assert answers.because(name, message, shown) == because
+    assert answers.because(name, message, shown, "f(n, k = 1)") == because
