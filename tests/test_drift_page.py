@@ -222,7 +222,7 @@ def test_the_page_says_it_all_in_words(report):
     assert '<span class="hidden">could not be asked</span>' in page
     assert "Rows are counted." in page
     assert "A cell that it needs failed." in page
-    assert "With a control, which takes its cause away, it was false: rows 2." in page
+    assert "With control 1, which takes its cause away, it was false, too: rows 2." in page
 
 
 @pytest.mark.parametrize(("days", "is_old"), [(0, False), (30, False), (31, True)])

@@ -48,7 +48,7 @@ def test_the_releases_are_those_of_the_evidence(page):
 def test_releases_in_words():
     happens, absent, unasked = upstream.HAPPENS, upstream.ABSENT, upstream.UNASKED
     assert upstream.in_words([("1", absent), ("2", happens), ("3", happens), ("4", absent), ("5", unasked)]) == (
-        "It happens in 2 to 3. The reproduction prints something else in 1, 4. The reproduction itself fails in 5."
+        "It happens in 2, 3. The reproduction prints something else in 1, 4. The reproduction itself fails in 5."
     )
     assert upstream.in_words([]) == ""
 

@@ -122,7 +122,7 @@ def plain(value: Any, ports: dict[str, str] | None = None) -> Any:
     if isinstance(value, list | tuple):
         return [plain(one, ports) for one in value]
     if isinstance(value, float):
-        return float(f"{value:.3g}")
+        return value if value.is_integer() else float(f"{value:.3g}")  # what was counted is exact
     if isinstance(value, str):
         for place, name in ((sys.prefix, "ENVIRONMENT"), (str(ROOT), "CLASS"), (str(Path.home()), "HOME")):
             value = value.replace(place, name)

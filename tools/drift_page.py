@@ -345,6 +345,7 @@ def page(told: Report) -> str:
                 "says": one.says,
                 "lab": one.key[:2],
                 "anchor": one.key.replace("/", "-"),
+                "because": ", ".join(dict.fromkeys(change.pull for change in one.changes)),
                 "answers": {
                     release.release: "flaky" if release.claims[one.key].flaky else release.claims[one.key].answer
                     for release in told.releases

@@ -96,26 +96,16 @@ def run(page: Page, python: str | Path) -> str:
 
 def in_words(answers: Iterable[tuple[str, str]]) -> str:
     """In which releases a fault is, from pairs of release and answer, oldest first."""
-    told: dict[str, list[list[str]]] = {}
-    last = None
+    told: dict[str, list[str]] = {}
     for release, answer in answers:
-        spans = told.setdefault(answer, [])
-        if answer == last:
-            spans[-1].append(release)
-        else:
-            spans.append([release])
-        last = answer
-
-    def listed(spans: list[list[str]]) -> str:
-        return ", ".join(span[0] if len(span) == 1 else f"{span[0]} to {span[-1]}" for span in spans)
-
+        told.setdefault(answer, []).append(release)
     names = {
         HAPPENS: "It happens in",
         ABSENT: "The reproduction prints something else in",
         HANGS: "The reproduction does not end in",
         UNASKED: "The reproduction itself fails in",
     }
-    return " ".join(f"{words} {listed(told[answer])}." for answer, words in names.items() if answer in told)
+    return " ".join(f"{words} {', '.join(told[answer])}." for answer, words in names.items() if answer in told)
 
 
 def update(answers: Iterable[tuple[str, dict[str, str]]], folder: Path = FOLDER) -> None:
