@@ -255,7 +255,8 @@ def test_when_the_caller_is_killed_the_child_dies_too(tmp_path):
         "import os, signal\nfrom daskclass import limits\n"
         "limits.run('import os; os.kill(os.getppid(), 9); input()', '200MiB', way='watching')"
     )
-    environment = os.environ | {"DASKCLASS_TEST": str(tmp_path)}
+    # Who is killed can't remove its folder.
+    environment = os.environ | {"DASKCLASS_TEST": str(tmp_path), "TMPDIR": str(tmp_path)}
     process = subprocess.run([sys.executable, "-c", caller], cwd=tmp_path, env=environment, check=False)
     assert process.returncode == -signal.SIGKILL
     _gone, alive = psutil.wait_procs(processes.carrying("DASKCLASS_TEST", str(tmp_path)), timeout=30)
@@ -271,7 +272,8 @@ limits.run(code, "200MiB", way="cgroup")
 
 @pytest.mark.skipif(not offered("cgroup"), reason="no cgroup on this machine")
 def test_what_a_killed_caller_left_is_removed_by_the_next(tmp_path, until_it_writes):
-    caller = subprocess.Popen([sys.executable, "-c", FOREVER], cwd=tmp_path)
+    environment = os.environ | {"TMPDIR": str(tmp_path)}  # who is killed can't remove its folder
+    caller = subprocess.Popen([sys.executable, "-c", FOREVER], cwd=tmp_path, env=environment)
     try:
         until_it_writes(caller, tmp_path / "pid")
         limited = psutil.Process(int((tmp_path / "pid").read_text()))
