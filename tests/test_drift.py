@@ -531,6 +531,20 @@ def test_only_the_same_run_goes_on(tmp_path):
     assert not path.exists()
 
 
+def test_what_a_page_says_about_releases_asks_nothing_anew(tmp_path, monkeypatch):
+    """Each answer changes that list, and a run that was stopped goes on after the answers that it has."""
+    shutil.copytree(drift.ROOT / "docs" / "upstream", tmp_path / "docs" / "upstream")
+    monkeypatch.setattr(drift, "ROOT", tmp_path)
+    first = drift.fingerprint()
+    page = tmp_path / "docs" / "upstream" / "map-large-keyword.md"
+    text = page.read_text()
+    page.write_text(text.replace("It happens in ", "It happens nowhere but in "))
+    assert page.read_text() != text
+    assert drift.fingerprint() == first
+    page.write_text(text.replace("110_000", "120_000"))
+    assert drift.fingerprint() != first
+
+
 DEAF = """
 import signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)

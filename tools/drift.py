@@ -348,10 +348,12 @@ def fingerprint() -> str:
     """Changes if anything does that answers depend on, other than the packages."""
     digest = hashlib.sha256(platform.python_version().encode())
     rooms = {"labs": "*.ipynb", "labs/materials": "*", "src": "*.py", "tests/labs/controls": "*.py"}
-    rooms |= {"docs/upstream": "*.md", "tools": "drift_ask.py"}
+    rooms |= {"tools": "drift_ask.py"}
     for path in sorted({path for room, names in rooms.items() for path in (ROOT / room).rglob(names)}):
         if path.is_file() and not {".ipynb_checkpoints", "__pycache__"} & set(path.parts):
             digest.update(path.read_bytes())
+    for page in upstream.pages(ROOT / "docs" / "upstream"):  # the rest of a page is about the answers
+        digest.update(f"{page.name}\0{page.code}\0{page.prints}\0".encode())
     return digest.hexdigest()
 
 

@@ -138,6 +138,68 @@ def by_process(folder):
 
 
 @contextmanager
+def cleans_up_once(folder):
+    """As `by_process`, but whoever cleans up says so, and nobody takes that back."""
+    folder = Path(folder)
+    note = folder / "pid"
+    while True:
+        try:
+            with note.open("x") as file:
+                file.write(str(os.getpid()))
+            break
+        except FileExistsError:
+            found = note.read_text()
+            if not found or (psutil.pid_exists(int(found)) and psutil.Process(int(found)).status() != "zombie"):
+                raise RuntimeError("somebody is there") from None
+            try:
+                (folder / "cleaning").open("x").close()
+            except FileExistsError:
+                time.sleep(60)
+            note.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        note.unlink()
+
+
+@contextmanager
+def gets_tired(folder):
+    with FileLock(Path(folder) / "lock", timeout=0):
+        visits = Path(folder) / "visits"
+        number = len(visits.read_text()) if visits.exists() else 0
+        if number > 40:
+            raise RuntimeError("that's enough")
+        visits.write_text("x" * (number + 1))
+        yield
+
+
+@contextmanager
+def looks_again(folder):
+    """As `by_process`, but it looks at the note once more before it deletes it. That's one step too many."""
+    note = Path(folder) / "pid"
+
+    def is_of_a_dead_process():
+        found = note.read_text()
+        return bool(found) and (not psutil.pid_exists(int(found)) or psutil.Process(int(found)).status() == "zombie")
+
+    while True:
+        try:
+            with note.open("x") as file:
+                file.write(str(os.getpid()))
+            break
+        except FileExistsError:
+            if not is_of_a_dead_process():
+                raise RuntimeError("somebody is there") from None
+            (Path(folder) / f"cleaner-{os.getpid()}").touch()
+            if is_of_a_dead_process():
+                note.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        note.unlink()
+
+
+@contextmanager
 def by_name_only(folder):
     import tempfile
 
@@ -163,6 +225,12 @@ ALONE = {
     "its process": (its_process, "came at the same moment, and both got in"),
     "both turn back": (both_turn_back, "neither got in"),
     "by process": (by_process, "the second one deleted what the first one had just made"),
+    "looks again": (looks_again, "the second one deleted what the first one had just made"),
+    "cleans up once": (cleans_up_once, "soon after one another, and one waited"),
+    "gets tired": (
+        gets_tired,
+        "nobody was inside, and a process didn't get in. It raised `RuntimeError: that's enough",
+    ),
     "by name only": (by_name_only, "didn't get into *another* folder"),
     **({} if os.name == "nt" else {"deletes its file": (deletes_its_file, "Leave the file there")}),
 }
@@ -264,9 +332,44 @@ def by_class(folder):
 by_class.__module__ = "__main__"
 
 
+@contextmanager
+def with_a_door(folder):
+    """Whoever comes waits until nobody is at the door."""
+    import fcntl
+
+    with (Path(folder) / "mine.lock").open("w") as file:
+        with (Path(folder) / "door").open("w") as door:
+            fcntl.flock(door, fcntl.LOCK_EX)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+
+
+with_a_door.__module__ = with_a_door.__wrapped__.__module__ = "__main__"
+
+
+def by_database(folder):
+    import sqlite3
+
+    @contextmanager
+    def inside():
+        base = sqlite3.connect(Path(folder) / "lock.db", timeout=0, isolation_level=None)
+        try:
+            base.execute("BEGIN EXCLUSIVE")
+            yield
+        finally:
+            base.close()
+
+    return inside()
+
+
+by_database.__module__ = "__main__"
+
+
 @pytest.mark.parametrize(
     "answer",
     [
+        pytest.param(with_a_door, marks=pytest.mark.skipif(os.name == "nt", reason="POSIX has flock")),
+        by_database,
         pytest.param(by_flock, marks=pytest.mark.skipif(os.name == "nt", reason="POSIX has flock")),
         by_class,
         by_division,

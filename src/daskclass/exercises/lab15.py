@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,46 +19,72 @@ from daskclass.exercises.apart import reason
 from daskclass.exercises.exercise import Exercise, TryNext
 
 _PATIENCE = 3.0  # seconds in which a process should be inside, or be turned away
-_ROUNDS = 2  # in which two processes come at the same moment
 _SECONDS = 45.0  # for all of it, which takes a few where nothing else runs
+# Two processes meet: before which of its changes to the folder does the first one stop, and the second one?
+_MEETINGS = [(first, second) for first in range(1, 5) for second in range(1, 5)]
 
-# It enters whenever it reads a line, and says what happened. When it's inside, it leaves at the next line. Opening a
-# file to write takes a moment here, deleting one and locking one take longer. So whoever only looks first and then
-# writes, deletes what another one has just made, or locks a file that has just been deleted, meets the other process.
+# "enter 2" enters the folder, and stops before the second thing that this does to it or its files (any line goes on);
+# "enter 0" doesn't stop. What happened is said. Inside, "leave 0" leaves, "leave 2" stops likewise, and "raise 0" is
+# an error of the one inside. So two processes meet wherever we want them to, however busy the machine is.
 _VISITOR = """
-import os, sys, time
+import os, sys
 import cloudpickle
 
 answer, folder = cloudpickle.loads(sys.stdin.buffer.read(int(sys.stdin.buffer.readline())))
-
-
-def slowly(event, told):
-    if event == "fcntl.flock":
-        time.sleep(0.25)
-    elif event == "os.remove" or (event == "open" and (told[2] or 0) & (os.O_WRONLY | os.O_RDWR)):
-        if isinstance(told[0], (str, bytes, os.PathLike)) and os.fsdecode(told[0]).startswith(str(folder)):
-            time.sleep(0.1 if event == "open" else 0.25)
+LOCKS = {"fcntl.flock", "fcntl.lockf", "msvcrt.locking"}
+CHANGES = {"os.remove", "os.rename", "os.link", "os.symlink", "os.mkdir", "os.rmdir", "os.truncate"}
+steps = 0
 
 
 def say(word):
     print("visitor:" + word, file=sys.__stdout__, flush=True)
 
 
-sys.addaudithook(slowly)
+def heard():
+    global steps
+    line = sys.stdin.buffer.readline()
+    word, _, number = line.decode().partition(" ")
+    steps = int(number or 0)
+    return word
+
+
+def is_there(path):
+    return isinstance(path, (str, bytes, os.PathLike)) and os.fsdecode(path).startswith(str(folder))
+
+
+def changes(event, told):
+    if event == "open":
+        return (told[2] or 0) & (os.O_WRONLY | os.O_RDWR) and is_there(told[0])
+    return event in LOCKS or (event in CHANGES and any(is_there(path) for path in told[:2]))
+
+
+def stop(event, told):
+    global steps
+    if steps and changes(event, told):
+        steps -= 1
+        if not steps:
+            say("stopped")
+            sys.stdin.buffer.readline()
+
+
+sys.addaudithook(stop)
 say("ready")
-for line in sys.stdin.buffer:
+while heard():
     inside = False
     try:
         with answer(folder):
-            inside = True
+            inside, steps = True, 0
             say("in")
-            if sys.stdin.buffer.readline() == b"raise\\n":
+            if heard() == "raise":
                 raise LookupError("of the one inside")
+        steps = 0
         say("out")
-    except LookupError as error:
-        say("raised" if inside and str(error) == "of the one inside" else f"refused {type(error).__name__}")
     except BaseException as error:
-        say(f"refused {type(error).__name__}: {error}")
+        steps = 0
+        if inside and isinstance(error, LookupError) and str(error) == "of the one inside":
+            say("raised")
+        else:
+            say(f"refused {type(error).__name__}" + (f": {error}" if str(error) else ""))
 """
 
 
@@ -99,12 +124,37 @@ class _Visitor:
         except queue.Empty:
             return "nothing"
 
-    def tell(self, word: str) -> None:
-        self._write(word.encode() + b"\n")
+    def tells(self, word: str, stop: int = 0) -> str:
+        """Send it in, or out, and return what it says. It stops before its change number `stop` to the folder."""
+        self._write(f"{word} {stop}\n".encode())
+        return self.hears()
+
+    def goes_on(self, said: str) -> None:
+        """Let it go on, if it `said` that it stopped."""
+        if said == "stopped":
+            self._write(b"on\n")
+
+    def ends(self, said: str) -> str:
+        """What it says in the end, if it `said` this before, and goes on."""
+        if said in ("stopped", "nothing"):
+            said = self.hears()
+        if said == "stopped":  # only now: it had to wait for another one
+            self.goes_on(said)
+            said = self.hears()
+        if said == "nothing":
+            raise TryNext(
+                "Two processes came soon after one another, and one waited. It should get in, or raise an error at "
+                "once."
+            )
+        return said
 
     def enters(self) -> str:
-        self.tell("enter")
-        return self.hears()
+        return self.tells("enter")
+
+    def enters_alone(self) -> None:
+        """Enter while nobody is inside."""
+        if (said := self.enters()) != "in":
+            raise TryNext(f"After some visits, nobody was inside, and a process didn't get in. {_how(said)}")
 
     def kill(self) -> None:
         self._process.kill()
@@ -141,7 +191,7 @@ def _judge_alone(answer: object) -> str:
             one, two, three = one_more(), one_more(), one_more()
             _judge_at_the_same_moment(one, two)
             _judge_while_one_leaves(one, two, three)
-            _judge_two_after_a_kill(two, three, one_more())
+            _judge_two_after_a_kill(one, two, one_more)
     return (
         "One at a time. The second one was turned away at once, and an end, an error or a kill let the next one in. "
         "Two that came at the same moment didn't both get in, not even after a kill."
@@ -158,13 +208,11 @@ def _judge_visits(one: _Visitor, two: _Visitor, one_more: Callable[..., _Visitor
     for other in others:
         if (said := one_more(other).enters()) != "in":
             raise TryNext(f"While a process was inside, another one didn't get into *another* folder. {_how(said)}")
-    one.tell("leave")
-    if (said := one.hears()) != "out":
+    if (said := one.tells("leave")) != "out":
         raise TryNext(f"A process wanted to leave. {_how(said)}")
     if (said := two.enters()) != "in":
         raise TryNext(f"The first process had left, and the next one didn't get in. {_how(said)}")
-    two.tell("raise")
-    if two.hears() != "raised":
+    if two.tells("raise") != "raised":
         raise TryNext("The one inside raised an error, and that didn't come out. Let it through.")
     if (said := one.enters()) != "in":
         raise TryNext(f"The one inside raised an error, and the next one didn't get in. {_how(said)}")
@@ -176,11 +224,22 @@ def _judge_visits(one: _Visitor, two: _Visitor, one_more: Callable[..., _Visitor
         )
 
 
+def _meet(
+    one: _Visitor, two: _Visitor, words: tuple[str, str], stops: tuple[int, int], *, at_once: bool = False
+) -> list[str]:
+    """What two said in the end that stopped before a change to the folder, and then went on, the first one first."""
+    at_first = one.tells(words[0], stops[0]), two.tells(words[1], stops[1])
+    one.goes_on(at_first[0])
+    ones = one.hears() if at_first[0] == "stopped" and not at_once else at_first[0]
+    two.goes_on(at_first[1])  # the first one may have waited for it
+    twos = two.ends(at_first[1])
+    return [one.ends(ones), twos]
+
+
 def _judge_at_the_same_moment(one: _Visitor, two: _Visitor) -> None:
-    for _ in range(_ROUNDS):
-        one.tell("enter")
-        two.tell("enter")
-        said = one.hears(), two.hears()
+    """Afterwards, nobody is inside."""
+    for stops, at_once in [*((stops, False) for stops in _MEETINGS), ((1, 1), True)]:
+        said = _meet(one, two, ("enter", "enter"), stops, at_once=at_once)
         if said.count("in") > 1:
             raise TryNext(
                 "Two processes came at the same moment, and both got in. Between looking whether somebody is there and "
@@ -188,36 +247,37 @@ def _judge_at_the_same_moment(one: _Visitor, two: _Visitor) -> None:
             )
         if "in" not in said:
             raise TryNext(f"Two processes came at the same moment, and neither got in. {_how(said[0])}")
-        inside = (one, two)[said.index("in")]
-        inside.tell("leave")
-        inside.hears()
+        (one, two)[said.index("in")].tells("leave")
 
 
 def _judge_while_one_leaves(one: _Visitor, two: _Visitor, three: _Visitor) -> None:
-    """Afterwards, the second one is inside, or nobody is; the third one is not."""
-    one.enters()
-    two.tell("enter")
-    one.tell("leave")
-    one.hears()
-    is_inside = two.hears() == "in" or two.enters() == "in"
-    if is_inside and three.enters() == "in":
-        raise TryNext(
-            "A process came while another one was leaving, and a third one came after that. Both got in. When you "
-            "delete a locked file, someone may have opened it already, and the next one makes a new file. Leave the "
-            "file there."
-        )
+    """Afterwards, nobody is inside."""
+    for stops in _MEETINGS:
+        one.enters_alone()
+        if _meet(one, two, ("leave", "enter"), stops)[1] == "in":
+            if three.enters() == "in":
+                raise TryNext(
+                    "A process came while another one was leaving, and a third one came after that. Both got in. When "
+                    "you delete a locked file, someone may have opened it already, and the next one makes a new file. "
+                    "Leave the file there."
+                )
+            two.tells("leave")
 
 
-def _judge_two_after_a_kill(inside: _Visitor, one: _Visitor, two: _Visitor) -> None:
-    inside.kill()
-    one.tell("enter")
-    time.sleep(0.18)  # the other one comes when this one has looked, and before it has done what it does then
-    two.tell("enter")
-    if (one.hears(), two.hears()) == ("in", "in"):
-        raise TryNext(
-            "We killed the process inside, and two came soon after one another. Both got in: each of them cleaned up "
-            "after the dead one, and the second one deleted what the first one had just made."
-        )
+def _judge_two_after_a_kill(one: _Visitor, two: _Visitor, one_more: Callable[..., _Visitor]) -> None:
+    for stops in _MEETINGS:
+        killed = one_more()
+        killed.enters_alone()
+        killed.kill()
+        said = _meet(one, two, ("enter", "enter"), stops)
+        if said.count("in") > 1:
+            raise TryNext(
+                "We killed the process inside, and two came soon after one another. Both got in: each of them cleaned "
+                "up after the dead one, and the second one deleted what the first one had just made."
+            )
+        for visitor, word in zip((one, two), said, strict=True):
+            if word == "in":
+                visitor.tells("leave")
 
 
 def _how(said: str) -> str:
