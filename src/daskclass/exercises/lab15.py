@@ -19,6 +19,7 @@ from daskclass.exercises.apart import reason
 from daskclass.exercises.exercise import Exercise, TryNext
 
 _PATIENCE = 3.0  # seconds in which a process should be inside, or be turned away
+_MOMENT = 1.0  # seconds until we suppose that a process waits for another one that we stopped
 _SECONDS = 45.0  # for all of it, which takes a few where nothing else runs
 # Two processes meet: before which of its changes to the folder does the first one stop, and the second one?
 _MEETINGS = [(first, second) for first in range(1, 5) for second in range(1, 5)]
@@ -127,7 +128,7 @@ class _Visitor:
     def tells(self, word: str, stop: int = 0) -> str:
         """Send it in, or out, and return what it says. It stops before its change number `stop` to the folder."""
         self._write(f"{word} {stop}\n".encode())
-        return self.hears()
+        return self.hears(_MOMENT if stop else _PATIENCE)
 
     def goes_on(self, said: str) -> None:
         """Let it go on, if it `said` that it stopped."""
@@ -230,7 +231,7 @@ def _meet(
     """What two said in the end that stopped before a change to the folder, and then went on, the first one first."""
     at_first = one.tells(words[0], stops[0]), two.tells(words[1], stops[1])
     one.goes_on(at_first[0])
-    ones = one.hears() if at_first[0] == "stopped" and not at_once else at_first[0]
+    ones = one.hears(_MOMENT) if at_first[0] == "stopped" and not at_once else at_first[0]
     two.goes_on(at_first[1])  # the first one may have waited for it
     twos = two.ends(at_first[1])
     return [one.ends(ones), twos]
