@@ -174,6 +174,118 @@ def gets_tired(folder):
 
 
 @contextmanager
+def gets_tired_of_leaving(folder):
+    with FileLock(Path(folder) / "lock", timeout=0):
+        yield
+    visits = Path(folder) / "visits"
+    number = len(visits.read_text()) if visits.exists() else 0
+    visits.write_text("x" * (number + 1))
+    if number > 3:
+        raise RuntimeError("goodbye")
+
+
+@contextmanager
+def writes_over_it(folder):
+    """The look and the note are in one open file. Between them, somebody else may come."""
+    path = Path(folder) / "pid"
+    path.touch()
+    with path.open("r+") as file:
+        found = file.read()
+        if found and psutil.pid_exists(int(found)) and psutil.Process(int(found)).status() != "zombie":
+            raise RuntimeError("somebody is there")
+        file.seek(0)
+        file.truncate()
+        file.write(str(os.getpid()))
+        file.flush()
+    try:
+        yield
+    finally:
+        path.write_text("")
+
+
+@contextmanager
+def by_relative_names(folder):
+    os.chdir(folder)
+    note = Path("pid")
+    if note.exists() and psutil.pid_exists(int(note.read_text() or 0)):
+        raise RuntimeError("somebody is there")
+    note.write_text(str(os.getpid()))
+    try:
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+
+
+@contextmanager
+def elsewhere(folder):
+    """Beside the folder."""
+    note = Path(folder).with_name(f".{Path(folder).name}.pid")
+    if note.exists() and psutil.pid_exists(int(note.read_text() or 0)):
+        raise RuntimeError("somebody is there")
+    note.write_text(str(os.getpid()))
+    try:
+        yield
+    finally:
+        note.unlink(missing_ok=True)
+
+
+@contextmanager
+def by_folder(folder):
+    """A folder with a note in it. Whoever finds one of a dead process deletes it, perhaps after another one did."""
+    import shutil
+
+    mine = Path(folder) / "mine"
+    while True:
+        try:
+            mine.mkdir()
+            (mine / "pid").write_text(str(os.getpid()))
+            break
+        except FileExistsError:
+            try:
+                found = (mine / "pid").read_text()
+            except FileNotFoundError:
+                raise RuntimeError("somebody is there") from None
+            if not found or psutil.pid_exists(int(found)):
+                raise RuntimeError("somebody is there") from None
+            shutil.rmtree(mine, ignore_errors=True)
+    try:
+        yield
+    finally:
+        shutil.rmtree(mine)
+
+
+@contextmanager
+def lockf_and_deletes(folder):
+    path = Path(folder) / "mine.lock"
+    number = os.open(path, os.O_CREAT | os.O_RDWR)
+    try:
+        os.lockf(number, os.F_TLOCK, 0)
+        yield
+        path.unlink()
+    finally:
+        os.close(number)
+
+
+@contextmanager
+def asks_a_database(folder):
+    """It asks and writes in two steps, each of which is safe."""
+    import sqlite3
+
+    base = sqlite3.connect(Path(folder) / "notes.db", isolation_level=None)
+    base.execute("create table if not exists notes (pid integer)")
+    for (found,) in base.execute("select pid from notes").fetchall():
+        if psutil.pid_exists(found):
+            raise RuntimeError("somebody is there")
+    base.execute("delete from notes")
+    base.execute("insert into notes values (?)", (os.getpid(),))
+    try:
+        yield
+    finally:
+        base.execute("delete from notes where pid = ?", (os.getpid(),))
+        base.close()
+
+
+@contextmanager
 def looks_again(folder):
     """As `by_process`, but it looks at the note once more before it deletes it. That's one step too many."""
     note = Path(folder) / "pid"
@@ -227,12 +339,19 @@ ALONE = {
     "by process": (by_process, "the second one deleted what the first one had just made"),
     "looks again": (looks_again, "the second one deleted what the first one had just made"),
     "cleans up once": (cleans_up_once, "soon after one another, and one waited"),
+    "gets tired of leaving": (gets_tired_of_leaving, "After some visits, a process wanted to leave"),
+    "writes over it": (writes_over_it, "came at the same moment, and both got in"),
+    "by relative names": (by_relative_names, "came at the same moment, and both got in"),
+    "elsewhere": (elsewhere, "came at the same moment, and both got in"),
+    "by folder": (by_folder, "the second one deleted what the first one had just made"),
+    "asks a database": (asks_a_database, "came at the same moment, and both got in"),
     "gets tired": (
         gets_tired,
         "nobody was inside, and a process didn't get in. It raised `RuntimeError: that's enough",
     ),
     "by name only": (by_name_only, "didn't get into *another* folder"),
     **({} if os.name == "nt" else {"deletes its file": (deletes_its_file, "Leave the file there")}),
+    **({} if os.name == "nt" else {"lockf and deletes": (lockf_and_deletes, "Leave the file there")}),
 }
 
 
@@ -288,7 +407,8 @@ def test_a_wrong_alarm_has_advice_of_its_own(name):
     assert advice in verdict.message
 
 
-def test_every_advice_is_reached(unreached):
+def test_every_advice_is_reached(unreached, monkeypatch, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # where one of them locks; `apart` gives each judge such a folder
     rows = [(lab15.alone, answer, {}) for answer, _advice in ALONE.values()]
     rows += [(lab15.alarm, answer, {}) for answer, _advice in ALARM.values()]
     sent = "couldn't send it to another process"  # what a notebook's function needs is sent with it
@@ -333,6 +453,41 @@ by_class.__module__ = "__main__"
 
 
 @contextmanager
+def that_talks(folder):
+    """What it prints belongs to nobody, and it says a lot."""
+    import fcntl
+    import sys
+
+    print("trying ...", end="")
+    sys.stderr.write("trying" * 10_000)
+    with (Path(folder) / "mine.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+
+
+that_talks.__module__ = that_talks.__wrapped__.__module__ = "__main__"
+
+
+@contextmanager
+def whose_error_has_no_text(folder):
+    class Busy(Exception):
+        def __str__(self):
+            raise ValueError
+
+    import fcntl
+
+    with (Path(folder) / "mine.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy from None
+        yield
+
+
+whose_error_has_no_text.__module__ = whose_error_has_no_text.__wrapped__.__module__ = "__main__"
+
+
+@contextmanager
 def with_a_door(folder):
     """Whoever comes waits until nobody is at the door."""
     import fcntl
@@ -370,6 +525,8 @@ by_database.__module__ = "__main__"
     [
         pytest.param(with_a_door, marks=pytest.mark.skipif(os.name == "nt", reason="POSIX has flock")),
         by_database,
+        pytest.param(that_talks, marks=pytest.mark.skipif(os.name == "nt", reason="POSIX has flock")),
+        pytest.param(whose_error_has_no_text, marks=pytest.mark.skipif(os.name == "nt", reason="POSIX has flock")),
         pytest.param(by_flock, marks=pytest.mark.skipif(os.name == "nt", reason="POSIX has flock")),
         by_class,
         by_division,

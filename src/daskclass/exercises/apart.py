@@ -66,6 +66,7 @@ def run(judge: Callable[..., str], *arguments: object, seconds: float | None = N
         orders, said, verdict = (Path(folder, name) for name in ("orders", "said", "verdict"))
         orders.write_bytes(work)
         (place := Path(folder, "place")).mkdir()
+        (scratch := Path(folder, "t")).mkdir()  # for temporary files, which stay when a process is killed
         mark = uuid.uuid4().hex
         with orders.open("rb") as stdin, said.open("w+b") as output:
             process = subprocess.Popen(
@@ -74,7 +75,7 @@ def run(judge: Callable[..., str], *arguments: object, seconds: float | None = N
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=place,
-                env=os.environ | {_MARK: mark},
+                env=os.environ | {_MARK: mark} | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch)),
                 start_new_session=os.name == "posix",
             )
             try:

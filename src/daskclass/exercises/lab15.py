@@ -7,8 +7,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -20,25 +20,29 @@ from daskclass.exercises.exercise import Exercise, TryNext
 
 _PATIENCE = 3.0  # seconds in which a process should be inside, or be turned away
 _MOMENT = 1.0  # seconds until we suppose that a process waits for another one that we stopped
+_STEPS = 6  # how many changes of a process to the folder we look at
 _SECONDS = 45.0  # for all of it, which takes a few where nothing else runs
-# Two processes meet: before which of its changes to the folder does the first one stop, and the second one?
-_MEETINGS = [(first, second) for first in range(1, 5) for second in range(1, 5)]
 
-# "enter 2" enters the folder, and stops before the second thing that this does to it or its files (any line goes on);
+# "enter 2" enters the folder, and stops before the second thing that changes it or its files (any line goes on);
 # "enter 0" doesn't stop. What happened is said. Inside, "leave 0" leaves, "leave 2" stops likewise, and "raise 0" is
 # an error of the one inside. So two processes meet wherever we want them to, however busy the machine is.
+#
+# Audit events tell of files and locks, a profile function tells of what's written into an open file or a database.
+# It enters once elsewhere at first: what it imports for the first time takes longer than our patience.
 _VISITOR = """
-import os, sys
+import os, sys, tempfile
 import cloudpickle
 
 answer, folder = cloudpickle.loads(sys.stdin.buffer.read(int(sys.stdin.buffer.readline())))
-LOCKS = {"fcntl.flock", "fcntl.lockf", "msvcrt.locking"}
-CHANGES = {"os.remove", "os.rename", "os.link", "os.symlink", "os.mkdir", "os.rmdir", "os.truncate"}
+LOCKS = {"fcntl.fcntl", "fcntl.flock", "fcntl.lockf", "msvcrt.locking", "os.lockf"}
+CHANGES = {"os.remove", "os.rename", "os.link", "os.symlink", "os.mkdir", "os.rmdir", "os.setxattr", "os.truncate"}
+WRITES = {"write", "writelines", "truncate"}
+place, temporary = str(folder.parent.parent), os.path.realpath(tempfile.gettempdir())
 steps = 0
 
 
 def say(word):
-    print("visitor:" + word, file=sys.__stdout__, flush=True)
+    print("\\nvisitor:" + word, file=sys.__stdout__, flush=True)
 
 
 def heard():
@@ -49,27 +53,47 @@ def heard():
     return word
 
 
-def is_there(path):
-    return isinstance(path, (str, bytes, os.PathLike)) and os.fsdecode(path).startswith(str(folder))
+def is_near(path):
+    if not isinstance(path, (str, bytes, os.PathLike)):
+        return False
+    return os.path.abspath(os.fsdecode(path)).startswith((place, temporary))
 
 
 def changes(event, told):
     if event == "open":
-        return (told[2] or 0) & (os.O_WRONLY | os.O_RDWR) and is_there(told[0])
-    return event in LOCKS or (event in CHANGES and any(is_there(path) for path in told[:2]))
+        return (told[2] or 0) & (os.O_WRONLY | os.O_RDWR) and is_near(told[0])
+    if event == "shutil.rmtree":
+        return is_near(told[0])
+    # With the number of an open folder, paths begin there.
+    in_open_folder = any(isinstance(one, int) and one > 2 for one in told)
+    return event in LOCKS or (event in CHANGES and (in_open_folder or any(is_near(path) for path in told[:2])))
 
 
-def stop(event, told):
+def stop_if(changes):
     global steps
-    if steps and changes(event, told):
+    if steps and changes:
         steps -= 1
         if not steps:
             say("stopped")
             sys.stdin.buffer.readline()
 
 
-sys.addaudithook(stop)
+def profile(_frame, event, called):
+    if steps and event == "c_call":
+        of = getattr(called, "__self__", None)
+        writes = called.__name__ in WRITES and is_near(getattr(of, "name", None))
+        asks = called.__name__ in ("execute", "commit") and type(of).__module__ == "sqlite3"
+        stop_if(writes or asks or (called.__name__ == "write" and getattr(of, "__name__", None) == "posix"))
+
+
+try:
+    with answer(type(folder)(tempfile.mkdtemp(dir=place))):
+        pass
+except BaseException:
+    pass  # it will do so again, and then we say what
 say("ready")
+sys.addaudithook(lambda event, told: stop_if(steps and changes(event, told)))
+sys.setprofile(profile)
 while heard():
     inside = False
     try:
@@ -82,10 +106,14 @@ while heard():
         say("out")
     except BaseException as error:
         steps = 0
-        if inside and isinstance(error, LookupError) and str(error) == "of the one inside":
+        try:
+            text = str(error).replace("\\n", " ")
+        except Exception:
+            text = ""
+        if inside and isinstance(error, LookupError) and text == "of the one inside":
             say("raised")
         else:
-            say(f"refused {type(error).__name__}" + (f": {error}" if str(error) else ""))
+            say(f"refused {type(error).__name__}" + (f": {text}" if text else ""))
 """
 
 
@@ -95,7 +123,7 @@ class _Visitor:
     def __init__(self, answer: Callable[..., object], folder: Path) -> None:
         work = cloudpickle.dumps((answer, folder))
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _VISITOR], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [sys.executable, "-c", _VISITOR], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
         self._lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True).start()
@@ -156,6 +184,11 @@ class _Visitor:
         """Enter while nobody is inside."""
         if (said := self.enters()) != "in":
             raise TryNext(f"After some visits, nobody was inside, and a process didn't get in. {_how(said)}")
+
+    def leaves(self) -> None:
+        """Leave, and stop nowhere."""
+        if (said := self.tells("leave")) != "out":
+            raise TryNext(f"After some visits, a process wanted to leave. {_how(said)}")
 
     def kill(self) -> None:
         self._process.kill()
@@ -225,11 +258,28 @@ def _judge_visits(one: _Visitor, two: _Visitor, one_more: Callable[..., _Visitor
         )
 
 
-def _meet(
-    one: _Visitor, two: _Visitor, words: tuple[str, str], stops: tuple[int, int], *, at_once: bool = False
-) -> list[str]:
-    """What two said in the end that stopped before a change to the folder, and then went on, the first one first."""
-    at_first = one.tells(words[0], stops[0]), two.tells(words[1], stops[1])
+def _meetings() -> Generator[tuple[int, int], tuple[str, str], None]:
+    """Before which change the first process stops, and the second one. It's sent what they said, to end in time."""
+    for first in range(1, _STEPS + 1):
+        for second in range(1, _STEPS + 1):
+            said = yield first, second
+            if said[1] != "stopped":
+                break
+        if said[0] != "stopped":
+            break
+
+
+def _meet_everywhere(meet: Callable[[tuple[int, int]], tuple[str, str]]) -> None:
+    """Call `meet` for all changes at which two processes can stop. It returns what they said when they should."""
+    meetings = _meetings()
+    stops = next(meetings)
+    with suppress(StopIteration):
+        while True:
+            stops = meetings.send(meet(stops))
+
+
+def _go_on(one: _Visitor, two: _Visitor, at_first: tuple[str, str], *, at_once: bool = False) -> list[str]:
+    """What two said in the end that said this at first, and went on, the first one first."""
     one.goes_on(at_first[0])
     ones = one.hears(_MOMENT) if at_first[0] == "stopped" and not at_once else at_first[0]
     two.goes_on(at_first[1])  # the first one may have waited for it
@@ -239,8 +289,10 @@ def _meet(
 
 def _judge_at_the_same_moment(one: _Visitor, two: _Visitor) -> None:
     """Afterwards, nobody is inside."""
-    for stops, at_once in [*((stops, False) for stops in _MEETINGS), ((1, 1), True)]:
-        said = _meet(one, two, ("enter", "enter"), stops, at_once=at_once)
+
+    def meet(stops: tuple[int, int], *, at_once: bool = False) -> tuple[str, str]:
+        at_first = one.tells("enter", stops[0]), two.tells("enter", stops[1])
+        said = _go_on(one, two, at_first, at_once=at_once)
         if said.count("in") > 1:
             raise TryNext(
                 "Two processes came at the same moment, and both got in. Between looking whether somebody is there and "
@@ -248,29 +300,41 @@ def _judge_at_the_same_moment(one: _Visitor, two: _Visitor) -> None:
             )
         if "in" not in said:
             raise TryNext(f"Two processes came at the same moment, and neither got in. {_how(said[0])}")
-        (one, two)[said.index("in")].tells("leave")
+        (one, two)[said.index("in")].leaves()
+        return at_first
+
+    _meet_everywhere(meet)
+    meet((1, 1), at_once=True)
 
 
 def _judge_while_one_leaves(one: _Visitor, two: _Visitor, three: _Visitor) -> None:
     """Afterwards, nobody is inside."""
-    for stops in _MEETINGS:
+
+    def meet(stops: tuple[int, int]) -> tuple[str, str]:
         one.enters_alone()
-        if _meet(one, two, ("leave", "enter"), stops)[1] == "in":
+        at_first = one.tells("leave", stops[0]), two.tells("enter", stops[1])
+        if _go_on(one, two, at_first)[1] == "in":
             if three.enters() == "in":
                 raise TryNext(
                     "A process came while another one was leaving, and a third one came after that. Both got in. When "
                     "you delete a locked file, someone may have opened it already, and the next one makes a new file. "
                     "Leave the file there."
                 )
-            two.tells("leave")
+            two.leaves()
+        return at_first
+
+    _meet_everywhere(meet)
 
 
 def _judge_two_after_a_kill(one: _Visitor, two: _Visitor, one_more: Callable[..., _Visitor]) -> None:
-    for stops in _MEETINGS:
+    """Afterwards, nobody is inside."""
+
+    def meet(stops: tuple[int, int]) -> tuple[str, str]:
         killed = one_more()
         killed.enters_alone()
         killed.kill()
-        said = _meet(one, two, ("enter", "enter"), stops)
+        at_first = one.tells("enter", stops[0]), two.tells("enter", stops[1])
+        said = _go_on(one, two, at_first)
         if said.count("in") > 1:
             raise TryNext(
                 "We killed the process inside, and two came soon after one another. Both got in: each of them cleaned "
@@ -278,7 +342,10 @@ def _judge_two_after_a_kill(one: _Visitor, two: _Visitor, one_more: Callable[...
             )
         for visitor, word in zip((one, two), said, strict=True):
             if word == "in":
-                visitor.tells("leave")
+                visitor.leaves()
+        return at_first
+
+    _meet_everywhere(meet)
 
 
 def _how(said: str) -> str:
