@@ -33,9 +33,8 @@ def a_file_that_exists(folder):
 
 
 @contextmanager
-def its_process(folder):
+def with_a_note(note):
     """Survives a kill; and between the look and the note somebody else may come."""
-    note = Path(folder) / "note"
     if note.exists() and psutil.pid_exists(int(note.read_text() or 0)):
         raise RuntimeError("somebody is there")
     note.write_text(str(os.getpid()))
@@ -43,6 +42,10 @@ def its_process(folder):
         yield
     finally:
         note.unlink(missing_ok=True)
+
+
+def its_process(folder):
+    return with_a_note(Path(folder) / "note")
 
 
 @contextmanager
@@ -203,30 +206,14 @@ def writes_over_it(folder):
         path.write_text("")
 
 
-@contextmanager
 def by_relative_names(folder):
     os.chdir(folder)
-    note = Path("pid")
-    if note.exists() and psutil.pid_exists(int(note.read_text() or 0)):
-        raise RuntimeError("somebody is there")
-    note.write_text(str(os.getpid()))
-    try:
-        yield
-    finally:
-        note.unlink(missing_ok=True)
+    return with_a_note(Path("pid"))
 
 
-@contextmanager
 def elsewhere(folder):
     """Beside the folder."""
-    note = Path(folder).with_name(f".{Path(folder).name}.pid")
-    if note.exists() and psutil.pid_exists(int(note.read_text() or 0)):
-        raise RuntimeError("somebody is there")
-    note.write_text(str(os.getpid()))
-    try:
-        yield
-    finally:
-        note.unlink(missing_ok=True)
+    return with_a_note(Path(folder).with_name(f".{Path(folder).name}.pid"))
 
 
 @contextmanager
