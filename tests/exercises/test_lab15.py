@@ -120,49 +120,46 @@ def deletes_its_file(folder):
             path.unlink()
 
 
+def is_of_a_dead_process(note):
+    found = note.read_text()
+    return bool(found) and (not psutil.pid_exists(int(found)) or psutil.Process(int(found)).status() == "zombie")
+
+
 @contextmanager
+def with_a_takeover(note, clean):
+    while True:
+        try:
+            with note.open("x") as file:
+                file.write(str(os.getpid()))
+            break
+        except FileExistsError:
+            if not is_of_a_dead_process(note):
+                raise RuntimeError("somebody is there") from None
+            clean()
+    try:
+        yield
+    finally:
+        note.unlink()
+
+
 def by_process(folder):
     """Whoever finds the note of a dead process deletes it, perhaps after another one has done so, too."""
     note = Path(folder) / "pid"
-    while True:
-        try:
-            with note.open("x") as file:
-                file.write(str(os.getpid()))
-            break
-        except FileExistsError:
-            found = note.read_text()
-            if not found or (psutil.pid_exists(int(found)) and psutil.Process(int(found)).status() != "zombie"):
-                raise RuntimeError("somebody is there") from None
-            note.unlink(missing_ok=True)
-    try:
-        yield
-    finally:
-        note.unlink()
+    return with_a_takeover(note, lambda: note.unlink(missing_ok=True))
 
 
-@contextmanager
 def cleans_up_once(folder):
     """As `by_process`, but whoever cleans up says so, and nobody takes that back."""
-    folder = Path(folder)
-    note = folder / "pid"
-    while True:
+    note = Path(folder) / "pid"
+
+    def clean():
         try:
-            with note.open("x") as file:
-                file.write(str(os.getpid()))
-            break
+            note.with_name("cleaning").open("x").close()
         except FileExistsError:
-            found = note.read_text()
-            if not found or (psutil.pid_exists(int(found)) and psutil.Process(int(found)).status() != "zombie"):
-                raise RuntimeError("somebody is there") from None
-            try:
-                (folder / "cleaning").open("x").close()
-            except FileExistsError:
-                time.sleep(60)
-            note.unlink(missing_ok=True)
-    try:
-        yield
-    finally:
-        note.unlink()
+            time.sleep(60)
+        note.unlink(missing_ok=True)
+
+    return with_a_takeover(note, clean)
 
 
 @contextmanager
@@ -272,30 +269,16 @@ def asks_a_database(folder):
         base.close()
 
 
-@contextmanager
 def looks_again(folder):
     """As `by_process`, but it looks at the note once more before it deletes it. That's one step too many."""
     note = Path(folder) / "pid"
 
-    def is_of_a_dead_process():
-        found = note.read_text()
-        return bool(found) and (not psutil.pid_exists(int(found)) or psutil.Process(int(found)).status() == "zombie")
+    def clean():
+        note.with_name(f"cleaner-{os.getpid()}").touch()
+        if is_of_a_dead_process(note):
+            note.unlink(missing_ok=True)
 
-    while True:
-        try:
-            with note.open("x") as file:
-                file.write(str(os.getpid()))
-            break
-        except FileExistsError:
-            if not is_of_a_dead_process():
-                raise RuntimeError("somebody is there") from None
-            (Path(folder) / f"cleaner-{os.getpid()}").touch()
-            if is_of_a_dead_process():
-                note.unlink(missing_ok=True)
-    try:
-        yield
-    finally:
-        note.unlink()
+    return with_a_takeover(note, clean)
 
 
 @contextmanager

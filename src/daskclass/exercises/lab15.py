@@ -7,8 +7,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -64,9 +64,11 @@ def changes(event, told):
         return (told[2] or 0) & (os.O_WRONLY | os.O_RDWR) and is_near(told[0])
     if event == "shutil.rmtree":
         return is_near(told[0])
-    # With the number of an open folder, paths begin there.
-    in_open_folder = any(isinstance(one, int) and one > 2 for one in told)
-    return event in LOCKS or (event in CHANGES and (in_open_folder or any(is_near(path) for path in told[:2])))
+    if event not in CHANGES:
+        return event in LOCKS
+    # With the number of an open folder, which comes last, paths begin there.
+    in_open_folder = event != "os.truncate" and isinstance(told[-1], int) and told[-1] > 2
+    return in_open_folder or any(is_near(path) for path in told[:2])
 
 
 def stop_if(changes):
@@ -258,24 +260,15 @@ def _judge_visits(one: _Visitor, two: _Visitor, one_more: Callable[..., _Visitor
         )
 
 
-def _meetings() -> Generator[tuple[int, int], tuple[str, str], None]:
-    """Before which change the first process stops, and the second one. It's sent what they said, to end in time."""
+def _meet_everywhere(meet: Callable[[tuple[int, int]], tuple[str, str]]) -> None:
+    """Call `meet` with the changes before which two should stop, as long as they say that they did."""
     for first in range(1, _STEPS + 1):
         for second in range(1, _STEPS + 1):
-            said = yield first, second
+            said = meet((first, second))
             if said[1] != "stopped":
                 break
         if said[0] != "stopped":
             break
-
-
-def _meet_everywhere(meet: Callable[[tuple[int, int]], tuple[str, str]]) -> None:
-    """Call `meet` for all changes at which two processes can stop. It returns what they said when they should."""
-    meetings = _meetings()
-    stops = next(meetings)
-    with suppress(StopIteration):
-        while True:
-            stops = meetings.send(meet(stops))
 
 
 def _go_on(one: _Visitor, two: _Visitor, at_first: tuple[str, str], *, at_once: bool = False) -> list[str]:
