@@ -50,7 +50,7 @@ $(ELSEWHERE)/.ready: requirements-elsewhere.lock $(READY)
 
 # Claims that compare times hold on cores that a lab has to itself; the other labs run two at a time.
 TIMED := 05 11 14
-STEADY := 00 01 02 03 04 06 07 08 09 10 12 13 15 20
+STEADY := 00 01 02 03 04 06 07 08 09 10 12 13 15 20 21
 # The notebooks of such a list, without the labs that BUT names on the command line.
 BUT :=
 notebooks = $(foreach number,$(filter-out $(BUT),$(1)),$(wildcard labs/$(number)-*.ipynb))
@@ -157,7 +157,7 @@ lock:
 		--generate-hashes --no-emit-index-url --no-header --no-annotate $(LOCK_FLAGS) - --output-file requirements-uv.lock
 	build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
 		--generate-hashes --no-emit-index-url --no-header $(LOCK_FLAGS) \
-		--extra dev --extra managers --extra xgboost pyproject.toml --output-file requirements.lock
+		--extra dev --extra managers --extra object-store --extra xgboost pyproject.toml --output-file requirements.lock
 	printf 'duckdb\npolars\n' | build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 		--fork-strategy fewest --generate-hashes --no-emit-index-url --no-header $(LOCK_FLAGS) \
 		--constraint requirements.lock - --output-file requirements-peers.lock
