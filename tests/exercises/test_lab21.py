@@ -12,6 +12,7 @@ import s3fs
 
 from daskclass.errors import Problem
 from daskclass.exercises import lab21
+from daskclass.exercises.exercise import TryNext
 
 
 def looks_first(files, path, me):
@@ -229,24 +230,52 @@ WRONG = {
 }
 
 
+@pytest.fixture(scope="module")
+def one_store():
+    """One for all answers: it takes seconds to start."""
+    with lab21._store() as store:
+        yield store
+
+
+@pytest.fixture
+def emptied(one_store, monkeypatch):
+    """The judges get that one, empty."""
+    files = s3fs.S3FileSystem(skip_instance_cache=True)
+
+    @contextlib.contextmanager
+    def opened(quick=False):
+        for bucket in files.ls("", refresh=True):
+            files.rm(bucket, recursive=True)
+        s3fs.S3FileSystem.clear_instance_cache()  # with what earlier answers listed
+        yield one_store
+
+    monkeypatch.setattr(lab21, "_store", opened)
+
+
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_answer_has_advice_of_its_own(name):
+def test_a_wrong_answer_has_advice_of_its_own(name, emptied):
+    exercise, answer, advice = WRONG[name]
+    with pytest.raises(TryNext) as raised:
+        exercise.judge(answer)
+    assert advice in str(raised.value)
+
+
+@pytest.mark.parametrize("answer", [by_open, by_botocore, reads_first])
+def test_other_ways_to_be_first_are_right(answer, emptied):
+    assert "agreed on one of them" in lab21.first.judge(answer)
+
+
+@pytest.mark.parametrize("answer", [by_arrow, by_pandas, by_groups])
+def test_other_lean_questions_are_right(answer, emptied):
+    assert "The numbers are right" in lab21.lean.judge(answer)
+
+
+@pytest.mark.parametrize("name", ["first: looks first", "lean: all columns"])
+def test_a_verdict_comes_from_a_process_and_a_store_of_its_own(name):
     exercise, answer, advice = WRONG[name]
     verdict = exercise.verdict(answer)
     assert verdict.state == "not yet"
     assert advice in verdict.message
-
-
-@pytest.mark.parametrize("answer", [by_open, by_botocore, reads_first])
-def test_other_ways_to_be_first_are_right(answer):
-    verdict = lab21.first.verdict(answer)
-    assert verdict.state == "right", verdict.message
-
-
-@pytest.mark.parametrize("answer", [by_arrow, by_pandas, by_groups])
-def test_other_lean_questions_are_right(answer):
-    verdict = lab21.lean.verdict(answer)
-    assert verdict.state == "right", verdict.message
 
 
 def test_a_store_that_knows_no_condition_judges_nobody(monkeypatch):
@@ -273,20 +302,8 @@ def test_an_answer_that_never_ends_has_a_verdict(name):
     assert "still running" in verdict.message
 
 
-def test_every_advice_is_reached(unreached, monkeypatch):
-    """In one store, which is emptied before each: it would start twenty times."""
-    with lab21._store() as store:
-        files = s3fs.S3FileSystem(skip_instance_cache=True)
-
-        @contextlib.contextmanager
-        def emptied(quick=False):
-            for bucket in files.ls("", refresh=True):
-                files.rm(bucket, recursive=True)
-            s3fs.S3FileSystem.clear_instance_cache()  # with what earlier answers listed
-            yield store
-
-        monkeypatch.setattr(lab21, "_store", emptied)
-        rows = [(exercise, answer, {}) for exercise, answer, _advice in WRONG.values()]
-        sent = "couldn't send it to another process"  # what a notebook's function needs is sent with it
-        store_of_macs = "takes no notice of conditions"
-        assert [line for line in unreached(lab21, rows) if sent not in line and store_of_macs not in line] == []
+def test_every_advice_is_reached(unreached, emptied):
+    rows = [(exercise, answer, {}) for exercise, answer, _advice in WRONG.values()]
+    sent = "couldn't send it to another process"  # what a notebook's function needs is sent with it
+    store_of_macs = "takes no notice of conditions"
+    assert [line for line in unreached(lab21, rows) if sent not in line and store_of_macs not in line] == []
