@@ -1,4 +1,4 @@
-"""An S3 server on this machine, which counts what it's asked, and can be told to answer badly."""
+"""What is an object store asked? An S3 server on this machine that counts, and that can be told to answer badly."""
 
 from daskclass.object_store.proxy import Request
 from daskclass.object_store.store import ObjectStore
