@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import os
 
+import dask
 import pytest
 import s3fs
 
@@ -239,7 +240,7 @@ def one_store():
 
 @pytest.fixture
 def emptied(one_store, monkeypatch):
-    """The judges get that one, empty."""
+    """The judges get that one, empty. And they have no client, as in a process of their own."""
     files = s3fs.S3FileSystem(skip_instance_cache=True)
 
     @contextlib.contextmanager
@@ -250,6 +251,8 @@ def emptied(one_store, monkeypatch):
         yield one_store
 
     monkeypatch.setattr(lab21, "_store", opened)
+    with dask.config.set(scheduler="threads"):
+        yield
 
 
 @pytest.mark.parametrize("name", WRONG)
