@@ -23,6 +23,17 @@ def looks_first(files, path, me):
     return files.cat_file(path).decode()
 
 
+def looks_and_waits(files, path, me):
+    """As above, but everyone has put before anyone reads."""
+    import time
+
+    if not files.exists(path):
+        files.pipe_file(path, me.encode())
+        time.sleep(3)
+    files.invalidate_cache()
+    return files.cat_file(path).decode()
+
+
 def puts_and_reads(files, path, me):
     """The last one wins, and each reads when it has put."""
     files.pipe_file(path, me.encode())
@@ -88,6 +99,7 @@ FIRST = {
     "the largest": (the_largest, "Another process came a second later"),
     "the last one": (puts_and_reads, "Another process came a second later"),
     "looks first": (looks_first, "Between a look and a put, someone else may come"),
+    "looks and waits": (looks_and_waits, "each but the last was overwritten"),
     "garbage": (writes_garbage, "which none of them had passed"),
     "forgets": (forgets, "One that came later got"),
 }

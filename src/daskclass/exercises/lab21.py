@@ -164,7 +164,7 @@ def _judge_first(answer: object) -> str:
 def _late(store: ObjectStore) -> Iterator[None]:
     """A store that takes its time to put an object, so that all have looked; and then puts one after the other.
 
-    Would all appear at once, whoever puts after a look could read the last one everywhere, and seem to agree.
+    If all appeared at once, those who put after a look could all read the last one, and seem to agree.
     """
     with contextlib.ExitStack() as faults:
         for number in range(_TOGETHER):
@@ -186,13 +186,19 @@ def _judge_calls(callers: list[_Caller], words: list[str], store: ObjectStore) -
         later = _call([caller], "race/alone", word)
         if later != [words[0]]:
             raise TryNext(f"{words[0]!r} was first. Another process came a second later, and got {later[0]!r}.")
-    with _late(store):
+    with _late(store), store.counted() as seen:
         together = _call(callers, "race/together", *words[:_TOGETHER])
     told = sorted(set(map(str, together)))
     if len(told) > 1:
         raise TryNext(
             f"{_TOGETHER} processes came at the same moment, and the store was late. They got {', '.join(told)}. "
             "Between a look and a put, someone else may come."
+        )
+    puts = [one for one in seen.requests if one.method == "PUT" and one.name == "together" and one.status < 300]
+    if len(puts) > 1:
+        raise TryNext(
+            f"They agreed in the end. But {len(puts)} of {_TOGETHER} put their text there, and each but the last was "
+            "overwritten. Whoever reads in between gets another one."
         )
     if told[0] not in words:
         raise TryNext(f"All got {told[0]!r}, which none of them had passed.")

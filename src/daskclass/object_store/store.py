@@ -121,6 +121,8 @@ class ObjectStore:
         """
         where = {
             "AWS_ENDPOINT_URL": self.address,
+            "AWS_ENDPOINT_URL_S3": self.address,  # which would come first
+            "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": os.devnull,
