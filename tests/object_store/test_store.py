@@ -195,6 +195,35 @@ def test_when_the_notebook_is_killed_the_server_goes_too():
     assert not [path for path in made if path.exists()]
 
 
+ELSEWHERE = {
+    "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+    "AWS_PROFILE": "work",
+    "AWS_DEFAULT_PROFILE": "work",
+    "AWS_SESSION_TOKEN": "of-another-account",
+    "AWS_RETRY_MODE": "standard",
+    "AWS_MAX_ATTEMPTS": "1",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "http_proxy": "http://127.0.0.1:9",
+}
+
+
+@pytest.mark.parametrize("program", ["weed", "rclone"])
+def test_settings_of_the_person_lead_nowhere_else(program, monkeypatch):
+    """Neither the client nor the server's own look at whether it's ready."""
+    for name, value in ELSEWHERE.items():
+        monkeypatch.setenv(name, value)
+    with Terminals() as terminals:
+        store = ObjectStore(terminals, "me", program=program)
+        with mock.patch.dict(os.environ, store.variables("me")), store.counted() as seen:
+            found = s3fs.S3FileSystem(skip_instance_cache=True)
+            found.mkdir("orders")
+            found.pipe_file("orders/one", b"12345")
+            assert found.cat_file("orders/one") == b"12345"
+        store.close()
+    assert {"PUT", "GET"} <= {request.method for request in seen.of(store.key("me"))}
+
+
 def test_variables_without_a_person_hold_no_key(store):
     told = store.variables()
     assert "AWS_ACCESS_KEY_ID" not in told

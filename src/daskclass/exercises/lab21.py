@@ -31,7 +31,7 @@ _SECONDS = 60.0  # for a judge, which needs ten where nothing else runs
 _TOGETHER = 4  # processes at once
 _LATE, _APART = 1.0, 0.3  # seconds by which the store is late to put an object, and each later one later still
 _FILES, _ROWS = 6, 40_000
-_MOST = 0.5  # of the objects' bytes
+_MOST = 0.25  # of the objects' bytes; one column takes about 0.1, and two 0.37
 
 _CALLER = """
 import json, sys
@@ -49,7 +49,8 @@ def say(word):
 say("ready")
 for line in sys.stdin.buffer:
     try:
-        told = json.dumps({"got": answer(files, *json.loads(line))})
+        got = answer(files, *json.loads(line))
+        told = json.dumps({"got": got if isinstance(got, str) else repr(got)})
     except BaseException as error:
         told = json.dumps({"error": f"{type(error).__name__}: {error}"})
     files.invalidate_cache()
@@ -116,7 +117,7 @@ class _Caller:
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout):
             assert stream is not None
-            with contextlib.suppress(OSError):  # what it was not told any more
+            with contextlib.suppress(OSError):  # what it was never told
                 stream.close()
 
 
@@ -251,14 +252,15 @@ def _judge_lean(answer: object) -> str:
         files = s3fs.S3FileSystem(skip_instance_cache=True)
         files.mkdir("orders")
         tables = [_orders(random, _ROWS + int(random.integers(1_000))) for _ in range(_FILES + 1)]
-        names = [f"part-{number}.parquet" for number in range(_FILES)] + ["old-0.parquet"]
+        prefix = f"part-{random.integers(10**6)}-"  # nobody can have written it down
+        names = [f"{prefix}{number}.parquet" for number in range(_FILES)] + ["old-0.parquet"]
         for name, table in zip(names, tables, strict=True):
             with files.open(f"orders/{name}", "wb") as file:
                 table.to_parquet(file, index=False)
         size = sum(files.size(f"orders/{name}") for name in names[:-1])
         with store.counted() as seen:
             try:
-                got = answer("s3://orders/part-")
+                got = answer(f"s3://orders/{prefix}")
             except Exception as error:
                 raise TryNext(f"It raised `{reason(error)}`.") from error
     _check_counts(got, tables)
@@ -266,8 +268,8 @@ def _judge_lean(answer: object) -> str:
     if share > _MOST:
         raise TryNext(
             f"The numbers are right. But the store sent {share:.0%} of the objects' bytes, in {len(seen.requests)} "
-            "requests. Which columns does the question need? And does the file read ahead? (`files.open` does, "
-            "by 5 MB, unless you say `cache_type`.)"
+            "requests. Which columns does the question need? And does something read ahead? (A file of `s3fs` does, by "
+            'megabytes: `files.open(…, cache_type="none")`, or `S3FileSystem(default_cache_type="none")`.)'
         )
     return f"The numbers are right. The store sent {share:.0%} of the objects' bytes, in {len(seen.requests)} requests."
 
@@ -275,6 +277,8 @@ def _judge_lean(answer: object) -> str:
 def _check_counts(got: object, tables: list[pd.DataFrame]) -> None:
     if hasattr(got, "__dask_graph__"):
         raise TryNext("It returned a plan, and nothing has been asked. Compute it.")
+    if isinstance(got, pd.DataFrame) and len(got.columns) == 1:
+        got = got.iloc[:, 0]
     if isinstance(got, pd.Series):
         got = got.to_dict()
     if not isinstance(got, Mapping):

@@ -61,6 +61,7 @@ def weed(folder: Path, keys: Mapping[str, str]) -> tuple[list[str], dict[str, st
         for key, secret in keys.items()
     ]
     settings = folder / "identities.json"
+    settings.touch(mode=0o600)
     settings.write_text(json.dumps({"identities": identities}), encoding="utf-8")
     (folder / "data").mkdir()
     command = [
@@ -138,6 +139,9 @@ def served(program: str, folder: Path, keys: Mapping[str, str]) -> Iterator[str]
 def main() -> None:
     program, folder = sys.argv[1], Path(sys.argv[2]).resolve()
     keys = json.loads(Path(sys.argv[3]).read_text(encoding="utf-8"))
+    for name in [name for name in os.environ if name.startswith("AWS_")]:  # a person's profile may not be here
+        del os.environ[name]
+    os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
     told = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: told.set())
     signal.signal(signal.SIGINT, lambda *_: told.set())

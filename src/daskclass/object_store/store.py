@@ -46,6 +46,9 @@ class Seen:
 class ObjectStore:
     """An S3 server on this machine. It ends with the notebook, and everything in it goes away.
 
+    S3 asks for a key. SeaweedFS's other ports, on 127.0.0.1 too, ask for none: whoever is logged in to this machine can
+    read and change what's in it.
+
     Parameters
     ----------
     terminals : Terminals
@@ -99,6 +102,8 @@ class ObjectStore:
         place.mkdir(mode=0o700)
         data, keys = place / "data", place / "keys.json"
         data.mkdir()
+        self._settings = place / "settings"
+        self._settings.write_text("[default]\n", encoding="utf-8")
         keys.touch(mode=0o600)
         keys.write_text(json.dumps(dict(self._keys.values())), encoding="utf-8")
         self._server = terminals.type("store", f"python -m daskclass.object_store.serve {self.program} data keys.json")
@@ -125,11 +130,18 @@ class ObjectStore:
             "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_CONFIG_FILE": str(self._settings),
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_DEFAULT_PROFILE": "default",
+            "AWS_PROFILE": "default",
+            "AWS_SESSION_TOKEN": "",
+            "AWS_RETRY_MODE": "legacy",
+            "AWS_MAX_ATTEMPTS": "5",
             # rclone sends the checksum of the whole object also with a part of it
             "AWS_RESPONSE_CHECKSUM_VALIDATION": "when_required",
         }
+        for name in ("NO_PROXY", "no_proxy"):
+            where[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1")))
         if person is None:
             return where
         return where | {"AWS_ACCESS_KEY_ID": self.key(person), "AWS_SECRET_ACCESS_KEY": self.secret(person)}

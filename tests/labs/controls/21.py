@@ -215,13 +215,13 @@ CONTROLS = [
         "source": _SECRET.replace('"environment": orders', '"environment": carried'),
     },
     {
-        "claim": "in twenty times the files, the same orders took ten times the requests or more",
+        "claim": "in twenty times the files, the same orders took over seven times the requests",
         "cell": "crumbs",
         # there are twice as many
         "source": _CRUMBLE.replace("pieces=20", "pieces=2"),
     },
     {
-        "claim": "in twenty times the files, the same orders took ten times the requests or more",
+        "claim": "in twenty times the files, the same orders took over seven times the requests",
         "cell": "crumbs",
         # each small file has all rows
         "source": _CRUMBLE.replace("table.slice(number * rows, rows)", "table"),
