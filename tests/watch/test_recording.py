@@ -434,6 +434,43 @@ def test_a_worker_that_joins_as_the_block_ends_keeps_no_plugin():
     assert list(left.values()) == [[], []]
 
 
+def test_a_worker_that_dies_as_the_block_ends_does_not_end_the_recording():
+    """Dask asks all workers to remove the plugin, and fails as a whole if one of them is gone before it has answered."""
+
+    def dies_when_asked(dask_worker):
+        dask_worker.handlers["plugin-remove"] = lambda name: os._exit(1)
+
+    def plugins(dask_worker):
+        return [name for name in dask_worker.plugins if "recorder" in name]
+
+    with clusters.start() as cluster, Client(cluster) as client:
+        first, second = sorted(client.nthreads())
+        with watch.record(client) as recording:
+            client.run(dies_when_asked, workers=[first])
+        assert set(recording.limits) == {first, second}
+        assert client.run(plugins, workers=[second]) == {second: []}
+        nannies = client.run(plugins, nanny=True, on_error="ignore")
+    assert set(map(len, nannies.values())) == {0}
+
+
+def test_a_nanny_that_dies_as_the_block_ends_does_not_end_the_recording():
+    def lost(dask_worker):
+        async def closes(comm, name):
+            comm.abort()
+
+        dask_worker.handlers["plugin_remove"] = closes
+
+    def plugins(dask_worker):
+        return [name for name in dask_worker.plugins if "recorder" in name]
+
+    with clusters.start() as cluster, Client(cluster) as client:
+        one, _other = sorted(client.run(os.getpid, nanny=True))
+        with watch.record(client) as recording:
+            client.run(lost, workers=[one], nanny=True)
+        assert recording.seconds
+        assert set(map(len, client.run(plugins, nanny=True).values())) == {0}
+
+
 RECORDS = """
 import sys, time
 from distributed import Client

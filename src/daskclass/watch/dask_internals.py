@@ -24,6 +24,7 @@ import distributed
 from dask.typing import Key
 from distributed import Client, Nanny, Scheduler, Worker
 from distributed.comm import tcp
+from distributed.core import Status
 from distributed.diagnostics.plugin import SchedulerPlugin
 from distributed.protocol import pickle
 from distributed.spill import SpillBuffer
@@ -183,10 +184,11 @@ async def take_plugin_away(worker: Worker, name: str) -> None:
     """Remove a plugin from a worker that may still be joining, and gets its plugins near the end of that.
 
     Leans on ``Worker.plugin_remove`` and the callback ``heartbeat``, which starts after that (distributed/worker.py).
+    A worker that is closing doesn't wait for it.
     """
     with leaning_on("distributed/worker.py"):
         heartbeat = worker.periodic_callbacks["heartbeat"]
-        while not heartbeat.is_running():
+        while not heartbeat.is_running() and worker.status in (Status.init, Status.running, Status.paused):
             await asyncio.sleep(0.01)
         if name in worker.plugins:
             await worker.plugin_remove(name=name)

@@ -160,7 +160,7 @@ def _register(client: Client, name: str) -> contextlib.ExitStack:
         for plugin, remove in (
             (_Recorder(name, client.id), client.unregister_scheduler_plugin),
             (_Teller(name), partial(_unregister_from_workers, client)),
-            (_NannyTeller(name), partial(client.unregister_worker_plugin, nanny=True)),
+            (_NannyTeller(name), partial(_unregister_from_nannies, client)),
         ):
             registered.callback(_unregister, remove, name)  # first: it may be half registered when it fails
             client.register_plugin(plugin, name=name)
@@ -173,15 +173,27 @@ def _unregister(remove: Callable[[str], Any], name: str) -> None:
 
 
 def _unregister_from_workers(client: Client, name: str) -> None:
-    """Remove the plugin also from a worker that is joining and gets it in a moment, which makes Dask fail."""
+    """Remove the plugin also if a worker is joining, and gets it in a moment, or dies meanwhile: both make Dask fail."""
     try:
         client.unregister_worker_plugin(name)
-    except KeyError:
-        client.run(_take_away, name, on_error="ignore")  # a worker that dies meanwhile takes it along
+    except (KeyError, OSError):
+        client.run(_take_away, name, on_error="ignore")  # a worker that dies takes it along
+
+
+def _unregister_from_nannies(client: Client, name: str) -> None:
+    try:
+        client.unregister_worker_plugin(name, nanny=True)
+    except (KeyError, OSError):
+        client.run(_take_away_from_nanny, name, nanny=True, on_error="ignore")
 
 
 async def _take_away(name: str, dask_worker: Worker) -> None:
     await dask_internals.take_plugin_away(dask_worker, name)
+
+
+async def _take_away_from_nanny(name: str, dask_worker: Nanny) -> None:  # what `Client.run` calls a nanny, too
+    if name in dask_worker.plugins:
+        await dask_worker.plugin_remove(name=name)
 
 
 def _complete(recording: Recording, client: Client, name: str, found: dict[str, Any], restarts_before: int) -> None:
