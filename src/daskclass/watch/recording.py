@@ -173,7 +173,7 @@ def _unregister(remove: Callable[[str], Any], name: str) -> None:
 
 
 def _unregister_from_workers(client: Client, name: str) -> None:
-    """Remove the plugin also if a worker is joining, and gets it in a moment, or dies meanwhile: both make Dask fail."""
+    """Remove the plugin also if a worker is joining and gets it in a moment, or dies now. Both make Dask fail."""
     try:
         client.unregister_worker_plugin(name)
     except (KeyError, OSError):
