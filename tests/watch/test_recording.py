@@ -435,7 +435,7 @@ def test_a_worker_that_joins_as_the_block_ends_keeps_no_plugin():
 
 
 def test_a_worker_that_dies_as_the_block_ends_does_not_end_the_recording():
-    """Dask asks all workers to remove the plugin, and fails as a whole if one of them is gone before it has answered."""
+    """Dask asks all workers to remove the plugin, and fails as a whole if one is gone before it has answered."""
 
     def dies_when_asked(dask_worker):
         dask_worker.handlers["plugin-remove"] = lambda name: os._exit(1)
