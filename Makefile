@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help lab test test-labs test-notebooks test-beside-labs test-controls test-controls-timed test-controls-steady test-compose test-compose-labs test-compose-rest test-python test-browser slides soak rehearse drift pictures bench up down lock clean
+.PHONY: help lab test test-labs test-notebooks test-beside-labs test-controls test-controls-timed test-controls-steady test-compose test-compose-labs test-compose-rest test-python test-browser machines machines-down test-machines slides soak rehearse drift pictures bench up down lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +18,8 @@ help:
 	@echo 'make test-browser   tests JupyterLab, the report and the slides in a real browser'
 	@echo 'make slides         makes the slides as pages and PDF in build/slides'
 	@echo 'make up, make down  starts and stops the containers: scheduler, WORKERS=2 workers, notebook with 2 GB'
+	@echo 'make machines       starts four containers as machines, with SSH and Slurm, for labs 22 and 23 (make machines-down)'
+	@echo 'make test-machines  runs labs 22 and 23 and their controls on such machines'
 	@echo 'make soak           kills a hundred workers at random while jobs run, and checks every answer'
 	@echo 'make rehearse       runs the whole class at size class and writes a report to build/rehearsal'
 	@echo 'make drift          asks releases of Dask which claims hold (VERSIONS="2025.7.0 newest"), and makes a page of it'
@@ -39,7 +41,7 @@ test: $(READY)
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/mypy
 	$(BIN)/pytest --doctest-modules src/daskclass
-	$(BIN)/pytest --numprocesses 3 --dist worksteal -m 'not controls and not parts and not labs and not compose and not browser'
+	$(BIN)/pytest --numprocesses 3 --dist worksteal -m 'not controls and not parts and not labs and not compose and not browser and not machines'
 	$(BIN)/pytest --nbval-lax --numprocesses 2 --dist loadfile $(wildcard labs/00-*.ipynb labs/01-*.ipynb labs/02-*.ipynb)
 
 # Packages whose requirements contradict JupyterLab's.
@@ -97,6 +99,18 @@ test-compose-labs: engine $(READY)
 
 test-compose-rest: engine $(READY)
 	$(BIN)/pytest --timeout 1800 -m 'compose and not labs' tests/compose
+
+# Containers as machines, for labs 22 and 23.
+machines: engine
+	@sh tools/machines_up.sh
+
+machines-down: engine
+	@COMPOSE_PROJECT_NAME=$$(sh tools/machines_project.sh) docker compose --file deploy/machines/compose.yml down --volumes --timeout 2
+
+# Each lab on machines of its own, at the same time: they mostly wait.
+test-machines: engine $(READY)
+	$(BIN)/pytest --timeout 900 -m machines --numprocesses 2 --dist loadgroup tests/deploy
+	@$(BIN)/python tools/lab_runs.py --note 'on machines' 22-23
 
 # The image on another Python than its own, and in it the labs that lean on Python's own workings.
 PYTHON_IMAGE := python:3.14-slim

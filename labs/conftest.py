@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from daskclass import labs, sizes
+from daskclass import labs, machines, sizes
 from daskclass.errors import Problem
 
 # Asynchronous log lines on standard error are no part of what a claim says.
@@ -34,6 +34,11 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(items):
     notebooks = [item for item in items if item.path.suffix == ".ipynb"]
+    elsewhere = pytest.mark.skip(reason="needs several machines: make test-machines")
+    needs = {item.path: labs.Lab(item.path).needs for item in notebooks}
+    for item in notebooks:
+        if needs[item.path] == "machines" and not machines.here():
+            item.add_marker(elsewhere)
     for item in notebooks:
         if not hasattr(item, "output_timeout"):
             raise pytest.UsageError(

@@ -153,6 +153,13 @@ def test_a_claim_begins_with_its_sentence(text):
         claim(text, True)
 
 
+def test_a_claim_that_is_left_out_neither_holds_nor_fails(capsys):
+    claim("The network is slow", False, left_out="no right to slow it down", measured=1)
+    assert capsys.readouterr().out == "– The network is slow (left out: no right to slow it down)\n"
+    with pytest.raises(ClaimIsFalse):
+        claim("The network is slow", False, left_out=None)
+
+
 def test_the_numbers_stand_in_the_error():
     with pytest.raises(ClaimIsFalse, match=r"^Less is more. Measured: \{'less': 1, 'more': 2\.5\}$"):
         claim("Less is more", False, less=np.int64(1), more=np.float64(2.5))

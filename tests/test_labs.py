@@ -23,6 +23,14 @@ def test_labs_have_numbers_and_come_in_order(checkout):
     assert [lab.number for lab in found] == ["00", "02", "03", "04", "07"]
 
 
+def test_labs_that_need_several_machines_are_told_apart(checkout):
+    notebook = nbformat.v4.new_notebook(metadata={"daskclass": {"needs": "machines"}})
+    nbformat.write(notebook, checkout / "labs" / "03-three.ipynb")
+    found = labs.find(checkout)
+    assert [lab.needs for lab in found] == [None, None, "machines", None, None]
+    assert [lab.number for lab in labs.on_one_machine(found)] == ["00", "02", "04", "07"]
+
+
 LABS = [Lab(Path(f"labs/{number}-x.ipynb")) for number in ("00", "02", "03", "04", "07")]
 
 

@@ -418,7 +418,7 @@ def versions(texts: list[str], every: list[Version]) -> list[Version]:
 
 def ask(texts: list[str], out: Path, wanted_labs: str | None) -> int:
     """Ask the releases in `texts`, or those of two years, and write their evidence to `out`."""
-    found = labs.find(ROOT)
+    found = labs.on_one_machine(labs.find(ROOT))
     chosen = found if wanted_labs is None else labs.choose(wanted_labs, found)
     if len(chosen) < len(found) and out.resolve() == EVIDENCE.resolve():
         raise UsageProblem("evidence of some labs only can't go to docs/evidence; choose another folder with --out")

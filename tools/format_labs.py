@@ -80,10 +80,12 @@ def faults(path: Path) -> list[str]:
         if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", one) or re.fullmatch(r"[0-9a-f]{8}", one)
     ]
     about = notebook.metadata.get("daskclass", {})
-    if set(about) != {"teaching", "exercises", "path"} or about.get("path") not in PATHS:
+    if set(about) - {"needs"} != {"teaching", "exercises", "path"} or about.get("path") not in PATHS:
         found.append(f"metadata daskclass needs teaching and exercises (minutes), and path (one of {', '.join(PATHS)})")
     elif not all(type(about[key]) is int and about[key] > 0 for key in ("teaching", "exercises")):
         found.append("metadata daskclass: minutes must be whole numbers above 0")
+    if about.get("needs", "machines") != "machines":
+        found.append("metadata daskclass: what a lab needs can only be machines")
     for cell in notebook.cells:
         if cell.cell_type == "code":
             try:

@@ -20,7 +20,7 @@ from daskclass import labs
 from daskclass.errors import UsageProblem
 
 FILE = "DASKCLASS_LAB_RUNS"
-AS_PEOPLE_DO = ["nbval", "whole"], ["in containers", "whole"]
+AS_PEOPLE_DO = ["nbval", "whole"], ["in containers", "whole"], ["on machines", "whole"]
 ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -29,7 +29,7 @@ class ClaimIsFalse(AssertionError):
         return [f"ClaimIsFalse: {self}"]
 
 
-def claim(text: str, condition: Any, /, **evidence: Any) -> None:
+def claim(text: str, condition: Any, /, *, left_out: str | None = None, **evidence: Any) -> None:
     """Show `text` as a claim that holds if `condition` does, and keep `evidence` for the report.
 
     Parameters
@@ -39,6 +39,9 @@ def claim(text: str, condition: Any, /, **evidence: Any) -> None:
     condition : bool, or an array, Series, DataFrame, list or tuple of bools
         Of any shape. The claim holds if all values are true and there is at least one. ``None``, ``NaN`` and ``NA``
         are not true.
+    left_out : str, optional
+        Why the lab couldn't measure this here. Then the claim neither holds nor fails, and the line has ``–`` and the
+        reason.
     **evidence
         The numbers behind the claim: numbers, strings, or collections of them.
 
@@ -68,15 +71,15 @@ def claim(text: str, condition: Any, /, **evidence: Any) -> None:
     """
     if not isinstance(text, str) or not text.strip() or "\n" in text:
         raise TypeError(f"a claim starts with its sentence, on one line; got {text!r}")
-    holds = is_true(condition)
+    holds = None if left_out else is_true(condition)
     numbers = {name: plain(value) for name, value in evidence.items()}
-    line = as_line(text, holds)
+    line = as_line(text, holds) + (f" (left out: {left_out})" if left_out else "")
     if get_ipython() is None:
         print(line)
     else:
         found = {"claim": text, "holds": holds, "evidence": numbers}
         display({"text/plain": line}, metadata={METADATA: found}, raw=True)
-    if not holds:
+    if holds is False:
         raise ClaimIsFalse(f"{text}. Measured: {numbers or 'no numbers given'}")
 
 

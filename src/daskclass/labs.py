@@ -119,6 +119,13 @@ class Lab:
             track: str = self._about["path"]
             return track
 
+    @property
+    def needs(self) -> str | None:
+        """What the lab needs besides this machine: ``machines`` (see `daskclass.machines`), or None."""
+        with self._read():
+            needs: str | None = self._about.get("needs")
+            return needs
+
     @cached_property
     def cells(self) -> dict[str, str]:
         """The sources of the code cells by their ids, in order."""
@@ -186,6 +193,30 @@ class Lab:
 def find(root: Path) -> list[Lab]:
     """The labs of the checkout `root`, in order. Notebooks without a number don't count; you can add your own."""
     return [Lab(path) for path in sorted((root / "labs").glob("*.ipynb")) if _NAME.fullmatch(path.stem)]
+
+
+def on_one_machine(labs: list[Lab]) -> list[Lab]:
+    """The labs that need nothing but this machine, in the same order, and those that can't be read.
+
+    Examples
+    --------
+    In a clone of the class, labs 22 and 23 need several machines.
+
+    >>> from pathlib import Path
+    >>> from daskclass import labs
+    >>> every = labs.find(Path())
+    >>> [lab.number for lab in every if lab not in labs.on_one_machine(every)]
+    ['22', '23']
+    """
+    return [lab for lab in labs if _needs(lab) is None]
+
+
+def _needs(lab: Lab) -> str | None:
+    """What it needs. A notebook that can't be read needs nothing: whoever runs it says what's wrong with it."""
+    try:
+        return lab.needs
+    except Problem:
+        return None
 
 
 def choose(text: str, labs: list[Lab]) -> list[Lab]:

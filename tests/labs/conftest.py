@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 import lab_runs
-from daskclass import labs
+from daskclass import labs, machines
 from daskclass.commands.rehearsal import family, one_lab
 from daskclass.commands.rehearsal.one_lab import Kernel
 from daskclass.commands.rehearsal.outcome import Outcome
 
 ROOT = Path(__file__).parents[2]
-LABS = labs.find(ROOT)
+# On the machines of `make machines`, the labs that need them; everywhere else, all the others.
+LABS = [lab for lab in labs.find(ROOT) if (lab.needs == "machines") == machines.here()]
 # As it was before a cluster of a test's: nannies set OMP_NUM_THREADS=1 and the like in the process that starts them.
 INHERITED = {name: value for name, value in os.environ.items() if name != "DASK_SCHEDULER_ADDRESS"}
 SECONDS = 840  # for all that one test does with a lab; `make` lets pytest-timeout come later, which says no cell
@@ -90,5 +91,5 @@ def timed() -> set[str]:
 
 @pytest.fixture(scope="session")
 def numbered() -> dict[str, labs.Lab]:
-    """The labs by their numbers."""
-    return {lab.number: lab for lab in LABS}
+    """All labs by their numbers."""
+    return {lab.number: lab for lab in labs.find(ROOT)}

@@ -90,6 +90,7 @@ def test_a_long_setup_is_collapsed_and_no_other(copied, run_formatter, lines, me
         (lambda nb, cells: nb.metadata["daskclass"].update(path="optional"), "core, prework, admin, further"),
         (lambda nb, cells: nb.metadata["daskclass"].update(teaching=2.5), "whole numbers"),
         (lambda nb, cells: nb.metadata.pop("daskclass"), "needs teaching"),
+        (lambda nb, cells: nb.metadata.daskclass.update(needs="luck"), "what a lab needs can only be machines"),
         (
             lambda nb, cells: nb.cells.extend(
                 nbformat.v4.new_code_cell(f"claim('number {word}', x)", id=f"more-{word}")

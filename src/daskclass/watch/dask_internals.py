@@ -194,6 +194,16 @@ async def take_plugin_away(worker: Worker, name: str) -> None:
             await worker.plugin_remove(name=name)
 
 
+async def take_plugin_away_from_nanny(nanny: Nanny, name: str) -> None:
+    """Remove a plugin from a nanny that has it.
+
+    Leans on ``Nanny.plugin_remove`` (distributed/nanny.py).
+    """
+    with leaning_on("distributed/nanny.py"):
+        if name in nanny.plugins:
+            await nanny.plugin_remove(name=name)
+
+
 async def take_plugins_away(scheduler: Scheduler, name: str) -> None:
     """Remove the plugins of this name from the scheduler, its workers and their nannies.
 

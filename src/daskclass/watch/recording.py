@@ -192,8 +192,7 @@ async def _take_away(name: str, dask_worker: Worker) -> None:
 
 
 async def _take_away_from_nanny(name: str, dask_worker: Nanny) -> None:  # what `Client.run` calls a nanny, too
-    if name in dask_worker.plugins:
-        await dask_worker.plugin_remove(name=name)
+    await dask_internals.take_plugin_away_from_nanny(dask_worker, name)
 
 
 def _complete(recording: Recording, client: Client, name: str, found: dict[str, Any], restarts_before: int) -> None:

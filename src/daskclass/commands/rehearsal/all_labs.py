@@ -21,7 +21,7 @@ import psutil
 from dask.utils import format_bytes
 from tqdm import tqdm
 
-from daskclass import clusters, labs, sales, sizes
+from daskclass import clusters, labs, machines, sales, sizes
 from daskclass.claims import as_line
 from daskclass.commands.rehearsal import evidence, one_lab, pages
 from daskclass.commands.rehearsal.family import Family
@@ -51,7 +51,7 @@ def rehearse(
     size : sizes.Size
         If its data is missing, this makes it.
     wanted : str, optional
-        Numbers and ranges such as ``00,02-04``; by default all labs.
+        Numbers and ranges such as ``00,02-04``; by default all labs that need nothing but this machine.
     scheduler : str, optional
         Address of a cluster for the labs. By default, the cluster that ``DASK_SCHEDULER_ADDRESS`` or a Dask settings
         file names. If none is named, each lab starts its own.
@@ -70,11 +70,12 @@ def rehearse(
     UsageProblem
         If there is no such lab, or `against` isn't evidence that these labs can be compared with.
     Problem
-        If this isn't a checkout, the scheduler doesn't answer, the folder isn't writable, or the data is wrong.
+        If this isn't a checkout, a lab needs several machines, the scheduler doesn't answer, the folder isn't writable,
+        or the data is wrong.
     """
     root = checkout.require(installed=False)
     found = labs.find(root)
-    chosen = found if wanted is None else labs.choose(wanted, found)
+    chosen = _chosen(found, wanted)
     published = None if against is None else evidence.read(against)
     if published is not None and published.failed:
         raise UsageProblem(f"{against} has no answers of Dask {published.release}: {published.failed}")
@@ -116,6 +117,20 @@ def rehearse(
     if published is not None:
         _say_differences(rehearsal.differences or [], published)
     return rehearsal
+
+
+def _chosen(found: list[labs.Lab], wanted: str | None) -> list[labs.Lab]:
+    """The labs that somebody wants, or those that run here. Then the others are named, so that nobody misses them."""
+    here = labs.on_one_machine(found)
+    if wanted is None:
+        if others := ", ".join(lab.number for lab in found if lab not in here):
+            print(f"Left out, because they need several machines (make machines): {others}", flush=True)
+        return here
+    chosen = labs.choose(wanted, found)
+    for lab in chosen:
+        if lab not in here:
+            machines.require(lab.number)
+    return chosen
 
 
 def _cluster(size: sizes.Size, scheduler: str | None) -> str:
