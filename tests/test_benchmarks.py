@@ -68,10 +68,13 @@ def test_a_way_that_does_not_fit_has_no_time(question, small_sales, monkeypatch)
 
 def test_one_schedulers_capacity_is_measured():
     capacity = benchmark("scheduler")
-    row = capacity.scheduler(tasks=200, workers=3)
+    row = capacity.scheduler(tasks=200, workers=3, idle=1)
     assert row["seconds"] > row["cpu"] > 0
     assert row["received"] > 200
     assert row["sent"] > 500
+    assert row["worker_memory"] > 0
+    assert 0 < row["worker_cpu"] < 0.1
+    assert 100 < row["worker_traffic"] < 1e6  # two heartbeats a second
     assert 0 < capacity.pool(200) < 1
 
 
