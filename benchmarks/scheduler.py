@@ -8,8 +8,8 @@ processes share the cores. Every cluster is limited by the scheduler's own CPU t
 cpu` tasks, no matter how many workers there are. For comparison, we measure the same calls with the standard library's
 process pool, which keeps no results, no graph and no record of which process did what.
 
-Before the tasks, the workers are idle for some seconds. What the scheduler holds and does meanwhile, for each of them, is
-the cost of a worker: memory, CPU time, and bytes on the network.
+Before the tasks, the workers are idle for some seconds. What the scheduler holds and does meanwhile, for each of them,
+is the cost of a worker: memory, CPU time, and bytes on the network.
 
 Each row runs in separate processes, one after the other, for several rounds. Only the ratio within a round counts.
 
@@ -50,6 +50,14 @@ with contextlib.suppress(ImportError):  # Windows has no such limit
 
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # each worker takes several
+
+# A thousand profilers, monitors and clocks would take all of this process's core. The scheduler sees none of them.
+import dask
+dask.config.set({
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.interval": "1 hour",
+    "distributed.admin.tick.interval": "1 minute",
+})
 
 async def main(address, count):
     own = {"nthreads": 1, "memory_limit": 0, "dashboard": False, "host": "127.0.0.1"}
@@ -164,8 +172,8 @@ def main() -> None:
                 print(
                     f"  {tasks:>7,} tasks, {workers:>2} workers: {1 / row['seconds']:>7,.0f} per second; "
                     f"CPU of the scheduler {row['cpu'] * 1000:.2f} ms, client {row['client_cpu'] * 1000:.2f} ms; "
-                    f"{row['memory']:,.0f} bytes held; {row['received']:,.0f} in, {row['sent']:,.0f} out; an idle worker "
-                    f"{row['worker_memory'] / 1e3:,.0f} kB, {row['worker_cpu'] * 1e6:,.0f} µs and "
+                    f"{row['memory']:,.0f} bytes held; {row['received']:,.0f} in, {row['sent']:,.0f} out; each idle "
+                    f"worker {row['worker_memory'] / 1e3:,.0f} kB, {row['worker_cpu'] * 1e6:,.0f} µs and "
                     f"{row['worker_traffic']:,.0f} bytes a second",
                     flush=True,
                 )

@@ -196,7 +196,7 @@ logs = {how: worker.output for how, worker in workers.items()}
         # the same version everywhere
         "alone": "setup packages versions",
         "source": """
-PIP = "python -m pip install --quiet --no-index --upgrade --target ~/packages"
+PIP = "rm -rf ~/packages; python -m pip install --quiet --no-index --target ~/packages"
 for machine, version in {"node1": "2.0", "node2": "2.0", "node3": "2.0"}.items():
     wheel = wheels.make(terminals.folder, "shop", version, f"VERSION = {version!r}\\n")
     on("head", f"scp -q {wheel} {machine}:/tmp/")
