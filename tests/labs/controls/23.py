@@ -83,7 +83,10 @@ waiting = squeue_once(lambda jobs: sorted(jobs.state) == ["RUNNING"] * 4, "four 
         "source": """
 cluster.scale(jobs=6)
 client.wait_for_workers(4)
-waiting = squeue_once(lambda jobs: sorted(jobs.state) == ["PENDING"] * 2 + ["RUNNING"] * 4, "two that wait")
+waiting = squeue_once(
+    lambda jobs: len(jobs) == 6 and (jobs.state == "PENDING").sum() == 2 and jobs.reason.notna().sum() == 2,
+    "two that wait",
+)
 there = {worker["name"] for worker in client.scheduler_info(n_workers=-1)["workers"].values()}
 away = sorted({str(name) for name in cluster.workers} - {str(name) for name in there})
 work = client.map(lambda number: (time.sleep(0.2), socket.gethostname())[1], range(36))
