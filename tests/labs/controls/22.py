@@ -177,7 +177,7 @@ everywhere(Path.unlink, path)
         "source": """
 scheduler = terminals.type("head", "dask scheduler --port 0 --dashboard-address 127.0.0.1:0")
 port = scheduler.wait_for(r"Scheduler at: +tcp://[\\d.]+:(\\d+)", 60, quiet=True)
-start = f"dask worker tcp://head:{port} --death-timeout 5"
+start = f"dask worker tcp://head:{port} --death-timeout 60"
 workers = {
     how: terminals.type(how, ["ssh", "node1", f"{start} --{how}"])
     for how in ("nanny", "no-nanny")

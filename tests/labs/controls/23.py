@@ -192,11 +192,12 @@ def log_of(job):
 
 
 by_slurm = log_of(*first["short"])
-guest, *_ = held["short"]
-jobs = squeue_once(lambda jobs: ((jobs["name"] == "short") & (jobs.state == "RUNNING")).any(), "the next job")
-[job] = jobs.job[jobs["name"] == "short"]
-failure = guest.submit(lambda: 1 / 0, pure=False).exception()
+hungry = client.submit(lambda: 1 / 0, pure=False)
+jobs = squeue_once(lambda jobs: (jobs["name"] == "class").any(), "a job for it")
+[job] = jobs.job[jobs["name"] == "class"]
+failure = hungry.exception()
 by_dask = log_of(job)
+squeue_once(lambda jobs: not (jobs["name"] == "class").any(), "the end of that job")
 """,
     },
     {
@@ -211,11 +212,12 @@ def log_of(job):
 
 
 by_slurm = log_of(*first["leaving"])
-guest, *_ = held["short"]
-jobs = squeue_once(lambda jobs: ((jobs["name"] == "short") & (jobs.state == "RUNNING")).any(), "the next job")
-[job] = jobs.job[jobs["name"] == "short"]
-failure = guest.submit(lambda: len(bytearray(600_000_000)), pure=False).exception()
+hungry = client.submit(lambda: len(bytearray(600_000_000)), pure=False)
+jobs = squeue_once(lambda jobs: (jobs["name"] == "class").any(), "a job for it")
+[job] = jobs.job[jobs["name"] == "class"]
+failure = hungry.exception()
 by_dask = log_of(job)
+squeue_once(lambda jobs: not (jobs["name"] == "class").any(), "the end of that job")
 """,
     },
 ]
