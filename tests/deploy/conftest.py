@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -14,15 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from daskclass.system import ports
+
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "deploy" / "machines" / "compose.yml"
 TOKEN = "machines-of-a-test"
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # this machine, whatever proxy it has
-
-
-def free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return str(probe.getsockname()[1])
 
 
 @dataclass
@@ -109,7 +104,7 @@ class Machines:
 
 def machines_of(name: str, **more: str) -> Machines:
     """A project that isn't started yet, with a free port."""
-    settings = {"DASKCLASS_MACHINES_PORT": free_port(), "DASKCLASS_TOKEN": TOKEN} | more
+    settings = {"DASKCLASS_MACHINES_PORT": str(ports.free()), "DASKCLASS_TOKEN": TOKEN} | more
     return Machines(f"daskclass-{name}-{os.getpid()}", settings)
 
 

@@ -8,8 +8,7 @@ places = pd.Series(client.gather(work)).value_counts()
 _COLLEAGUE = """
 SUBMIT = "sbatch --parsable --mem=300 --time=1 --output=/dev/null --wrap 'hostname'"
 hello = on("head", SUBMIT, user="colleague").text
-time.sleep(6)
-behind = squeue("colleague")
+behind = squeue_once(lambda jobs: jobs.empty or jobs.reason.notna().all(), "an answer", "colleague")
 """
 
 _STATE = """
