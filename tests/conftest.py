@@ -109,6 +109,14 @@ def own_sales(small_sales, tmp_path):
 
 
 @pytest.fixture
+def usual_pace(monkeypatch):
+    """A judge's time limit isn't extended, however slow this machine is."""
+    from daskclass.system import pace
+
+    monkeypatch.setattr(pace, "slowness", lambda: 1.0)
+
+
+@pytest.fixture
 def full_disk(monkeypatch):
     """While the block runs, a text is written in half before the system says that the disk is full."""
 

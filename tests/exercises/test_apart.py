@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from daskclass.exercises import apart
+from daskclass.system import pace
 
 
 def judge(answer):
@@ -135,7 +136,7 @@ def test_an_answer_that_does_not_come_back_is_told(answer, why):
         apart.run(judge, answer)
 
 
-def test_an_answer_without_an_end_is_ended_with_all_that_it_started(tmp_path):
+def test_an_answer_without_an_end_is_ended_with_all_that_it_started(tmp_path, usual_pace):
     note = tmp_path / "note"
 
     def answer():
@@ -144,9 +145,25 @@ def test_an_answer_without_an_end_is_ended_with_all_that_it_started(tmp_path):
         while True:
             time.sleep(1)
 
-    with pytest.raises(apart.NoVerdict, match="was still running after 3 seconds"):
+    with pytest.raises(apart.NoVerdict, match=r"was still running after \d+ seconds"):
         apart.run(judge, answer, seconds=3)
     assert is_gone(int(note.read_text()))
+
+
+@pytest.mark.parametrize("slowness", [1, 60])
+def test_a_slow_machine_gives_an_answer_longer(slowness, monkeypatch):
+    """The answer needs three times the limit, and so does a right one on slow cores."""
+
+    def answer():
+        time.sleep(3)
+        return 7
+
+    monkeypatch.setattr(pace, "slowness", lambda: slowness)
+    if slowness > 1:
+        assert apart.run(judge, answer, seconds=1) == "Seven it is."
+    else:
+        with pytest.raises(apart.NoVerdict, match="still running"):
+            apart.run(judge, answer, seconds=1)
 
 
 @pytest.mark.parametrize("own_session", [False, True])

@@ -162,7 +162,7 @@ def test_a_loop_without_end_ends_in_a_verdict(monkeypatch):
     never_ends.__module__ = "__main__"
     verdict = lab00.mean_price.verdict(never_ends)
     assert verdict.state == "not yet"
-    assert "It was still running after 1 seconds" in verdict.message
+    assert "It was still running after" in verdict.message
 
 
 @pytest.mark.parametrize("name", MEAN_PRICE)

@@ -98,14 +98,14 @@ def test_a_wrong_answer_has_advice_of_its_own(cases, judged):
         assert advice in verdict.message, name
 
 
-def test_a_future_that_stays_pending_is_said(client, judged, monkeypatch):
+def test_a_future_that_stays_pending_is_said(client, judged, monkeypatch, usual_pace):
     monkeypatch.setattr(lab03, "_PATIENCE", 0.5)
     future = client.submit(int, 999, workers=["north"], pure=False)
     assert "It's still pending" in judged(lab03.in_cents, future).message
     future.cancel()
 
 
-def test_every_advice_is_reached(cases, client, unreached, advice, monkeypatch):
+def test_every_advice_is_reached(cases, client, unreached, advice, monkeypatch, usual_pace):
     with monkeypatch.context() as short:
         short.setattr(lab03, "_PATIENCE", 0.5)  # too short for a busy worker that opens a URL
         pending = client.submit(int, 999, workers=["north"], pure=False)
@@ -124,14 +124,14 @@ def silent():
         yield f"http://127.0.0.1:{server.getsockname()[1]}/stores.csv"
 
 
-def test_a_server_that_never_answers_blocks_no_worker(client, judged, silent, monkeypatch):
+def test_a_server_that_never_answers_blocks_no_worker(client, judged, silent, monkeypatch, usual_pace):
     monkeypatch.setattr(lab03, "_PATIENCE", 0.5)
     assert "no answer within 0.5 seconds" in judged(lab03.path, silent).message
     for worker in client.nthreads():
         assert client.submit(int, 7, workers=[worker], pure=False).result(timeout=10) == 7
 
 
-def test_workers_that_are_busy_are_said(client, judged, url, monkeypatch):
+def test_workers_that_are_busy_are_said(client, judged, url, monkeypatch, usual_pace):
     monkeypatch.setattr(lab03, "_PATIENCE", -4.5)
     busy = client.submit(time.sleep, 2, workers=["west"], pure=False)
     assert "the workers are busy" in judged(lab03.path, f"{url}/stores.csv").message

@@ -260,26 +260,26 @@ def test_a_heavy_way_has_advice_of_its_own(name, judged):
 
 
 @pytest.mark.parametrize("name", DEAR)
-def test_a_wrong_part_has_advice_of_its_own(name, judged, large_sales):
+def test_a_wrong_part_has_advice_of_its_own(name, judged, large_sales, usual_pace):
     answer, advice = DEAR[name]
     verdict = judged(lab09.expensive_part, answer, sales=large_sales)
     assert verdict.state == "not yet"
     assert advice in verdict.message
 
 
-def test_tasks_that_take_too_long_are_canceled(judged, monkeypatch, client):
+def test_tasks_that_take_too_long_are_canceled(judged, monkeypatch, client, usual_pace):
     monkeypatch.setattr(lab09, "_SECONDS", 0.2)
     before = set(client.futures)
-    assert "weren't done within 0.2 seconds" in judged(lab09.lighter, naps).message
+    assert "weren't done within" in judged(lab09.lighter, naps).message
     assert set(client.futures) == before
 
 
-def test_a_call_that_never_returns_gets_a_verdict(judged, monkeypatch):
+def test_a_call_that_never_returns_gets_a_verdict(judged, monkeypatch, usual_pace):
     def waits(client, prices, rank):
         return [client.submit(time.sleep, 2, pure=False).result()]
 
     monkeypatch.setattr(lab09, "_SECONDS", 0.2)
-    assert "still running after 0.2 seconds" in judged(lab09.lighter, waits).message
+    assert "still running after" in judged(lab09.lighter, waits).message
 
 
 def test_futures_without_end_are_not_all_made(judged):
@@ -300,7 +300,7 @@ def test_the_bug_of_a_large_keyword_argument_is_named(rank, prices):
     assert "`client.map` fails with a large keyword argument in this version (lab 07)" in verdict.message
 
 
-def test_every_advice_is_reached(unreached, large_sales, monkeypatch):
+def test_every_advice_is_reached(unreached, large_sales, monkeypatch, usual_pace):
     rows = [(lab09.lighter, answer, {}) for answer, _ in LIGHTER.values()]
     rows += [
         (lab09.expensive_part, answer, {"sales": large_sales})

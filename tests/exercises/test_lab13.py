@@ -123,10 +123,10 @@ def test_a_quiet_task_has_advice_of_its_own(name, judged):
     assert advice in verdict.message
 
 
-def test_a_task_that_does_not_end_is_said(judged, monkeypatch, client):
+def test_a_task_that_does_not_end_is_said(judged, monkeypatch, client, usual_pace):
     monkeypatch.setattr(lab13, "_SECONDS", 0.2)
     before = set(client.futures)
-    assert "weren't done within 0.2 seconds" in judged(lab13.loud, naps).message
+    assert "weren't done within" in judged(lab13.loud, naps).message
     assert set(client.futures) == before
 
 
@@ -136,7 +136,7 @@ def test_the_line_may_have_any_words(answer, judged):
     assert verdict.state == "right", verdict.message
 
 
-def test_every_advice_is_reached(unreached, broken, monkeypatch):
+def test_every_advice_is_reached(unreached, broken, monkeypatch, usual_pace):
     rows = [(lab13.bad, answer, {"broken": broken}) for answer, _advice in wrong(broken)]
     rows += [(lab13.loud, answer, {}) for answer, _advice in LOUD.values()]
     left = set(unreached(lab13, rows))

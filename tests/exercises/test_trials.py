@@ -39,7 +39,7 @@ def test_a_worker_with_an_endless_task_is_restarted_and_others_are_not(pair):
     first, second = sorted(pair.nthreads())
     own = pair.submit(naps, 7, workers=[second], pure=False)
     watch.until(lambda: own.key in pair.processing()[second], "the learner's own task")
-    with pytest.raises(TryNext, match=r"weren't done within 0\.5 seconds"), trials.trial(pair, 0.5) as tried:
+    with pytest.raises(TryNext, match=r"weren't done within \d+ seconds"), trials.trial(pair, 0.5) as tried:
         tried.gather([pair.submit(endless, 1, workers=[first], pure=False)])
     assert second in pair.nthreads()
     assert first not in pair.nthreads()
@@ -55,7 +55,7 @@ def test_a_task_that_ends_in_time_costs_no_worker(pair):
     assert set(pair.nthreads()) == before
 
 
-def test_an_endless_loop_in_the_notebook_is_ended(pair):
+def test_an_endless_loop_in_the_notebook_is_ended(pair, usual_pace):
     looping = []
 
     def answer():
@@ -66,7 +66,7 @@ def test_an_endless_loop_in_the_notebook_is_ended(pair):
             except Exception:  # as careless answers do
                 continue
 
-    with pytest.raises(TryNext, match=r"still running after 0\.3 seconds"), trials.trial(pair, 0.3) as tried:
+    with pytest.raises(TryNext, match=r"still running after \d+ seconds"), trials.trial(pair, 0.3) as tried:
         tried.call(answer, most=1)
     looping[0].join(5)
     assert not looping[0].is_alive()

@@ -15,9 +15,9 @@ from typing import BinaryIO
 
 import cloudpickle
 
-from daskclass.system import processes
+from daskclass.system import pace, processes
 
-SECONDS = 15.0
+SECONDS = 15.0  # on an idle, recent machine; `pace.Limit` gives a slower one longer
 SHOWN = 10_000  # characters of an answer's output
 _PRINTED = 32_000_000  # bytes that an answer may write to a file, on systems that can limit it
 _MARK = "DASKCLASS_JUDGE"  # in the environment of the judge's process, and of all that descend from it
@@ -45,7 +45,8 @@ def run(judge: Callable[..., str], *arguments: object, seconds: float | None = N
     *arguments : object
         The answer, and anything else the judge needs. cloudpickle sends them to the other process.
     seconds : float, optional
-        The time limit; `SECONDS` by default.
+        The time limit on an idle, recent machine, `SECONDS` by default. A slower or busier one gets longer, in
+        proportion.
 
     Raises
     ------
@@ -78,10 +79,12 @@ def run(judge: Callable[..., str], *arguments: object, seconds: float | None = N
                 env=os.environ | {_MARK: mark} | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch)),
                 start_new_session=os.name == "posix",
             )
+            limit = pace.Limit(seconds)
+            status: int | None = None
             try:
-                status: int | None = process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                status = None
+                while status is None and (left := limit.left()):
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        status = process.wait(left)
             finally:
                 process.kill()
                 processes.kill_session(process.pid)
@@ -89,7 +92,7 @@ def run(judge: Callable[..., str], *arguments: object, seconds: float | None = N
                 process.wait()
             _show(output)
         if status is None:
-            raise NoVerdict(f"It was still running after {seconds:g} seconds. Is it waiting for something?")
+            raise NoVerdict(f"It was still running after {limit.elapsed:.0f} seconds. Is it waiting for something?")
         if os.name == "posix" and status == -signal.SIGKILL:
             raise NoVerdict(
                 f"Something killed its process (exit status {status}). That also happens when it runs out of memory."

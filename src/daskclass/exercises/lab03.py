@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import cloudpickle
@@ -17,6 +17,7 @@ from daskclass import clusters
 from daskclass.errors import Problem
 from daskclass.exercises import kinds
 from daskclass.exercises.exercise import Exercise, TryNext
+from daskclass.system import pace
 from daskclass.watch import dask_internals
 
 LINES = 40
@@ -30,12 +31,13 @@ def _on_every_worker(client: Client, function: Callable[..., object], *arguments
         client.submit(function, *arguments, workers=[worker], allow_other_workers=False, pure=False)
         for worker in client.nthreads()
     ]
-    end = time.monotonic() + _PATIENCE + 5  # a function with a limit of its own meets that first
+    limit = pace.Limit(_PATIENCE + 5)  # a function with a limit of its own meets that first
+
+    def outcome(future: Future[Any]) -> object:
+        return limit.within(lambda left: future.exception(timeout=left)) or future.result()
+
     try:
-        return [
-            future.exception(timeout=max(0.01, end - time.monotonic())) or future.result(timeout=5)
-            for future in futures
-        ]
+        return [outcome(future) for future in futures]
     except TimeoutError:
         raise TryNext("We tried it, but the workers are busy. Check again when they're idle.") from None
     finally:
@@ -110,11 +112,12 @@ def _judge_in_cents(answer: object, client: Client) -> str:
     if not isinstance(answer, Future):
         raise TryNext("That's a value, not a future. `client.submit(…)` returns a future; drop the `.result()`.")
     try:
-        error = answer.exception(timeout=_PATIENCE)
+        limit = pace.Limit(_PATIENCE)
+        error = limit.within(lambda left: answer.exception(timeout=left))
         cents = None if error else answer.result(timeout=5)
     except TimeoutError:
         raise TryNext(
-            f"It's still pending after {_PATIENCE:g} seconds. Is there a worker of that name, and is it idle?"
+            f"It's still pending after {limit.elapsed:.0f} seconds. Is there a worker of that name, and is it idle?"
         ) from None
     except FutureCancelledError:
         raise TryNext("That future was canceled. Submit the call again.") from None

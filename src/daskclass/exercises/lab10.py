@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -16,6 +15,7 @@ from daskclass.errors import Problem
 from daskclass.exercises import kinds
 from daskclass.exercises.exercise import Exercise, TryNext
 from daskclass.exercises.trials import TooSlow, Trial, growth, trial, wait_for_workers
+from daskclass.system import pace
 from daskclass.watch import dask_internals
 
 ARRAYS = 48
@@ -76,7 +76,7 @@ def _judge_no_disk(answer: object, client: Client, draw: Callable[[int], np.ndar
             if not written:
                 raise
             raise TryNext(
-                f"It was still running after {_SECONDS:g} seconds, and the workers wrote {format_bytes(written)} to "
+                f"It was still running after {tried.seconds} seconds, and the workers wrote {format_bytes(written)} to "
                 "disk meanwhile. Which arrays does it keep?"
             ) from None
         if not isinstance(means, list) or len(means) != ARRAYS:
@@ -126,9 +126,9 @@ def _judge_room(answer: object, draw: Callable[[int], np.ndarray]) -> str:
         LocalCluster(n_workers=0, memory_limit=limit, local_directory=place, **options) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
-        end = time.monotonic() + _SECONDS
+        patience = pace.Limit(_SECONDS)
         cluster.scale(workers)
-        _wait_for(client, workers)
+        _wait_for(client, workers, patience)
         addresses = list(client.nthreads())
         # In turn, so that the verdict doesn't depend on which worker is faster today.
         turns = [addresses[number % len(addresses)] for number in range(KEPT)]
@@ -137,11 +137,18 @@ def _judge_room(answer: object, draw: Callable[[int], np.ndarray]) -> str:
         def lost() -> bool:  # the worker that the nanny starts in its place has another address
             return set(client.nthreads()) != set(addresses)
 
+        def wait(left: float) -> None:
+            try:
+                watch.until(lambda: all(f.done() for f in arrays) or lost(), "the last of them", seconds=left)
+            except Problem as waited:
+                raise TimeoutError from waited
+
         try:
-            left = end - time.monotonic()
-            watch.until(lambda: all(f.done() for f in arrays) or lost(), "the last of them", seconds=left)
-        except Problem:
-            raise TryNext(f"After {_SECONDS:g} seconds, some arrays are still missing. {_how_it_is(client)}") from None
+            patience.within(wait)
+        except TimeoutError:
+            raise TryNext(
+                f"After {patience.elapsed:.0f} seconds, some arrays are still missing. {_how_it_is(client)}"
+            ) from None
         if lost():
             raise TryNext("A nanny killed its worker on the way.")
         if failed := [future for future in arrays if future.status != "finished"]:
@@ -159,11 +166,12 @@ def _judge_room(answer: object, draw: Callable[[int], np.ndarray]) -> str:
     return f"{KEPT} arrays on {workers} worker{'s' * (workers > 1)} ({each}), and all of them are in memory."
 
 
-def _wait_for(client: Client, workers: int) -> None:
+def _wait_for(client: Client, workers: int, patience: pace.Limit) -> None:
     try:
-        client.wait_for_workers(workers, timeout=_SECONDS)
+        patience.within(lambda left: client.wait_for_workers(workers, timeout=left))
     except TimeoutError:
-        raise TryNext(f"After {_SECONDS:g} seconds, some of the {workers} workers were still missing.") from None
+        seconds = f"{patience.elapsed:.0f}"
+        raise TryNext(f"After {seconds} seconds, some of the {workers} workers were still missing.") from None
 
 
 def _how_it_is(client: Client) -> str:

@@ -64,7 +64,7 @@ def _judge_even(answer: object, client: Client, piece: Callable[[int], np.ndarra
             expected = [float(one.max()) for one in prepared.within(client.gather, pieces)]
         except TooSlow:
             raise Problem(
-                f"The pieces weren't ready after {_PREPARE:g} seconds. Check again when the workers are idle."
+                f"The pieces weren't ready after {prepared.seconds} seconds. Check again when the workers are idle."
             ) from None
         # The trial ends first: it restarts a worker whose task doesn't end, and the recording asks all of them.
         with watch.record(client) as recording, trial(client, _SECONDS) as tried:

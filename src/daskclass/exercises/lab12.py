@@ -18,6 +18,7 @@ import cloudpickle
 
 from daskclass.exercises.apart import NoVerdict, reason
 from daskclass.exercises.exercise import Exercise, TryNext
+from daskclass.system import pace
 
 
 def _judge_to_do(answer: object) -> str:
@@ -156,7 +157,7 @@ def _judge_write_safely(answer: object) -> str:
 def _judge_two_at_once(answer: Callable[..., object], of: str) -> None:
     """Two tasks write the same part, each in its own process or thread; one ends while the other still writes.
 
-    Both begin together. Then each waits at most a second for the other to get that far, because an answer may hold a
+    Both begin together. Then each waits about a second for the other to get that far, because an answer may hold a
     lock meanwhile.
     """
     write = _write_in_process if of == "process" else _write
@@ -195,8 +196,8 @@ def _write(answer: Callable[..., object], number: int, path: str, folder: str) -
     content = _CONTENTS[number]
 
     def wait_for(mark: str, seconds: float) -> bool:
-        end = time.monotonic() + seconds
-        while not Path(folder, mark).exists() and time.monotonic() < end:
+        limit = pace.Limit(seconds)
+        while not Path(folder, mark).exists() and limit.left():
             time.sleep(0.005)
         return Path(folder, mark).exists()
 
@@ -324,7 +325,7 @@ def _judge_after_a_kill(answer: Callable[..., object], before: bytes | None) -> 
             kept = "no file with that name" if before is None else "the complete old file"
             raise TryNext(f"We killed it after two pieces. Afterwards, there should be {kept}.")
         try:
-            done = _in_process(_AGAIN, answer, _PIECES, str(path), seconds=_PATIENCE)
+            done = _in_process(_AGAIN, answer, _PIECES, str(path), seconds=_PATIENCE * pace.slowness())
         except subprocess.TimeoutExpired:
             raise TryNext(
                 "We killed it after two pieces and called it again, and the second call never came back. A kill runs "

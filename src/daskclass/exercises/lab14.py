@@ -183,8 +183,7 @@ class _Job:
                 self.tried.within(self.answer, self.client, list(sources), str(folder), str(home))
         except TooSlow:
             raise TryNext(
-                f"{when}All its runs together took more than {self.tried.seconds:g} seconds. Is it waiting for "
-                "something?"
+                f"{when}All its runs together took more than {self.tried.seconds} seconds. Is it waiting for something?"
             ) from None
         except (Exception, SystemExit) as error:
             raise TryNext(f"{when}It raised `{reason(error)}`.") from error
@@ -284,7 +283,7 @@ def _judge_bad_source(job: _Job, sources: list[str], place: Path, home: str | Pa
     except TooSlow:
         raise TryNext(
             "We gave it a source that can't be read, and it was still running when the "
-            f"{job.tried.seconds:g} seconds for all its runs were over. Does it try until every source is finished? "
+            f"{job.tried.seconds} seconds for all its runs were over. Does it try until every source is finished? "
             "This one never is."
         ) from None
     except (Exception, SystemExit):

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from daskclass.exercises.apart import reason
 from daskclass.exercises.exercise import Exercise, TryNext
+from daskclass.system import pace
 
 _PATIENCE = 3.0  # seconds in which a process should be inside, or be turned away
 _MOMENT = 1.0  # seconds until we suppose that a process waits for another one that we stopped
@@ -149,16 +150,24 @@ class _Visitor:
             self._lines.put("")  # it has ended
 
     def hears(self, seconds: float = _PATIENCE) -> str:
-        """What it says next; ``nothing`` after so many seconds, and an empty text if it has ended."""
+        """What it says next; ``nothing`` after so many seconds, or more on a slow machine; empty if it has ended."""
+        limit = pace.Limit(seconds)
+        while left := limit.left():
+            with suppress(queue.Empty):
+                return self._lines.get(timeout=left)
+        return "nothing"
+
+    def soon(self) -> str:
+        """What it says within a moment. If we're wrong, and it wasn't waiting, `ends` hears it."""
         try:
-            return self._lines.get(timeout=seconds)
+            return self._lines.get(timeout=_MOMENT)
         except queue.Empty:
             return "nothing"
 
     def tells(self, word: str, stop: int = 0) -> str:
         """Send it in, or out, and return what it says. It stops before its change number `stop` to the folder."""
         self._write(f"{word} {stop}\n".encode())
-        return self.hears(_MOMENT if stop else _PATIENCE)
+        return self.soon() if stop else self.hears()
 
     def goes_on(self, said: str) -> None:
         """Let it go on, if it `said` that it stopped."""
@@ -274,7 +283,7 @@ def _meet_everywhere(meet: Callable[[tuple[int, int]], tuple[str, str]]) -> None
 def _go_on(one: _Visitor, two: _Visitor, at_first: tuple[str, str], *, at_once: bool = False) -> list[str]:
     """What two said in the end that said this at first, and went on, the first one first."""
     one.goes_on(at_first[0])
-    ones = one.hears(_MOMENT) if at_first[0] == "stopped" and not at_once else at_first[0]
+    ones = one.soon() if at_first[0] == "stopped" and not at_once else at_first[0]
     two.goes_on(at_first[1])  # the first one may have waited for it
     twos = two.ends(at_first[1])
     return [one.ends(ones), twos]
@@ -343,7 +352,7 @@ def _judge_two_after_a_kill(one: _Visitor, two: _Visitor, one_more: Callable[...
 
 def _how(said: str) -> str:
     if said == "nothing":
-        return f"It was still waiting after {_PATIENCE:g} seconds."
+        return "It was still waiting when we gave up."
     return f"It raised `{said.removeprefix('refused ')}`." if said else "Its process ended."
 
 

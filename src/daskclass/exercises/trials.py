@@ -14,6 +14,7 @@ from typing import Any
 from distributed import Client, Future
 
 from daskclass.exercises.apart import TryNext, reason
+from daskclass.system import pace
 from daskclass.watch import dask_internals
 
 _GRACE, _REPLY, _RESTART = 1.0, 4.0, 2.0  # seconds for a task to end, a worker to reply, and a worker to restart
@@ -30,17 +31,16 @@ class _Stop(BaseException):
 
 
 class Trial:
-    """Calls that share one time limit. They run in a thread, because a learner's function may never return."""
+    """Calls that share one time limit (`pace.Limit`). They run in a thread: an answer may never return."""
 
     def __init__(self, client: Client, seconds: float) -> None:
         self.client = client
-        self.seconds = seconds
-        self._end = time.monotonic() + seconds
+        self._limit = pace.Limit(seconds)
 
     @property
-    def left(self) -> float:
-        """Seconds that are left, at least 0."""
-        return max(0.0, self._end - time.monotonic())
+    def seconds(self) -> str:
+        """The whole seconds that have passed, for messages."""
+        return f"{self._limit.elapsed:.0f}"
 
     def within(self, function: Callable[..., Any], *arguments: object) -> Any:
         """What `function` returns or raises, or `TooSlow`."""
@@ -56,12 +56,13 @@ class Trial:
         context = contextvars.copy_context()  # in which Dask keeps its current client
         thread = threading.Thread(target=context.run, args=(run,), daemon=True)
         thread.start()
-        thread.join(self.left)
+        while thread.is_alive() and (left := self._limit.left()):
+            thread.join(left)
         if errors:
             raise errors[0]
         if not results:
             _end(thread)
-            raise TooSlow(f"no result within {self.seconds:g} seconds")
+            raise TooSlow(f"no result within {self.seconds} seconds")
         return results[0]
 
     def call(self, answer: Callable[..., object], *arguments: object, most: int) -> object:
@@ -79,9 +80,7 @@ class Trial:
         try:
             return self.within(listed)
         except TooSlow:
-            raise TryNext(
-                f"It was still running after {self.seconds:g} seconds. Is it waiting for something?"
-            ) from None
+            raise TryNext(f"It was still running after {self.seconds} seconds. Is it waiting for something?") from None
         except TryNext:
             raise
         except Exception as error:
@@ -95,7 +94,7 @@ class Trial:
             results: list[Any] = self.within(self.client.gather, futures)
         except TooSlow:
             raise TryNext(
-                f"The tasks weren't done within {self.seconds:g} seconds. Is there a worker that may run them?"
+                f"The tasks weren't done within {self.seconds} seconds. Is there a worker that may run them?"
             ) from None
         except Exception as error:
             raise TryNext(f"A task raised `{reason(error)}`.") from error
@@ -110,12 +109,14 @@ def _end(thread: threading.Thread) -> None:
 def wait_for_workers(client: Client, workers: int) -> None:
     """Give workers that an earlier check has restarted some seconds to come back."""
     with suppress(TimeoutError):
-        client.wait_for_workers(workers, timeout=_BACK)
+        pace.Limit(_BACK).within(lambda left: client.wait_for_workers(workers, timeout=left))
 
 
 @contextmanager
 def trial(client: Client, seconds: float) -> Iterator[Trial]:
-    """Try an answer for at most `seconds`. Cancels every future that was made meanwhile, also by a judge.
+    """Try an answer for at most `seconds`, or longer on a slow machine.
+
+    Cancels every future that was made meanwhile, also by a judge.
 
     Dask can't cancel a task that is running. If one doesn't end, this restarts its worker.
     """
@@ -145,12 +146,12 @@ def _stuck(client: Client, before: Set[tuple[str, object]]) -> list[str]:
 
 def _running(client: Client) -> Set[tuple[str, object]] | None:
     """Which worker runs which task; None if a worker doesn't reply, as when a task never releases the GIL."""
-    end = time.monotonic() + _REPLY
-    while (left := end - time.monotonic()) > 0:
+    limit = pace.Limit(_REPLY)
+    while left := limit.left():
         try:
             return dask_internals.running(client, left)
         except TimeoutError:
-            break
+            continue
         except OSError:  # a worker ended while it was asked; soon the scheduler knows
             time.sleep(0.02)
     return None
