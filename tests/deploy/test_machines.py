@@ -157,3 +157,50 @@ def test_started_twice_they_are_the_same(started):
     assert started.compose("ps", "--quiet").stdout == before
     assert json.loads(started.get("/api/status", TOKEN)[1])["kernels"] == 0
     assert [line.split(":")[0] for line in run.stdout.splitlines()[:2]] == ["Lab 22", "Lab 23"]
+
+
+JOBS = r"""
+import re
+import subprocess
+import sys
+
+from daskclass import machines, watch
+from daskclass.exercises import lab23
+
+
+def submit(command):
+    asked = ["sbatch", "--parsable", "--mem=300", "--time=5", "--output=/tmp/%j.log", "--wrap", command]
+    return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def job(number, field):
+    said = machines.on("head", f"scontrol show job {number}").text
+    return said.split(f" {field}=")[1].split()[0]
+
+
+def shapes(text):
+    return {re.sub(r"\d+([.:]\d+)*", "0", line) for line in text.splitlines()}
+
+
+options = "--death-timeout 5 --nthreads 1 --no-dashboard --interface eth0 --local-directory /tmp"
+alone = submit(f"{sys.executable} -m distributed.cli.dask_worker tcp://head:1 {options}")
+asleep = submit("sleep 300")
+watch.until(lambda: job(asleep, "JobState") == "RUNNING", "the start of a job", seconds=120)
+subprocess.run(["scancel", asleep], check=True)
+for number, why in {alone: "no scheduler", asleep: "cancelled"}.items():
+    over = {"COMPLETED", "CANCELLED", "FAILED"}
+    watch.until(lambda: job(number, "JobState") in over, "the end of a job", seconds=120)
+    node = job(number, "NodeList")
+    real = watch.until(lambda: machines.on(node, f"cat /tmp/{number}.log").text, "its log")
+    print(real)
+    assert lab23._solve_last_words(real) == why, why
+    known = shapes(lab23._log(int(number), node, why)) - shapes(lab23._log(int(number), node))
+    assert known <= shapes(real), known - shapes(real)
+print("as written down")
+"""
+
+
+def test_the_logs_that_an_exercise_shows_are_what_slurm_and_dask_write(started):
+    """Its judge makes them up, so that it needs no Slurm. Memory and the time limit are in claims of lab 23."""
+    run = started.run("head", "python", "-c", JOBS, check=False, timeout=400)
+    assert run.stdout.endswith("as written down\n"), run.stdout

@@ -347,7 +347,7 @@ forever.__module__ = "__main__"
 
 
 @pytest.mark.parametrize("name", ["evened", "report", "at_the_door"])
-def test_an_answer_that_never_ends_has_a_verdict(name):
+def test_an_answer_that_never_ends_has_a_verdict(name, usual_pace):
     verdict = dataclasses.replace(getattr(lab20, name), seconds=5.0).verdict(forever)
     assert verdict.state == "not yet"
     assert "still running" in verdict.message

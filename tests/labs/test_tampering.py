@@ -6,15 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from daskclass import sales, sizes
 from daskclass.commands.rehearsal.one_lab import Stopped
-from daskclass.sales import open_sales
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """The labs' small data, made here. In the checkout's folder, tests that run at the same time would meet."""
+    return sales.make(sizes.parse("smoke"), tmp_path_factory.mktemp("made") / "smoke", threads=2).folder
 
 
 @pytest.fixture
-def own_csv(tmp_path):
+def own_csv(made, tmp_path):
     """The CSV of a copy of the small data that the lab will use."""
-    original = open_sales("smoke").folder
-    shutil.copytree(original, tmp_path / "data" / "smoke")  # with its times, so that it looks finished
+    shutil.copytree(made, tmp_path / "data" / "smoke")  # with its times, so that it looks finished
     return tmp_path / "data" / "smoke" / "sales_data.csv"
 
 

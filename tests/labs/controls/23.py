@@ -37,8 +37,28 @@ def hold(name, started):
     held[name] = guest, futures, guest.gather(futures)
 
 
+def guest_of(name):
+    return held[name][0]
+
+
 def first_of(name):
     return {int(job) for *_, job in held[name][2]}
+"""
+
+_LOG = """
+def log_of(job):
+    said = on("head", f"scontrol show job {{job}}").text
+    node = said.split(" NodeList=")[1].split()[0]
+    return on(node, f"cat /tmp/*-{{job}}.err").text
+
+
+by_slurm = log_of(*first["{ended}"])
+hungry = client.submit(lambda: {task}, pure=False)
+jobs = squeue_once(lambda jobs: (jobs["name"] == "class").any(), "a job for it")
+[job] = jobs.job[jobs["name"] == "class"]
+failure = hungry.exception()
+by_dask = log_of(job)
+squeue_once(lambda jobs: not (jobs["name"] == "class").any(), "the end of that job")
 """
 
 _CLAIMS = {
@@ -169,54 +189,47 @@ on("head", f"scancel {min(first['leaving'])}")
         + """
 short = SLURMCluster(job_name="short", **OPTIONS)
 short.adapt(minimum_jobs=1, maximum_jobs=1, interval="500ms")
-leaving = SLURMCluster(job_name="leaving", worker_extra_args=["--lifetime", "30s"], **OPTIONS)
+leaving = SLURMCluster(job_name="leaving", worker_extra_args=["--lifetime", "45s"], **OPTIONS)
 leaving.scale(jobs=1)
 hold("short", short)
 hold("leaving", leaving)
 first = {name: first_of(name) for name in held}
 time.sleep(15)
 leaving.adapt(minimum_jobs=2, maximum_jobs=2, interval="500ms")
+guest_of("leaving").wait_for_workers(2)
 on("head", f"scancel {min(first['short'])}")
+""",
+    },
+    {
+        "claim": _CLAIMS["walltime"],
+        "cell": "lives",
+        # a second job, which began later, has copies of the results
+        "alone": "setup lives lifetime-over walltime-over",
+        "source": _STAMP
+        + """
+short = SLURMCluster(job_name="short", **OPTIONS | {"walltime": "00:01:00"})
+short.scale(jobs=1)
+hold("short", short)
+leaving = SLURMCluster(job_name="leaving", worker_extra_args=["--lifetime", "10s"], **OPTIONS)
+leaving.adapt(minimum_jobs=1, maximum_jobs=1, interval="500ms")
+hold("leaving", leaving)
+first = {name: first_of(name) for name in held}
+time.sleep(35)
+short.scale(jobs=2)
+guest_of("short").wait_for_workers(2)
+guest_of("short").replicate(held["short"][1])
 """,
     },
     {
         "claim": _CLAIMS["log"],
         "cell": "log",
         # another error than memory
-        "source": """
-def log_of(job):
-    said = on("head", f"scontrol show job {job}").text
-    node = said.split(" NodeList=")[1].split()[0]
-    return on(node, f"cat /tmp/*-{job}.err").text
-
-
-by_slurm = log_of(*first["short"])
-hungry = client.submit(lambda: 1 / 0, pure=False)
-jobs = squeue_once(lambda jobs: (jobs["name"] == "class").any(), "a job for it")
-[job] = jobs.job[jobs["name"] == "class"]
-failure = hungry.exception()
-by_dask = log_of(job)
-squeue_once(lambda jobs: not (jobs["name"] == "class").any(), "the end of that job")
-""",
+        "source": _LOG.format(ended="short", task="1 / 0"),
     },
     {
         "claim": _CLAIMS["log"],
         "cell": "log",
         # the log of a job that left by itself
-        "source": """
-def log_of(job):
-    said = on("head", f"scontrol show job {job}").text
-    node = said.split(" NodeList=")[1].split()[0]
-    return on(node, f"cat /tmp/*-{job}.err").text
-
-
-by_slurm = log_of(*first["leaving"])
-hungry = client.submit(lambda: len(bytearray(600_000_000)), pure=False)
-jobs = squeue_once(lambda jobs: (jobs["name"] == "class").any(), "a job for it")
-[job] = jobs.job[jobs["name"] == "class"]
-failure = hungry.exception()
-by_dask = log_of(job)
-squeue_once(lambda jobs: not (jobs["name"] == "class").any(), "the end of that job")
-""",
+        "source": _LOG.format(ended="leaving", task="len(bytearray(600_000_000))"),
     },
 ]
