@@ -157,7 +157,7 @@ def never_ends(orders):
         pass
 
 
-def test_a_loop_without_end_ends_in_a_verdict(monkeypatch):
+def test_a_loop_without_end_ends_in_a_verdict(monkeypatch, usual_pace):
     monkeypatch.setattr(apart, "SECONDS", 1)
     never_ends.__module__ = "__main__"
     verdict = lab00.mean_price.verdict(never_ends)

@@ -247,7 +247,7 @@ def test_a_level_may_be_a_number_of_any_type(kind):
     assert lab11.level.verdict(level).state == "right"
 
 
-def test_a_level_that_never_comes_gets_a_verdict(monkeypatch):
+def test_a_level_that_never_comes_gets_a_verdict(monkeypatch, usual_pace):
     def level(nbytes, seconds, bandwidth):
         while True:
             pass

@@ -88,9 +88,10 @@ SET_UP = {
 
 
 @pytest.mark.parametrize("name", SET_UP)
-def test_a_wrong_way_to_load_has_advice_of_its_own(name, home, monkeypatch):
+def test_a_wrong_way_to_load_has_advice_of_its_own(name, home, monkeypatch, request):
     answer, advice = SET_UP[name]
     if answer is waits_for_a_model:
+        request.getfixturevalue("usual_pace")
         monkeypatch.setattr(apart, "SECONDS", 4.0)  # so that it's over sooner
     verdict = lab14.set_up.verdict(answer, home)
     assert verdict.state == "not yet"

@@ -133,9 +133,9 @@ def curve(path):
     for batch in (1, 10, 100, 1_000, 10_000, len(orders)):
         times = []
         for _ in range(3):
-            began = time.perf_counter()
+            began = time.thread_time()
             model.scores(orders)
-            times.append(time.perf_counter() - began)
+            times.append(time.thread_time() - began)
         rates[batch] = len(orders) / min(times)
     return rates
 
