@@ -35,6 +35,15 @@ def test_the_pace_is_asked_for_only_when_the_time_is_up(monkeypatch):
     assert asked == [1]
 
 
+def test_a_slow_machine_is_measured_once_for_each_extension_however_often_one_looks(monkeypatch):
+    asked = []
+    monkeypatch.setattr(pace, "slowness", lambda: asked.append(1) or 1000.0)
+    limit = pace.Limit(0.01)
+    time.sleep(0.02)
+    assert all(limit.left() for _ in range(50))
+    assert asked == [1]
+
+
 def test_a_slow_machine_has_longer_in_proportion(monkeypatch):
     monkeypatch.setattr(pace, "slowness", lambda: 1000.0)
     limit = pace.Limit(0.01)

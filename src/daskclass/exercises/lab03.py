@@ -34,7 +34,7 @@ def _on_every_worker(client: Client, function: Callable[..., object], *arguments
     limit = pace.Limit(_PATIENCE + 5)  # a function with a limit of its own meets that first
 
     def outcome(future: Future[Any]) -> object:
-        return limit.within(lambda left: future.exception(timeout=left)) or future.result()
+        return limit.within(lambda left: future.exception(timeout=left)) or future.result(timeout=5)
 
     try:
         return [outcome(future) for future in futures]

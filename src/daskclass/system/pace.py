@@ -59,6 +59,7 @@ class Limit:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._began = monotonic()
+        self._until = seconds
 
     @property
     def elapsed(self) -> float:
@@ -67,10 +68,9 @@ class Limit:
 
     def left(self) -> float:
         """Seconds to wait before you ask again; 0 if the time is up."""
-        if (left := self.seconds - self.elapsed) > 0:
-            return left
-        longer = self.seconds * slowness()  # before the clock is read, because it takes a moment
-        return max(0.0, longer - self.elapsed)
+        if self.elapsed >= self._until:  # not at each look: that would make the machine slower
+            self._until = max(self._until, self.seconds * slowness())
+        return max(0.0, self._until - self.elapsed)
 
     def within(self, wait: Callable[[float], T]) -> T:
         """What ``wait(seconds)`` returns. While it raises TimeoutError and time is left, it's called again."""
