@@ -59,6 +59,23 @@ def reading_tasks(compute):
 
 """
 
+_GOING_IN = """
+ran = stream.tasks[stream.tasks.action == "compute"]
+last_in = ran[ran.prefix == "hash-join-transfer"].stop.max()
+first_out = ran[ran.prefix == "hashjoinp2p"].start.min()
+going_in = stream.memory[stream.memory.seconds < last_in]
+results = going_in.groupby("worker").managed.max().sum() / 1e6
+"""
+
+_MEMORY = (
+    """
+counts = orders.merge(shipments, on="order_id").map_partitions(len, meta=(None, int))
+with watch.record(client) as stream:
+    _counts, by_files = cost_of(counts)
+"""
+    + _GOING_IN
+)
+
 _INDEX = """
 shipments.set_index("order_id").to_parquet(place / "sorted")
 by_order = dd.read_parquet(place / "sorted", calculate_divisions=True)
@@ -287,32 +304,35 @@ at_once = reading_tasks(lambda: dask.compute(*asked))
 """,
     },
     {
-        "claim": "in a shuffle, workers held less than half as much in results as in their files",
+        "claim": "until all pieces were in, results took less than half of what was in files",
         "cell": "memory",
-        # tasks hold all pieces in memory
+        # tasks hold all pieces in memory, while the other way had them in files
         "source": """
-counts = orders.merge(shipments, on="order_id", shuffle_method="tasks").map_partitions(len, meta=(None, int))
-_counts, by_files = cost_of(counts)
-""",
+_counts, by_files = cost_of(orders.merge(shipments, on="order_id").map_partitions(len, meta=(None, int)))
+with watch.record(client) as stream:
+    orders.merge(shipments, on="order_id", shuffle_method="tasks").map_partitions(len, meta=(None, int)).compute()
+"""
+        + _GOING_IN.replace("hash-join-transfer", "split-taskshuffle"),
     },
     {
-        "claim": "in a shuffle, workers held less than half as much in results as in their files",
+        "claim": "until all pieces were in, results took less than half of what was in files",
         "cell": "memory",
         # everything is brought into memory first
         "source": """
 ours, theirs = orders.persist(), shipments.persist()
 wait([ours, theirs])
-_counts, by_files = cost_of(ours.merge(theirs, on="order_id").map_partitions(len, meta=(None, int)))
+with watch.record(client) as stream:
+    _counts, by_files = cost_of(ours.merge(theirs, on="order_id").map_partitions(len, meta=(None, int)))
 del ours, theirs
-""",
+"""
+        + _GOING_IN,
     },
     {
         "claim": "no partition came out of the shuffle before the last one had gone in",
         "cell": "memory",
         # nothing is shuffled: the other table is small
-        "source": """
-joined_counts = orders.merge(shipments, on="order_id").map_partitions(len, meta=(None, int))
-_counts, by_files = cost_of(joined_counts)
+        "source": _MEMORY
+        + """
 with watch.record(client) as stream:
     orders.merge(stores, on="store").map_partitions(len, meta=(None, int)).compute()
 ran = stream.tasks[stream.tasks.action == "compute"]
