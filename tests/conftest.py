@@ -26,6 +26,8 @@ import pandas as pd
 import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
 
+from time_left import pytest_collection_modifyitems, pytest_runtest_setup  # noqa: F401 - hooks
+
 HERE = Path(__file__).parent
 OURS = ("DASKCLASS_SIZE", "DASKCLASS_DATA", "DASKCLASS_LAB", "DASK_SCHEDULER_ADDRESS", "DASK_TEMPORARY_DIRECTORY")
 NOTES = ("DASKCLASS_LAB_RUNS",)  # the class's own labs are noted there, not those that a test makes up
