@@ -14,6 +14,7 @@ Only the ratio within a round counts, relative to the mean of both. Each way's s
 
 import argparse
 import contextlib
+import gc
 import json
 import os
 import runpy
@@ -33,9 +34,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from distributed import Client, LocalCluster, WorkerPlugin, get_worker
+from distributed import Client, LocalCluster, WorkerPlugin, default_client, get_worker
 
-from daskclass import labs, scoring
+from daskclass import labs, scoring, watch
 from daskclass.sales import Sales, open_sales
 
 ROOT = Path(__file__).parents[1]
@@ -168,6 +169,21 @@ def left_alone() -> Iterator[None]:
         yield
 
 
+def settle() -> None:
+    """Wait until the workers hold nothing any more.
+
+    What joblib has scattered stays until Python collects garbage, because its backend refers to itself. If that happens
+    while the next call scatters the same model, under the same key, the new copies go as well: "lost dependencies".
+    """
+    client = default_client()
+
+    def empty() -> bool:
+        gc.collect()
+        return not client.nbytes(summary=False)
+
+    watch.until(empty, "the end of what a way has left on the workers")
+
+
 def rates_of(
     ways: dict[str, Callable[[str], None]], slices: list[str], exact: np.ndarray, backwards: bool
 ) -> dict[str, float]:
@@ -177,12 +193,14 @@ def rates_of(
         warnings.simplefilter("ignore", UserWarning)  # about the large model in the graph
         for name, way in reversed(ways.items()) if backwards else ways.items():
             way(tempfile.mkdtemp(dir=folder))  # once, to warm up imports and connections
+            settle()
             place = tempfile.mkdtemp(dir=folder)
             began = time.perf_counter()
             way(place)
             rates[name] = len(exact) / (time.perf_counter() - began)
             if not np.array_equal(scores_of(slices, place), exact):
                 raise SystemExit(f"{name}: the scores are not scikit-learn's")
+            settle()
     return rates
 
 

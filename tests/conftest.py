@@ -496,7 +496,7 @@ def notebook(tmp_path_factory):
     before = os.environ.get("IPYTHONDIR")
     os.environ["IPYTHONDIR"] = str(folder / "ipython")
     try:
-        NotebookClient(book, allow_errors=True, timeout=120, resources={"metadata": {"path": folder}}).execute()
+        NotebookClient(book, allow_errors=True, timeout=240, resources={"metadata": {"path": folder}}).execute()
     finally:
         os.environ.pop("IPYTHONDIR")
         if before is not None:

@@ -38,7 +38,7 @@ def test_without_an_address_a_lab_has_a_cluster_of_its_own(monkeypatch, address)
         assert client.scheduler.address.startswith("tcp://127.0.0.1:")
         base = clusters.dashboard(client)
         assert base.startswith("http://127.0.0.1:")
-        with urllib.request.urlopen(f"{base}/status", timeout=30) as answer:
+        with urllib.request.urlopen(f"{base}/status", timeout=240) as answer:
             assert answer.status == 200
             assert answer.url == f"{base}/status"
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in pids)
@@ -81,7 +81,7 @@ def test_the_dashboard_is_where_the_scheduler_serves_it(client):
     with dask.config.set({"distributed.dashboard.link": "https://proxy.example/{port}"}):
         base = clusters.dashboard(client)
     assert base.startswith("http://127.0.0.1:")
-    with urllib.request.urlopen(f"{base}/json/counts.json", timeout=30) as answer:
+    with urllib.request.urlopen(f"{base}/json/counts.json", timeout=240) as answer:
         assert answer.status == 200
 
 
@@ -154,7 +154,7 @@ def test_a_page_is_asked_for_around_any_proxy(client, monkeypatch):
     monkeypatch.setenv("no_proxy", "")
     base = clusters.dashboard(client)
     with pytest.raises(OSError, match="refused"):
-        urllib.request.build_opener().open(f"{base}/status", timeout=30)
+        urllib.request.build_opener().open(f"{base}/status", timeout=240)
     status, page = clusters.visit(f"{base}/json/counts.json")
     assert status == 200
     assert '"tasks"' in page
@@ -223,7 +223,7 @@ def test_a_cluster_of_another_version_is_refused(cluster, tmp_path):
     )
     try:
         with Client(cluster.scheduler_address, set_as_default=False) as client:
-            client.wait_for_workers(3, timeout=60)
+            client.wait_for_workers(3, timeout=240)
         with pytest.raises(Problem) as problem:
             clusters.reach(cluster.scheduler_address)
     finally:

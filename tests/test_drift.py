@@ -458,12 +458,12 @@ def test_a_run_that_is_stopped_leaves_no_process(planted, tmp_path, number):
     family = psutil.Process(process.pid).children(recursive=True)
     assert any("ipykernel" in " ".join(one.cmdline()) for one in family)
     process.send_signal(number)
-    _out, error = process.communicate(timeout=60)
+    _out, error = process.communicate(timeout=240)
     assert (process.returncode, error.splitlines()[-1]) == (
         130,
         "interrupted: what is finished stays, and the same command goes on from there",
     )
-    _gone, alive = psutil.wait_procs(family, timeout=30)
+    _gone, alive = psutil.wait_procs(family, timeout=240)
     assert alive == []
 
 

@@ -74,7 +74,7 @@ def test_a_killed_worker_is_gone_and_its_nanny_starts_another():
         assert victim not in client.nthreads()
         # Its connections close a moment before it's gone, and its nanny asks for its status after that.
         watch.until(lambda: not psutil.pid_exists(pids[victim]), "the end of its process")
-        client.wait_for_workers(2, timeout=60)
+        client.wait_for_workers(2, timeout=240)
         assert other in client.nthreads()
         with pytest.raises(UsageProblem, match="this cluster has no worker"):
             faults.kill(client, victim)

@@ -301,7 +301,7 @@ print(doctor.check_disk_for_data().found, doctor.check_data().found)
         command = [*staged.python, "-c", examine]
         said = subprocess.run(command, env=staged.environment, cwd=staged.checkout, capture_output=True, text=True)
         process = staged.start("data", "--size", SIZE.name)
-        _out, err = process.communicate(timeout=120)
+        _out, err = process.communicate(timeout=240)
     finally:
         closed.chmod(0o700)
     assert said.returncode == 0, said.stderr
@@ -322,7 +322,7 @@ print(doctor.check_disk_for_data().found, doctor.check_data().found)
 def test_the_class_does_not_begin_and_says_why_in_one_line(staged, stage, words):
     stage(staged)
     process = staged.start("lab", "--no-browser")
-    _out, err = process.communicate(timeout=120)
+    _out, err = process.communicate(timeout=240)
     assert process.returncode == 2
     assert err.count("\n") == 1, err
     assert err.startswith("daskclass: ")

@@ -44,7 +44,7 @@ def started(tmp_path):
             assert running[0].poll() is None
             time.sleep(0.01)
         with Client(scheduler_file=str(address), set_as_default=False) as client:
-            client.wait_for_workers(1, timeout=60)
+            client.wait_for_workers(1, timeout=240)
             yield client
 
     yield cluster
@@ -97,7 +97,7 @@ def test_who_waits_is_told(started):
             client.gather(futures)
         client.cancel(futures)
         # The worker is of use again once nobody wants the results.
-        assert client.submit(pow, 2, 5).result(timeout=60) == 32
+        assert client.submit(pow, 2, 5).result(timeout=240) == 32
 
 
 def test_its_patience_can_be_configured(started, monkeypatch):

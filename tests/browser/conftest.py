@@ -144,4 +144,4 @@ def start(checkout, sales_data, tmp_path):
     yield run
     for process in running:
         process.terminate()
-        process.wait(timeout=120)
+        process.wait(timeout=240)

@@ -535,7 +535,7 @@ def test_a_check_that_breaks_is_a_finding_and_does_not_stop_the_others(monkeypat
 
 
 def test_checks_that_wait_for_programs_run_at_the_same_time_and_findings_stay_in_order(monkeypatch):
-    together = threading.Barrier(3, timeout=60)
+    together = threading.Barrier(3, timeout=240)
 
     def waiting(name):
         def check():

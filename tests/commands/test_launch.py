@@ -55,7 +55,7 @@ def ask(url, token=None, method="GET", body=None):
     headers = {"Authorization": f"token {token}"} if token else {}
     request = urllib.request.Request(url, data=body, headers=headers, method=method)
     try:
-        with OPENER.open(request, timeout=60) as answer:
+        with OPENER.open(request, timeout=240) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         with error:
@@ -113,7 +113,7 @@ def session(checkout, tmp_path_factory):
             look_at(seen, top)
             process.send_signal(signal.SIGINT)
             seen.ended = process.stdout.read()
-            process.wait(timeout=60)
+            process.wait(timeout=240)
         finally:
             with contextlib.suppress(psutil.NoSuchProcess):
                 seen.tree = list({*seen.tree, top, *top.children(recursive=True)})

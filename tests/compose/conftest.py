@@ -115,7 +115,7 @@ class Stack:
         url = f"http://127.0.0.1:{self.settings['DASKCLASS_JUPYTER_PORT']}{path}"
         request = urllib.request.Request(url, data=body, headers=headers, method=method)
         try:
-            with OPENER.open(request, timeout=60) as answer:
+            with OPENER.open(request, timeout=240) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             with error:

@@ -175,7 +175,7 @@ def test_a_worker_that_loses_the_network_comes_back(stack):
 def test_after_a_restart_of_the_scheduler_the_next_run_works(stack):
     work = begun(stack, 300)
     stack.compose("restart", "-t", "2", "scheduler")
-    lost = work.communicate(timeout=120)[0]
+    lost = work.communicate(timeout=240)[0]
     assert work.returncode == 1
     assert "scheduler-connection-lost" in lost
     stack.wait_for_workers(2)
@@ -257,7 +257,7 @@ def test_jupyterlab_survives_a_kernel_that_is_killed_for_memory(stack):
         kernel = json.loads(said)["id"]
         kernels.append(kernel)
         connection = create_connection(
-            f"ws://{address}/api/kernels/{kernel}/channels", header=authorization, timeout=120
+            f"ws://{address}/api/kernels/{kernel}/channels", header=authorization, timeout=240
         )
         try:
             content = {
@@ -302,7 +302,7 @@ try:
     from dask.distributed import Client
     from daskclass import clusters
     from daskclass.errors import Problem
-    Client("tcp://scheduler:8786").wait_for_workers(3, timeout=60)
+    Client("tcp://scheduler:8786").wait_for_workers(3, timeout=240)
     try:
         clusters.connect()
     except Problem as problem:
@@ -415,7 +415,7 @@ def test_the_dashboard_of_a_labs_own_cluster_comes_through_the_notebooks_port_to
         status, page = stack.jupyter(link)
         assert (status, b"Dask" in page) == (200, True)
     finally:
-        own.communicate("\n", timeout=60)
+        own.communicate("\n", timeout=240)
 
 
 def test_a_terminal_in_jupyterlab_finds_our_commands(stack):
@@ -427,7 +427,7 @@ def test_a_terminal_in_jupyterlab_finds_our_commands(stack):
     connection = create_connection(
         f"ws://127.0.0.1:{stack.settings['DASKCLASS_JUPYTER_PORT']}/terminals/websocket/{name}",
         header=[f"Authorization: token {stack.settings['DASKCLASS_TOKEN']}"],
-        timeout=60,
+        timeout=240,
     )
     try:
         connection.send(json.dumps(["stdin", "daskclass --help; echo status $?\r"]))
@@ -520,7 +520,7 @@ ASK = """
 import os, urllib.request
 print(sorted({os.environ[name] for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY")}))
 for page in ("scheduler:8787/health", "worker:8787/health", "notebook:8888/api", "127.0.0.1:8888/api"):
-    print(urllib.request.urlopen(f"http://{page}", timeout=30).status)
+    print(urllib.request.urlopen(f"http://{page}", timeout=240).status)
 """
 
 

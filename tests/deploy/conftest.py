@@ -85,7 +85,7 @@ class Machines:
         )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), Stay)
         try:
-            with opener.open(request, timeout=30) as answer:
+            with opener.open(request, timeout=240) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:

@@ -31,7 +31,7 @@ class Editor:
     """A client of the Debug Adapter Protocol: requests, their responses, and events, each as a dict."""
 
     def __init__(self, port: int):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=240)
         self.stream = self.socket.makefile("rb")
         self.numbers = itertools.count(1)
         self.messages: list[dict] = []
@@ -126,9 +126,9 @@ def test_a_debugger_stops_a_task_on_its_worker_and_lets_it_go(client, tmp_path):
         assert client.processing() == {worker: (future.key,)}
 
         editor.ask("continue", threadId=stopped["threadId"])
-        assert future.result(timeout=30) == 2001
+        assert future.result(timeout=240) == 2001
         editor.ask("disconnect", terminateDebuggee=False)
-    assert client.submit(sum, [20, 21], workers=[worker], pure=False).result(timeout=30) == 41
+    assert client.submit(sum, [20, 21], workers=[worker], pure=False).result(timeout=240) == 41
 
 
 def workers(client: Client) -> list[str]:

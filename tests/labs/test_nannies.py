@@ -30,7 +30,7 @@ def test_a_cluster_that_looks_while_the_worker_is_away_gives_it_up(timeout, left
             watch.until(lambda: len(cluster.workers) == 1, "the cluster to look")
             assert list(client.nthreads()) == [other]
         else:
-            client.wait_for_workers(2, timeout=60)
+            client.wait_for_workers(2, timeout=240)
         assert len(cluster.workers) == left
 
 

@@ -62,7 +62,7 @@ def proxy(target):
 
 
 def ask(proxy, method, path, body=None, **headers):
-    line = http.client.HTTPConnection(proxy.address.removeprefix("http://"), timeout=30)
+    line = http.client.HTTPConnection(proxy.address.removeprefix("http://"), timeout=240)
     with contextlib.closing(line):
         line.request(method, path, body, HEADERS | headers)
         answer = line.getresponse()

@@ -188,7 +188,7 @@ def test_when_the_notebook_is_killed_the_server_goes_too():
         notebook.kill()
         notebook.wait()
         notebook.stdout.close()
-    _gone, left = psutil.wait_procs(family, timeout=30)
+    _gone, left = psutil.wait_procs(family, timeout=240)
     assert left == []
     assert not Path(said.split()[1]).exists()
     assert made

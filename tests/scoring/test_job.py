@@ -44,7 +44,7 @@ def run(*arguments: object, environment: dict[str, str] | None = None) -> subpro
         [sys.executable, str(JOB), *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
         env=os.environ | (environment or {}),
     )
@@ -164,7 +164,7 @@ def test_files_of_workers_that_start_when_the_model_is_gone_are_named(many, tmp_
         for worker in family:
             if "spawn_main" in " ".join(worker.cmdline()):
                 worker.kill()
-        _printed, told = job.communicate(timeout=60)
+        _printed, told = job.communicate(timeout=240)
     finally:
         job.kill()
         job.wait()
@@ -183,7 +183,7 @@ def test_a_second_run_is_turned_away_and_changes_nothing(many, tmp_path, saved):
         psutil.Process(first.pid).suspend()
         second = run(many, scores, saved)
         psutil.Process(first.pid).resume()
-        printed, told = first.communicate(timeout=60)
+        printed, told = first.communicate(timeout=240)
     assert second.returncode == 3
     since = r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\S*"
     said = rf"process {first.pid} on \S+, since {since}, is at work in {re.escape(str(scores))}\n"
@@ -200,7 +200,7 @@ def test_after_a_crash_the_next_run_takes_over_and_says_so(many, tmp_path, saved
         family = psutil.Process(first.pid).children(recursive=True)
         first.kill()
         first.wait()
-        psutil.wait_procs(family, timeout=30)
+        psutil.wait_procs(family, timeout=240)
     there = len(list(scores.glob("*.parquet")))
     assert json.loads((scores / "run.json").read_text())["process"] == first.pid
     done = run(many, scores, saved)
@@ -230,7 +230,7 @@ def test_a_scheduler_that_dies_is_said_in_a_line_and_parts_stay(many, tmp_path, 
         cluster.scale(1)
         watch.until(lambda: list(scores.glob("*.parquet")), "the first part")
         cluster.close()
-        _printed, told = job.communicate(timeout=120)
+        _printed, told = job.communicate(timeout=240)
     assert job.returncode == 1
     [line] = [line for line in told.splitlines() if "lost the cluster" in line]
     there = len(list(scores.glob("*.parquet")))
@@ -313,10 +313,10 @@ def test_told_to_end_it_leaves_as_after_an_error_and_parts_stay(many, tmp_path, 
         watch.until(lambda: list(scores.glob("*.parquet")), "the first part")
         family = psutil.Process(job.pid).children(recursive=True)
         job.terminate()
-        _printed, told = job.communicate(timeout=60)
+        _printed, told = job.communicate(timeout=240)
     assert job.returncode == 143
     assert "Traceback" not in told
-    _gone, alive = psutil.wait_procs(family, timeout=30)
+    _gone, alive = psutil.wait_procs(family, timeout=240)
     assert alive == []
     assert not (scores / "run.json").exists()
     assert list(scores.glob("*.parquet"))
@@ -355,7 +355,7 @@ def test_each_file_that_cannot_be_written_is_a_line(orders, tmp_path, saved):
             [sys.executable, str(JOB), str(orders), str(scores), str(saved)],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
             check=False,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1_024, resource.RLIM_INFINITY)),
         )

@@ -227,7 +227,7 @@ def test_an_interrupted_rehearsal_leaves_the_earlier_report_and_no_process(
     until_it_writes(process, here)
     kernel = psutil.Process(int(here.read_text()))
     process.send_signal(number)
-    said, err = process.communicate(timeout=60)
+    said, err = process.communicate(timeout=240)
     assert process.returncode == 130, err
     assert "✔ two and two are four" in said
     assert err.strip().splitlines()[-1] == "daskclass: interrupted; unfinished work was discarded"

@@ -269,7 +269,7 @@ client.run(lambda: sys.path.append(str(packages)))
 import bonus
 
 points = client.submit(bonus.points, 1000)
-wait(points, timeout=60)
+wait(points, timeout=240)
 ends = {name: worker.status for name, worker in workers.items()}
 waiting = points.status
 workers["east"].close()  # whose name the next one takes

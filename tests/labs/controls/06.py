@@ -58,7 +58,7 @@ start_worker("safe", closed, tls)
 def attempt(address, **credentials):
     try:
         with Client(address, timeout=10, set_as_default=False, **credentials) as guest:
-            return guest.submit(pow, 2, 5).result(timeout=30)
+            return guest.submit(pow, 2, 5).result(timeout=240)
     except (OSError, RuntimeError, TypeError) as error:
         answer = f"refused: {type(error).__name__}: {str(error)[-60:]}"
     gc.collect()

@@ -409,7 +409,7 @@ loose = client.submit(
     work, 1, workers=[gone], allow_other_workers=True, key="loose", pure=False
 )
 strict = client.submit(work, 1, workers=[gone], key="strict", pure=False)
-elsewhere = loose.result(timeout=60)
+elsewhere = loose.result(timeout=240)
 state = client.story("strict")[-1][3]
 strict.cancel()
 """,

@@ -90,7 +90,7 @@ client.retire_workers([doomed])
 
 def outcome(future):
     try:
-        return f"there, {len(future.result(timeout=60)):,} numbers"
+        return f"there, {len(future.result(timeout=240)):,} numbers"
     except Exception as error:
         return f"lost: {type(error).__name__}"
 
@@ -249,7 +249,7 @@ def copies_of(path):
 made, places = copies_of(far)
 victim, *_others = client.nthreads()
 client.restart_workers([victim])
-client.wait_for_workers(2, timeout=60)
+client.wait_for_workers(2, timeout=240)
 gone = [place for place in places if not Path(place).exists()]
 made_again, _places = copies_of(far)
 """,

@@ -446,7 +446,7 @@ with (
 with LocalCluster(**guarded) as stuck, Client(stuck, set_as_default=False) as other, other.as_current():
     other.run(log_to, str(worker_log))
     arrays = other.map(draw, range(48))
-    wait(arrays, timeout=60)
+    wait(arrays, timeout=240)
     quiet = count(arrays)
     elsewhere = ""
 log = worker_log.read_text().splitlines() or [""]
@@ -489,7 +489,7 @@ with (
     time.sleep(2)
     quiet = count(arrays)
     elsewhere = str([other.get_worker_logs(), other.get_scheduler_logs()])
-    wait(arrays, timeout=60)
+    wait(arrays, timeout=240)
     error = next(future.exception() for future in arrays if future.status == "error")
     made = [n for n, future in enumerate(arrays) if future.status == "finished"]
     sums = [zlib.crc32(arrays[number].result()) for number in made]

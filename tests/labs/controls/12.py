@@ -1,7 +1,7 @@
 """What makes each claim of lab 12 false."""
 
 _KILL = """
-client.wait_for_workers(2, timeout=60)
+client.wait_for_workers(2, timeout=240)
 exact = cents_of(inputs)
 journal = Journal(terminals.folder)
 numbers = range(len(inputs))
@@ -99,11 +99,11 @@ with (
 ):
     others = guest.map(innocent, range(60), key="innocent")
     poison = guest.submit(crash, poisoned, key="poison", priority=1)
-    verdict = poison.exception(timeout=120)
+    verdict = poison.exception(timeout=240)
     fine = guest.gather(others)
     marked = guest.run_on_scheduler(marks)
-    guest.wait_for_workers(2, timeout=60)
-    alive = guest.submit(innocent, 7, pure=False).result(timeout=60)
+    guest.wait_for_workers(2, timeout=240)
+    alive = guest.submit(innocent, 7, pure=False).result(timeout=240)
 
 deaths = len(poisoned.entries())
 bystanders = Counter(times for key, times in marked.items() if key != "poison")
@@ -220,7 +220,7 @@ with Client(address, set_as_default=False) as guest:
     worker_pid = pids[names["east"]]
     psutil.Process(worker_pid).kill()
     watch.until(lambda: len(guest.nthreads()) == 1, "the loss")
-    guest.wait_for_workers(2, timeout=60)
+    guest.wait_for_workers(2, timeout=240)
     status = None
     left = [info["name"] for info in guest.scheduler_info()["workers"].values()]
 """,

@@ -80,7 +80,7 @@ def summary(path):
         # the worker was restarted in the meantime
         "source": """
 client.restart_workers([failed_on])
-client.wait_for_workers(2, timeout=60)
+client.wait_for_workers(2, timeout=240)
 about = {
     worker: [text for _level, text in reversed(lines) if failed.key in text]
     for worker, lines in client.get_worker_logs().items()

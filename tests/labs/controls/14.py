@@ -257,7 +257,7 @@ def has_model(dask_worker):
 victim = sorted(client.nthreads())[0]
 everywhere = client.scatter(pipeline, hash=False, broadcast=True)
 faults.kill(client, victim)
-client.wait_for_workers(2, timeout=60)
+client.wait_for_workers(2, timeout=240)
 try:
     told = client.submit(which, everywhere, pure=False).result()
 except FutureCancelledError as error:
@@ -283,7 +283,7 @@ client.unregister_worker_plugin("model")
 victim = sorted(client.nthreads())[0]
 only_there = client.scatter(pipeline, hash=False, workers=[victim])
 faults.kill(client, victim)
-client.wait_for_workers(2, timeout=60)
+client.wait_for_workers(2, timeout=240)
 try:
     told = client.submit(which, only_there, pure=False).result()
 except FutureCancelledError as error:
