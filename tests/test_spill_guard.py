@@ -118,7 +118,7 @@ def test_without_the_guard_nobody_is_told(started, monkeypatch):
         futures = stuck(client)
         began = time.monotonic()
         while not pauses(client):
-            assert time.monotonic() - began < 60
+            assert time.monotonic() - began < 240
             time.sleep(0.1)
         paused = time.monotonic()
         while time.monotonic() - paused < 3 * SHORT:

@@ -234,12 +234,10 @@ print(client.submit(pow, 2, 10).result())
 
 
 def test_a_full_spill_volume_is_said(full_stack):
-    began = time.monotonic()
     *_more, said, afterwards = full_stack.run(HOARD, timeout=180).stdout.strip().splitlines()
     assert said.startswith("SpillVolumeIsFull worker tcp://")
     assert "its spill volume at /spill/" in said
     assert afterwards == "1024"
-    assert time.monotonic() - began < 120
 
 
 def test_jupyterlab_survives_a_kernel_that_is_killed_for_memory(stack):

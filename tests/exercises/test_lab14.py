@@ -403,7 +403,7 @@ for _function in [value for value in globals().values() if inspect.isfunction(va
 
 
 # Seconds for all runs of a job. Tests share the cores, so a job that ends gets many; one that does not costs them all.
-PATIENCE = {never_ends: 3.0, until_all_are_done: 25.0}
+PATIENCE = {never_ends: 3.0, until_all_are_done: 12.0}
 
 
 def patience(answer):

@@ -30,7 +30,12 @@ from daskclass.watch.dask_internals import Memory, Step, UpstreamChanged
 def two():
     """Two workers, of which the first holds an array, and the second one fetched it."""
     options = {"n_workers": 2, "threads_per_worker": 1, "memory_limit": "1 GB", "dashboard_address": "127.0.0.1:0"}
-    with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as client:
+    with (
+        # Or else one of the two copies is dropped after some seconds, perhaps the first worker's.
+        dask.config.set({"distributed.scheduler.active-memory-manager.start": False}),
+        LocalCluster(**options) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
         began = time.time()
         first, second = sorted(client.nthreads())
         held = client.submit(np.ones, 1_000_000, workers=[first], key="held")

@@ -419,18 +419,25 @@ def test_a_worker_that_joins_as_the_block_ends_keeps_no_plugin():
         plugin, heartbeat = dask_worker.plugins.pop(name), dask_worker.periodic_callbacks["heartbeat"]
         plugin.teardown(dask_worker)
         heartbeat.stop()
+        remove = dask_worker.handlers["plugin-remove"]
 
         async def join():
             await dask_worker.plugin_add(plugin=plugin, name=name)
             heartbeat.start()
 
-        dask_worker.loop.call_later(0.5, join)
+        async def asked(**what):
+            dask_worker.handlers["plugin-remove"] = remove
+            dask_worker.loop.add_callback(join)
+            return await remove(**what)
+
+        dask_worker.handlers["plugin-remove"] = asked
 
     with clusters.start() as cluster, Client(cluster) as client:
-        with watch.record(client) as recording:
+        with watch.record(client):
             client.run(not_yet, workers=[min(client.nthreads())])
-        assert recording.seconds < 0.5
+        asked = client.run(lambda dask_worker: dask_worker.handlers["plugin-remove"].__name__ != "asked")
         left = client.run(lambda dask_worker: [name for name in dask_worker.plugins if "recorder" in name])
+    assert all(asked.values())
     assert list(left.values()) == [[], []]
 
 

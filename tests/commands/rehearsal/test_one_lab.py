@@ -65,7 +65,7 @@ def test_a_good_lab(outcomes):
     assert heard.claims == [(claim.text, True) for claim in outcome.claims]
     size = next(cell for cell in outcome.notebook.cells if cell.id == "size")
     assert size.outputs[0].text == "2MB None\n"
-    assert 0 < outcome.seconds < 120
+    assert outcome.seconds > 0
     assert outcome.peak_bytes > 30_000_000
 
 
@@ -122,7 +122,7 @@ def test_time_is_up(outcomes):
     assert outcome.error == "it didn't finish within 3 seconds; it was in the cell `hang`"
     assert [cell for cell, _number, _of in heard.cells] == ["hang"]
     assert outcome.left_behind == ["the file cleaned-up.txt"]  # so its `finally` ran
-    assert 3 <= outcome.seconds < 30
+    assert outcome.seconds >= 3
 
 
 def test_a_lab_that_cannot_be_read(outcomes):
