@@ -260,7 +260,7 @@ def through_another_program(pieces, path):
 
 
 WRITE = {
-    "through another program": (through_another_program, "We killed it after two pieces. Afterwards"),
+    "through another program": (through_another_program, "We killed it after two pieces. Afterward"),
     "a text": ("part.bin", "should be a function"),
     "straight": (straight, "there should be no file with that name"),
     "cleans up": (cleans_up_on_errors, "there should be no file with that name"),

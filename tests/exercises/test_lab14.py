@@ -390,7 +390,7 @@ SCORE_ALL = {
     "in place": (variant(score=in_place), "it writes into the part's file itself"),
     "unlinks, copies": (variant(score=unlinks_and_copies), "it writes into the part's file itself"),
     "unlinks, writes": (variant(score=unlinks_and_writes), "it writes into the part's file itself"),
-    "loads in each": (loads_in_each, "each of the 8 tasks loaded the model from disk"),
+    "loads in each": (loads_in_each, "2 workers read the model from disk 8 times"),
     "stops": (variant(stops=True), "Let the job finish those before it raises"),
     "a part for each": (variant(score=a_part_for_each), "it wrote a part for that one"),
 }

@@ -2,7 +2,7 @@
 
 In the whole pass a lab runs where the environment names a cluster, as ``daskclass lab`` does it: every `Client` that is
 not given a cluster then goes there, or fails. Labs 00 to 02 work on it; the others have clusters of their own. Before a
-cell runs as it stands, it runs as each of its controls. Afterwards nothing may be left: no process, no file, and the
+cell runs as it stands, it runs as each of its controls. Afterward nothing may be left: no process, no file, and the
 named cluster as it was; labs that have clusters of their own share one that they leave alone.
 
 What a control would leave behind for the cells after it (`alone`) runs in a kernel of its own, which ends where the

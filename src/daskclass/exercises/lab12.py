@@ -130,7 +130,7 @@ def _judge_write_safely(answer: object) -> str:
                     raise TryNext("The pieces raised an error, and `write_safely` swallowed it. Let it through.")
                 if (path.read_bytes() if path.exists() else None) != before:
                     kept = "no file with that name" if before is None else "the complete old file"
-                    raise TryNext(f"We interrupted it after two pieces. Afterwards, there should be {kept}.")
+                    raise TryNext(f"We interrupted it after two pieces. Afterward, there should be {kept}.")
             try:
                 answer(iter(_PIECES), str(path))
             except Exception as error:
@@ -323,7 +323,7 @@ def _judge_after_a_kill(answer: Callable[..., object], before: bytes | None) -> 
         _in_process(_DIE, answer, _PIECES[:2], str(path))
         if (path.read_bytes() if path.exists() else None) != before:
             kept = "no file with that name" if before is None else "the complete old file"
-            raise TryNext(f"We killed it after two pieces. Afterwards, there should be {kept}.")
+            raise TryNext(f"We killed it after two pieces. Afterward, there should be {kept}.")
         try:
             done = _in_process(_AGAIN, answer, _PIECES, str(path), seconds=_PATIENCE * pace.slowness())
         except subprocess.TimeoutExpired:

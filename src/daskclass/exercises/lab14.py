@@ -70,7 +70,7 @@ def _judge_set_up(answer: object, home: str | Path) -> str:
             return version
 
         if register(folder) != first.version:
-            raise TryNext("Afterwards, `worker.model` should be the model that `scoring.load(folder)` returns.")
+            raise TryNext("Afterward, `worker.model` should be the model that `scoring.load(folder)` returns.")
         loads.reset_mock()
         register(folder)
         if loads.called:
@@ -213,10 +213,11 @@ def _judge_first_run(job: _Job, sources: list[str], folder: Path, home: str | Pa
             f"{_FILES} files. Send it once, and pass what stands for it (lab 09)."
         )
     file = str(Path(home).resolve() / "model.joblib")
-    if heard.count(("worker", "read", file)) >= _FILES:
+    workers, times_read = len(job.client.nthreads()), heard.count(("worker", "read", file))
+    if times_read > min(2 * workers, _FILES - 1):  # once to compare its checksum, and once to load it
         raise TryNext(
-            f"The scores are right, but each of the {_FILES} tasks loaded the model from disk. Once for each worker is "
-            "enough."
+            f"The scores are right, but {workers} workers read the model from disk {times_read} times for {_FILES} "
+            "files. Once for each worker is enough."
         )
 
 

@@ -123,6 +123,31 @@ class Bring(WorkerPlugin):
         + _MEASURE,
     },
     {
+        "claim": "the model went out with every task, at best once a worker, by a plugin not at all",
+        "cell": "measure",
+        # one worker sends it to the other one for each task, and nothing of it goes through the scheduler
+        "source": """
+def load_anew(_path):
+    return scoring.load(home).pipeline
+
+
+def passed_on(folder):
+    one, other = sorted(client.nthreads())
+    models = [client.submit(load_anew, path, workers=[one], pure=False) for path in slices]
+    calls = [
+        client.submit(score, path, model, folder, workers=[other], pure=False)
+        for path, model in zip(slices, models, strict=True)
+    ]
+    client.gather(calls)
+
+
+"""
+        + _REGISTER
+        + _WAYS
+        + 'ways["scattered"] = passed_on\n'
+        + _MEASURE,
+    },
+    {
         "claim": "calls of one row cost over 100 times as much a row, calls of 10,000 not twice",
         "cell": "batch",
         # all rows go in one call, whatever is said
@@ -210,6 +235,12 @@ def learned_by(share):
 
 progress = pd.Series({share: learned_by(share) for share in (1 / 64, 1 / 8, 1)})
 """,
+    },
+    {
+        "claim": "with more orders the model learned more of what can be known, and never all of it",
+        "cell": "learning",
+        # every model is trained on all orders
+        "source": "progress = pd.Series({share: learned for share in (1 / 64, 1 / 8, 1)})",
     },
     {
         "claim": "each bad file was refused with its row group and a reason, the others were done",

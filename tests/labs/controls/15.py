@@ -88,7 +88,9 @@ CONTROLS = [
         "cell": "overlap",
         # there is no lock
         "source": """
-text = script.read_text().replace("with only_one(folder):", "with contextlib.nullcontext():")
+lock = "with only_one(folder):"
+assert script.read_text().count(lock) == 1
+text = script.read_text().replace(lock, "with contextlib.nullcontext():")
 """
         + _OVERLAP,
     },
@@ -101,8 +103,9 @@ text = script.read_text()
 for old, new in {
     "lock.acquire()": 'os.close(os.open(folder / "run.lock", os.O_CREAT | os.O_EXCL))',
     "except Timeout:": "except FileExistsError:",
-    "with lock:": "with contextlib.nullcontext():",
+    "lock.release()": '(folder / "run.lock").unlink()',
 }.items():
+    assert text.count(old) == 1, old
     text = text.replace(old, new)
 """
         + _OVERLAP,
@@ -189,10 +192,14 @@ rewritten = [path for path, at in written().items() if parts_then.get(path) != a
     {
         "claim": "with nannies OpenMP had one thread in workers, and in what was started after them",
         "cell": "threads",
-        # there are no nannies
+        # nannies set nothing of the kind
         "source": """
+names = [name for name in set_by_nannies if name.endswith("_NUM_THREADS")]
+for name in names:
+    os.environ.pop(name, None)
 with (
-    LocalCluster(**options | {"processes": False}) as free,
+    dask.config.set({f"distributed.nanny.pre-spawn-environ.{name}": None for name in names}),
+    LocalCluster(**options) as free,
     Client(free, set_as_default=False) as guest,
 ):
     in_workers = list(guest.run(openmp).values())
@@ -227,15 +234,18 @@ def once_more(path, home):
     return [min(column) for column in zip(*looks, strict=True)]
 
 
-as_set = client.submit(once_more, slices[0], of_forest, pure=False).result()
-is_glibc = True
+def in_a_new_worker(**setting):
+    with (
+        dask.config.set(setting),
+        LocalCluster(**options | {"n_workers": 1, "memory_limit": "600 MiB"}) as quiet,
+        Client(quiet, set_as_default=False) as other,
+    ):
+        return other.submit(once_more, slices[0], of_forest, pure=False).result()
 
-with (
-    dask.config.set({"distributed.worker.profile.enabled": False}),
-    LocalCluster(**options | {"n_workers": 1, "memory_limit": "600 MiB"}) as quiet,
-    Client(quiet, set_as_default=False) as other,
-):
-    without = other.submit(once_more, slices[0], of_forest, pure=False).result()
+
+as_set = in_a_new_worker()
+without = in_a_new_worker(**{"distributed.worker.profile.enabled": False})
+is_glibc = True
 """,
     },
     {

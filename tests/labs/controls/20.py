@@ -39,8 +39,8 @@ keys = {future.key for future in futures_of(kept)}
 after_persist = held(keys)
 late = kept[kept.days > 7]
 del kept
-_worth, late_cost = cost_of(late.price.sum())
 after_del = held(keys)
+_sum, late_cost = cost_of(late.price.sum())
 del late
 in_the_end = held(keys)
 """
@@ -248,6 +248,20 @@ with_shipments = read.merge(shipments.repartition(npartitions=1), on="order_id")
         "source": _COST.replace("orders.merge(stores,", "orders.merge(dd.from_pandas(stores, npartitions=8),"),
     },
     {
+        "claim": "the shuffled rows went from worker to worker, by files, and not by the scheduler",
+        "cell": "cost",
+        "alone": "setup join-how join cost-how cost",
+        # there is only one worker, so all that's cut up stays there
+        "source": """
+client.close()
+cluster.close()
+cluster = LocalCluster(n_workers=1, **options)
+client = Client(cluster)
+"""
+        + _JOIN
+        + _COST,
+    },
+    {
         "claim": "one key filled a partition and a worker; salt and a copy for each worker helped",
         "cell": "skew",
         # nobody is a guest
@@ -407,6 +421,15 @@ first_out = ran[ran.prefix == "blockwisemerge"].start.min()
         "cell": "graph",
         # it's in the plan both times
         "source": _GRAPH.replace("client.scatter(prices_known)", "prices_known"),
+    },
+    {
+        "claim": "a table in the plan raised a warning and went out eight times; scattered, once",
+        "cell": "graph",
+        # it's scattered twice
+        "source": _GRAPH.replace(
+            "of_eight(client.scatter(prices_known))",
+            "of_eight([client.scatter(prices_known, hash=False) for _ in range(2)][0])",
+        ),
     },
     {
         "claim": "a connection couldn't be sent, and the cause named it; one opened there answered",
