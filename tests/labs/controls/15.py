@@ -195,8 +195,7 @@ rewritten = [path for path, at in written().items() if parts_then.get(path) != a
         # nannies set nothing of the kind
         "source": """
 names = [name for name in set_by_nannies if name.endswith("_NUM_THREADS")]
-for name in names:
-    os.environ.pop(name, None)
+left = {name: os.environ.pop(name) for name in names}  # by the nannies of this notebook
 with (
     dask.config.set({f"distributed.nanny.pre-spawn-environ.{name}": None for name in names}),
     LocalCluster(**options) as free,
@@ -205,6 +204,7 @@ with (
     in_workers = list(guest.run(openmp).values())
 program = f"{inspect.getsource(openmp)}\\nprint(openmp())"
 later = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+os.environ.update(left)
 """,
     },
     {
