@@ -187,7 +187,7 @@ from dask_jobqueue import SLURMCluster
 options = {"cores": 1, "memory": "400 MB", "interface": "eth0", "local_directory": "/tmp"}
 with SLURMCluster(**options, scheduler_options={"interface": "eth0", "dashboard_address": ":0"}) as cluster:
     [worker] = [line for line in cluster.job_script().splitlines() if "dask_worker" in line]
-nowhere = re.sub(r"tcp://\S+", "tcp://head:1", worker)
+nowhere = re.sub(r"(tcp://[\d.]+):\d+", r"\1:1", worker)
 alone = submit(nowhere)
 soon = submit(f"{nowhere} --death-timeout 5")
 asleep = submit("sleep 300")
