@@ -67,7 +67,7 @@ ATTRIBUTES = {
     "09": {"transfer_outgoing_bytes_total": "the lab's subject: bytes between workers"},
     "10": {"memory_manager": "the lab's subject: thresholds are changed where the worker has them"},
     "11": {"extensions": "the levels of work stealing are shown where the scheduler keeps them"},
-    "14": {"transfer_outgoing_bytes_total": "bytes between workers, by each way to bring a model to them"},
+    "14": {"transfer_outgoing_log": "bytes between workers, by each way to bring a model to them"},
     "15": {"plugins": "the plugin that the lab itself has registered"},
     "20": {
         "digests_total": "what a worker counts, among it the bytes of shuffles: no page of the dashboard adds them up",
