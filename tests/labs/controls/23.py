@@ -20,31 +20,18 @@ kept = squeue()
 homes = {{address for held in client.who_has(work).values() for address in held}}
 """
 
-_LIVES = """
+_HOLD = """
 short = SLURMCluster(job_name="short", **OPTIONS | {"walltime": "00:01:00"})
 short.adapt(minimum_jobs=1, maximum_jobs=1, interval="500ms")
 lifetime = ["--lifetime", "45s"]
 leaving = SLURMCluster(job_name="leaving", worker_extra_args=lifetime, **OPTIONS)
 leaving.scale(jobs=1)
 
-
-def stamp(number):
-    return number, time.time_ns(), os.environ["SLURM_JOB_ID"]
-"""
-
-_HOLD = """
-held, first = {}, {}
-for name, started in {"short": short, "leaving": leaving}.items():
-    guest = Client(started, set_as_default=False)
-    guest.wait_for_workers(1)
-    futures = guest.map(stamp, range(20), pure=False)
-    before = guest.gather(futures)
-    held[name] = guest, futures, before
-    first[name] = int(before[0][2])
-
+held = {"short": hold(short), "leaving": hold(leaving)}
+first = {name: job for name, (*_, job) in held.items()}
 time.sleep(15)
 leaving.adapt(minimum_jobs=2, maximum_jobs=2, interval="500ms")
-guest.wait_for_workers(2)
+held["leaving"][0].wait_for_workers(2)
 """
 
 _LOG = """
@@ -165,10 +152,10 @@ watch.until(lambda: state_of(hello) == "COMPLETED", "the colleague's job")
     },
     {
         "claim": _CLAIMS["lifetime"],
-        "cell": "lives",
+        "cell": "hold",
         # it's over before there's anybody to hand over to
         "alone": "setup options lives hold lifetime-over",
-        "source": _LIVES.replace("45s", "10s"),
+        "source": _HOLD.replace("45s", "10s"),
     },
     {
         "claim": _CLAIMS["lifetime"],
@@ -192,7 +179,7 @@ watch.until(lambda: state_of(hello) == "COMPLETED", "the colleague's job")
         "source": _HOLD
         + """
 short.adapt(minimum_jobs=2, maximum_jobs=2, interval="500ms")
-guest, futures, _before = held["short"]
+guest, futures, *_ = held["short"]
 guest.wait_for_workers(2)
 guest.replicate(futures)
 """,
