@@ -34,6 +34,11 @@ def looks_and_waits(files, path, me):
     return files.cat_file(path).decode()
 
 
+def looks_elsewhere(files, path, me):
+    """The same, under another name."""
+    return looks_and_waits(files, f"{path}-lock", me)
+
+
 def puts_and_reads(files, path, me):
     """The last one wins, and each reads when it has put."""
     files.pipe_file(path, me.encode())
@@ -100,6 +105,7 @@ FIRST = {
     "the last one": (puts_and_reads, "Another process came a second later"),
     "looks first": (looks_first, "Between a look and a put, someone else may come"),
     "looks and waits": (looks_and_waits, "each but the last was overwritten"),
+    "looks elsewhere": (looks_elsewhere, "into 'together-lock', and each but the last was overwritten"),
     "garbage": (writes_garbage, "which none of them had passed"),
     "forgets": (forgets, "One that came later got"),
 }

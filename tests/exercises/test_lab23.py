@@ -19,7 +19,7 @@ def by_the_last_line(log):
     for line in reversed(log.splitlines()):
         if match := re.search(r"CANCELLED AT \S+( DUE TO TIME LIMIT)?", line):
             return "time limit" if match[1] else "cancelled"
-        if line.endswith("Timed out starting worker"):
+        if line.endswith(("Timed out starting worker", "Nanny failed to start.")):
             return "no scheduler"
     return None
 
@@ -36,6 +36,12 @@ def memory_is_an_end(log):
 
 def every_cancelled(log):
     return "cancelled" if "CANCELLED" in log else lab23._solve_last_words(log)
+
+
+def only_the_soon(log):
+    """Knows the lines of a short `--death-timeout` only."""
+    known = lab23._solve_last_words(log)
+    return known if known != "no scheduler" or "Timed out starting worker" in log else None
 
 
 def every_end(log):
@@ -58,6 +64,7 @@ LAST_WORDS = {
     "memory is an end": (memory_is_an_end, "It returned 'memory'. (It should be one of"),
     "every cancelled": (every_cancelled, "It returned 'cancelled'."),
     "every end": (every_end, "It returned 'no scheduler'."),
+    "only the soon": (only_the_soon, "never reached the scheduler ends with"),
     "nothing": (lambda log: None, "It returned None."),
     "a bool": (lambda log: False, "It returned False."),
 }
@@ -78,6 +85,9 @@ NIGHT = {
     "spaces": (leaving("--lifetime", "100 minutes"), "there it's several words"),
     "one string": (leaving("--lifetime 100m --lifetime-stagger 5m"), "there it's several words"),
     "no stagger": (leaving("--lifetime", "100m"), "leave together"),
+    "come back": (leaving("--lifetime", "100m", "--lifetime-stagger", "9m", "--lifetime-restart"), "doesn't leave"),
+    "many cores": (RIGHT | {"job_cpu": 64}, "asks for 64 cores"),
+    "small workers": (RIGHT | {"memory": "1 GB", "job_mem": "8GB"}, "A worker's limit is 0.5 GB"),
     "no time": (leaving("--lifetime", "soon", "--lifetime-stagger", "5m"), "can't read 'soon'"),
     "too late": (leaving("--lifetime", "105m", "--lifetime-stagger", "10m"), "The last ones leave after 115 minutes"),
     "too early": (leaving("--lifetime", "20m", "--lifetime-stagger", "5m"), "The first ones leave after 15 minutes"),

@@ -36,7 +36,12 @@ TIMED = {"05", "11", "14"}
 
 
 def pytest_generate_tests(metafunc):
-    """A test of `lab` is one of every lab; a test of `lab` and `control` one of each control that runs alone."""
+    """A test of `lab` is one of every lab here; a test of `lab` and `control` one of each control that runs alone.
+
+    A test of `any_lab`, which only reads, is one of every lab, wherever it runs.
+    """
+    if "any_lab" in metafunc.fixturenames:
+        metafunc.parametrize("any_lab", [pytest.param(lab, id=lab.number) for lab in labs.find(ROOT)])
     asked = {"lab", "control"} & set(metafunc.fixturenames)
     if asked == {"lab"}:
         whole = metafunc.definition.get_closest_marker("whole")
@@ -54,6 +59,12 @@ def pytest_generate_tests(metafunc):
 def controls(lab) -> list[dict]:
     """The controls of the lab."""
     return controls_of(lab)
+
+
+@pytest.fixture
+def its_controls(any_lab) -> list[dict]:
+    """The controls of any lab."""
+    return controls_of(any_lab)
 
 
 def _files() -> set[Path]:

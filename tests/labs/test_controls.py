@@ -59,8 +59,8 @@ def alone_faults(control: dict, cell_of: dict[str, str], sources: dict[str, str]
     return found
 
 
-def test_every_claim_has_a_control_and_every_control_a_claim(lab, controls):
-    assert faults(lab.claims, lab.cells, controls) == []
+def test_every_claim_has_a_control_and_every_control_a_claim(any_lab, its_controls):
+    assert faults(any_lab.claims, any_lab.cells, its_controls) == []
 
 
 def test_make_runs_the_same_labs_one_at_a_time(numbered, timed):

@@ -195,11 +195,12 @@ def _judge_calls(callers: list[_Caller], words: list[str], store: ObjectStore) -
             f"{_TOGETHER} processes came at the same moment, and the store was late. They got {', '.join(told)}. "
             "Between a look and a put, someone else may come."
         )
-    puts = [one for one in seen.requests if one.method == "PUT" and one.name == "together" and one.status < 300]
-    if len(puts) > 1:
+    puts = Counter(one.name for one in seen.requests if one.method == "PUT" and one.status < 300)
+    if most := [(name, times) for name, times in puts.most_common(1) if times > 1]:
+        [(name, times)] = most
         raise TryNext(
-            f"They agreed in the end. But {len(puts)} of {_TOGETHER} put their text there, and each but the last was "
-            "overwritten. Whoever reads in between gets another one."
+            f"They agreed in the end. But {times} of {_TOGETHER} put their text into {name!r}, and each but the last "
+            "was overwritten. Whoever reads in between gets another one."
         )
     if told[0] not in words:
         raise TryNext(f"All got {told[0]!r}, which none of them had passed.")

@@ -18,7 +18,7 @@ from daskclass.terminals import Terminals
 
 _SECONDS = 90.0  # for a judge, which starts five processes
 _START = 60.0  # for one of them
-_WORKERS = 4
+_WORKERS = 5
 
 
 @contextmanager
@@ -56,6 +56,7 @@ def _judge_whose(answer: object) -> str:
     names = random.sample(["alder", "birch", "cedar", "maple", "rowan", "willow"], _WORKERS)
     old, without, *_ = names
     another = names[-1]
+    behind = names[1:3]
     number = random.randrange(1_000, 10_000)  # so that nobody has written the packages down
     most = dict.fromkeys(names, "2.0")
     cases = {
@@ -63,13 +64,15 @@ def _judge_whose(answer: object) -> str:
         f"shelf_{number}": ({name: "2.0" for name in names if name != without}, {without}),
         f"till_{number}": ({old: "1.4"}, {old}),
         f"stock_{number}": ({**dict.fromkeys(names, "0.9"), another: "1.0"}, {another}),
+        f"labels_{number}": ({**most, **dict.fromkeys(behind, "1.0")}, set(behind)),
+        f"taxes_{number}": ({**most, old: "1.0", another: "3.0"}, {old, another}),
         f"rules_{number}": (most, set()),
     }
     with _machines({package: versions for package, (versions, _) in cases.items()}) as client:
         for package, (versions, expected) in cases.items():
             _check(answer, client, package, versions, expected)
     return (
-        f"Of {_WORKERS} workers, it named the one that was behind, the one that was ahead, the one that had no such "
+        f"Of {_WORKERS} workers, it named those that were behind, the one that was ahead, the one that had no such "
         "package and the one that alone had it, and none where all agreed."
     )
 

@@ -30,10 +30,16 @@ def _log(job: int, node: str, *ends: str) -> str:
         "comes": f"{day} 14:02:12,502 - distributed.worker - INFO -         Registered to:     {scheduler}",
         "time limit": f"{ended} DUE TO TIME LIMIT ***",
         "cancelled": f"{ended} ***",
-        "no scheduler": f"{day} 14:03:11,911 - distributed.nanny - INFO - Closing Nanny at '{nanny}'. "
+        "no scheduler": f"{day} 14:02:42,592 - distributed.nanny - INFO - Closing Nanny at '{nanny}'. "
+        "Reason: failure-to-start-<class 'OSError'>\n"
+        f"{day} 14:02:42,594 - distributed.dask_worker - INFO - End worker\n"
+        "Traceback (most recent call last):\n"
+        f"OSError: Timed out trying to connect to {scheduler} after 30 s\n"
+        "RuntimeError: Nanny failed to start.",
+        "no scheduler, soon": f"{day} 14:02:16,911 - distributed.nanny - INFO - Closing Nanny at '{nanny}'. "
         "Reason: failure-to-start-<class 'TimeoutError'>\n"
-        f"{day} 14:03:11,915 - distributed.dask_worker - INFO - Timed out starting worker\n"
-        f"{day} 14:03:11,917 - distributed.dask_worker - INFO - End worker",
+        f"{day} 14:02:16,915 - distributed.dask_worker - INFO - Timed out starting worker\n"
+        f"{day} 14:02:16,917 - distributed.dask_worker - INFO - End worker",
         "memory": f"{day} 14:07:30,220 - distributed.nanny.memory - WARNING - Worker {worker} (pid=413) exceeded 95% "
         f"memory budget. Restarting...\n"
         f"{day} 14:07:30,301 - distributed.nanny - INFO - Worker process 413 was killed by signal 15\n"
@@ -42,7 +48,7 @@ def _log(job: int, node: str, *ends: str) -> str:
         "Reason: worker-lifetime-reached\n"
         f"{day} 14:09:40,420 - distributed.dask_worker - INFO - End worker",
     }
-    return "\n".join(lines[end] for end in ("starts", *ends)) + "\n"
+    return "\n".join(lines[end] for end in ends) + "\n"
 
 
 def _judge_last_words(answer: object) -> str:
@@ -50,17 +56,18 @@ def _judge_last_words(answer: object) -> str:
         raise TryNext("It should be a function that takes a log and returns a text, or None.")
     job, node = random.randrange(10, 10_000), f"node{random.randrange(1, 40)}"
     cases: list[tuple[tuple[str, ...], str | None, str]] = [
-        (("comes", "time limit"), "time limit", "a job that Slurm ended at its walltime"),
-        (("comes", "cancelled"), "cancelled", "a job that someone ended with `scancel`"),
+        (("starts", "comes", "time limit"), "time limit", "a job that Slurm ended at its walltime"),
+        (("starts", "comes", "cancelled"), "cancelled", "a job that someone ended with `scancel`"),
         (("no scheduler",), "no scheduler", "a job whose worker never reached the scheduler"),
-        (("comes",), None, "a job that's still running"),
-        (("comes", "memory", "comes"), None, "a job whose worker was restarted for its memory, and went on"),
+        (("no scheduler, soon",), "no scheduler", "a job whose worker didn't reach the scheduler in five seconds"),
+        (("starts", "comes"), None, "a job that's still running"),
+        (("starts", "comes", "memory", "comes"), None, "a job whose worker was restarted for its memory, and went on"),
         (
-            ("comes", "memory", "comes", "time limit"),
+            ("starts", "comes", "memory", "comes", "time limit"),
             "time limit",
             "a job whose worker was restarted, until the limit",
         ),
-        (("comes", "retires"), None, "a job whose worker left by itself"),
+        (("starts", "comes", "retires"), None, "a job whose worker left by itself"),
     ]
     random.shuffle(cases)
     for ends, expected, what in cases:
@@ -81,7 +88,7 @@ def _solve_last_words(log):
         return "time limit"
     if "CANCELLED AT" in log:
         return "cancelled"
-    if "Timed out starting worker" in log:
+    if "Nanny failed to start" in log or "Timed out starting worker" in log:
         return "no scheduler"
     return None
 
@@ -92,7 +99,8 @@ last_words = Exercise(
     solve=_solve_last_words,
     hints=(
         "Slurm writes `CANCELLED AT` in both of the cases in which it ends a job. What else stands in that line?",
-        "A worker that gives up says `Timed out starting worker`. `memory budget` is never the end of a job here.",
+        "A nanny that gives up says `Nanny failed to start`, or `Timed out starting worker`. `memory budget` is never "
+        "the end of a job here.",
     ),
     is_function=True,
     apart=True,
@@ -160,6 +168,9 @@ def _judge_night(answer: object) -> str:
             "`processes` the workers among which they're divided."
         )
     _check_asked(asked)
+    limit = parse_bytes(_flag(worker, "--memory-limit") or "0")
+    if not 3.95e9 <= limit <= 4.35e9:
+        raise TryNext(f"A worker's limit is {limit / 1e9:.1f} GB. The workers of a job share its `memory`.")
     _check_leaving(worker)
     return "Two workers a job, what they need and no more, and they leave in time, one after the other."
 
@@ -169,6 +180,9 @@ def _check_asked(asked: list[str]) -> None:
     memory = parse_bytes((_flag(asked, "--mem") or "0").rstrip("B") + "iB")
     if not 7.9e9 <= memory <= 8.7e9:
         raise TryNext(f"A job asks for {memory / 1e9:.1f} GB. `memory` is that of a whole job.")
+    cores = _flag(asked, "-c", "--cpus-per-task")
+    if cores != "2":
+        raise TryNext(f"A job asks for {cores} cores, and its workers use two.")
     queue = _flag(asked, "-p", "--partition")
     if queue != "night":
         raise TryNext(f"The queue is {queue!r}." if queue else "It names no queue, so Slurm takes its default.")
@@ -183,6 +197,8 @@ def _check_asked(asked: list[str]) -> None:
 
 def _check_leaving(worker: list[str]) -> None:
     """When the workers leave. The stagger goes both ways."""
+    if "--lifetime-restart" in worker:
+        raise TryNext("With `--lifetime-restart`, a worker doesn't leave: its nanny starts it again.")
     lifetime, stagger = _flag(worker, "--lifetime"), _flag(worker, "--lifetime-stagger")
     if lifetime is None:
         raise TryNext("The workers don't leave by themselves. `worker_extra_args` takes the options of `dask worker`.")

@@ -1,5 +1,20 @@
 """What makes each claim of lab 22 false."""
 
+_LOGIN = """
+cluster = SSHCluster(
+    ["head", *NODES],
+    scheduler_options={"port": 0, "dashboard_address": ":0", "idle_timeout": "2 hours"},
+    worker_options={"nthreads": 1, "memory_limit": "400 MB"},
+)
+client = Client(cluster)
+client.wait_for_workers(len(NODES))
+
+
+def family():
+    parents = [process.name() for process in psutil.Process().parents()]
+    return socket.gethostname(), any(name.startswith("sshd") for name in parents)
+"""
+
 _START = """
 SCRIPT = '''
 import os, signal
@@ -64,10 +79,10 @@ def race(megabytes):
 """
 
 _MISSED = """
-def missed(machine, how):
+def missed(machine, how, later=0.0):
     there = len(client.nthreads())
-    began = time.perf_counter()
     on(machine, how)
+    began = time.perf_counter() + later
     watch.until(lambda: len(client.nthreads()) < there, f"the loss of {machine}")
     return time.perf_counter() - began
 
@@ -79,7 +94,7 @@ def killed_on(machine):
 
 CONTROLS = [
     {
-        "claim": "on each machine, the process of the cluster descends from its server for logins",
+        "claim": "on each machine, the process of the cluster descends from its SSH server",
         "cell": "login",
         # processes that the notebook starts itself
         "source": """
@@ -93,6 +108,22 @@ def family():
 
 with LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as here, Client(here, set_as_default=False) as mine:
     started = dict([mine.run_on_scheduler(family), *mine.run(family).values()])
+""",
+    },
+    {
+        "claim": "on each machine, the process of the cluster descends from its SSH server",
+        "cell": "login",
+        # on one of them, it doesn't: a service has started it
+        "alone": "setup login",
+        "source": _LOGIN
+        + """
+service = f"python -m distributed.cli.dask_worker {cluster.scheduler_address} --nthreads 1 --no-nanny --no-dashboard"
+service += " --name service --local-directory /tmp --death-timeout 60"
+on("node3", f"setsid nohup {service} > /dev/null 2>&1 < /dev/null &")
+client.wait_for_workers(len(NODES) + 1)
+started = dict([client.run_on_scheduler(family), *client.run(family).values()])
+_, started["node3"] = client.submit(family, workers=["service"], pure=False).result()
+client.shutdown()
 """,
     },
     {
@@ -134,7 +165,7 @@ with Client(address, set_as_default=False) as finder:
     ran_on = finder.submit(socket.gethostname).result()
     finder.shutdown()
 polite = start_and_die()
-time.sleep(6)
+time.sleep(45)  # longer than the other one's timeout
 still = alive(polite)
 alive = lambda _address: still
 with Client(polite, set_as_default=False) as finder:
@@ -285,8 +316,8 @@ unplugged = killed_on("node2")
         "source": _MISSED
         + """
 CUT = "tc qdisc replace dev eth0 root tbf rate 8bit burst 1600 latency 1ms"
-BACK = f"{CUT}; sleep 30; tc qdisc del dev eth0 root"
-killed = missed("node3", f"nohup sh -c '{BACK}' > /dev/null 2>&1 & sleep 0.2")
+BACK = f"sleep 1; {CUT}; sleep 30; tc qdisc del dev eth0 root"
+killed = missed("node3", f"nohup sh -c '{BACK}' > /dev/null 2>&1 &", later=1.0)
 unplugged = 12.0
 _ = watch.until(lambda: machines.answers("node3"), "the return of node3")
 """,

@@ -11,38 +11,27 @@ hello = on("head", SUBMIT, user="colleague").text
 behind = squeue_once(lambda jobs: jobs.empty or jobs.reason.notna().all(), "an answer", "colleague")
 """
 
-_STATE = """
-def state_of(job):
-    said = on("head", f"scontrol show job {job}").text
-    return said.split("JobState=")[1].split()[0]
+_ADAPT = """
+cluster.adapt(minimum_jobs=0, maximum_jobs=6, interval="500ms", wait_count=2)
+squeue_once(lambda jobs: {until}, "the end of jobs")
+watch.until(lambda: state_of(hello) == "COMPLETED", "the colleague's job")
+time.sleep(3)
+kept = squeue()
+homes = {{address for held in client.who_has(work).values() for address in held}}
 """
 
-_STAMP = """
-def stamp(number):
-    return number, time.time_ns(), os.environ["SLURM_JOB_ID"]
+_HOLD = """
+short = SLURMCluster(job_name="short", **OPTIONS | {"walltime": "00:01:00"})
+short.adapt(minimum_jobs=1, maximum_jobs=1, interval="500ms")
+lifetime = ["--lifetime", "45s"]
+leaving = SLURMCluster(job_name="leaving", worker_extra_args=lifetime, **OPTIONS)
+leaving.scale(jobs=1)
 
-
-def state_of(job):
-    said = on("head", f"scontrol show job {job}").text
-    return said.split("JobState=")[1].split()[0]
-
-
-held = {}
-
-
-def hold(name, started):
-    guest = Client(started, set_as_default=False)
-    guest.wait_for_workers(1)
-    futures = guest.map(stamp, range(20), pure=False)
-    held[name] = guest, futures, guest.gather(futures)
-
-
-def guest_of(name):
-    return held[name][0]
-
-
-def first_of(name):
-    return {int(job) for *_, job in held[name][2]}
+held = {"short": hold(short), "leaving": hold(leaving)}
+first = {name: job for name, (*_, job) in held.items()}
+time.sleep(15)
+leaving.adapt(minimum_jobs=2, maximum_jobs=2, interval="500ms")
+held["leaving"][0].wait_for_workers(2)
 """
 
 _LOG = """
@@ -52,7 +41,7 @@ def log_of(job):
     return on(node, f"cat /tmp/*-{{job}}.err").text
 
 
-by_slurm = log_of(*first["{ended}"])
+by_slurm = log_of(first["{ended}"])
 hungry = client.submit(lambda: {task}, pure=False)
 jobs = squeue_once(lambda jobs: (jobs["name"] == "class").any(), "a job for it")
 [job] = jobs.job[jobs["name"] == "class"]
@@ -64,7 +53,7 @@ squeue_once(lambda jobs: not (jobs["name"] == "class").any(), "the end of that j
 _CLAIMS = {
     "scale": "squeue listed the jobs that scale had asked for, on the nodes where workers ran",
     "full": "jobs that didn't fit waited for room, and the tasks were done without them",
-    "colleague": "a colleague waited for idle workers, and adapt kept only the job that held data",
+    "colleague": "a colleague waited for idle workers; adapt kept one job, and moved all data there",
     "lifetime": "a worker with a lifetime left by itself, and handed over every result it had",
     "walltime": "at its walltime Slurm ended the job, and the next one computed its results again",
     "log": "the logs on the nodes said why: one job's time limit, one worker's memory budget",
@@ -81,6 +70,21 @@ from dask.distributed import LocalCluster
 with LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as here, Client(here, set_as_default=False) as mine:
     jobs = squeue()
     submitted = set()
+    ran_on = sorted(mine.run(socket.gethostname).values())
+""",
+    },
+    {
+        "claim": _CLAIMS["scale"],
+        "cell": "scale",
+        # the jobs run, and the workers that compute are on another machine
+        "source": """
+from dask.distributed import LocalCluster
+
+cluster.scale(jobs=2)
+client.wait_for_workers(2)
+jobs = squeue()
+submitted = {int(worker.job_id) for worker in cluster.workers.values()}
+with LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as here, Client(here, set_as_default=False) as mine:
     ran_on = sorted(mine.run(socket.gethostname).values())
 """,
     },
@@ -119,7 +123,7 @@ client.cancel(more)
         "claim": _CLAIMS["colleague"],
         "cell": "colleague",
         # there's room
-        "alone": "setup script scale full colleague adapt",
+        "alone": "setup options script scale full colleague adapt forget",
         "source": """
 cluster.scale(jobs=3)
 squeue_once(lambda jobs: len(jobs) == 3, "three jobs")
@@ -130,94 +134,54 @@ squeue_once(lambda jobs: len(jobs) == 3, "three jobs")
         "claim": _CLAIMS["colleague"],
         "cell": "adapt",
         # nobody holds a result
-        "alone": "setup script scale full colleague adapt",
-        "source": _STATE
-        + """
-del work
-cluster.adapt(minimum_jobs=0, maximum_jobs=6, interval="500ms", wait_count=2)
-kept = squeue_once(lambda jobs: jobs.empty, "the end of all jobs")
-watch.until(lambda: state_of(hello) == "COMPLETED", "the colleague's job")
-""",
+        "alone": "setup options script scale full colleague adapt forget",
+        "source": "work = []\n" + _ADAPT.format(until="jobs.empty"),
     },
     {
         "claim": _CLAIMS["colleague"],
         "cell": "adapt",
         # the idle workers stay
-        "alone": "setup script scale full colleague adapt",
-        "source": _STATE
-        + """
-del work
-time.sleep(6)
+        "alone": "setup options script scale full colleague adapt forget",
+        "source": """
+time.sleep(3)
 kept = squeue()
+homes = {address for held in client.who_has(work).values() for address in held}
 cluster.scale(0)
-squeue_once(lambda jobs: jobs.empty, "the end of all jobs")
+watch.until(lambda: state_of(hello) == "COMPLETED", "the colleague's job")
 """,
     },
     {
         "claim": _CLAIMS["lifetime"],
-        "cell": "lives",
-        # it has a lifetime, and nobody to hand over to
-        "alone": "setup lives lifetime-over",
-        "source": _STAMP
-        + """
-leaving = SLURMCluster(job_name="leaving", worker_extra_args=["--lifetime", "10s"], **OPTIONS)
-leaving.adapt(minimum_jobs=1, maximum_jobs=1, interval="500ms")
-hold("leaving", leaving)
-first = {"leaving": first_of("leaving")}
-""",
+        "cell": "hold",
+        # it's over before there's anybody to hand over to
+        "alone": "setup options lives hold lifetime-over",
+        "source": _HOLD.replace("45s", "10s"),
     },
     {
         "claim": _CLAIMS["lifetime"],
-        "cell": "lives",
-        # it's told to end at once
-        "alone": "setup lives lifetime-over",
-        "source": _STAMP
-        + """
-leaving = SLURMCluster(job_name="leaving", **OPTIONS)
-leaving.adapt(minimum_jobs=1, maximum_jobs=1, interval="500ms")
-hold("leaving", leaving)
-first = {"leaving": first_of("leaving")}
-on("head", f"scancel {min(first['leaving'])}")
-""",
+        "cell": "hold",
+        # somebody ends the job
+        "alone": "setup options lives hold lifetime-over",
+        "source": _HOLD + """on("head", f"scancel {first['leaving']}")\n""",
     },
     {
         "claim": _CLAIMS["walltime"],
-        "cell": "lives",
-        # a walltime that isn't over; somebody cancels the job
-        "alone": "setup lives lifetime-over claim-lifetime walltime-over",
-        "source": _STAMP
-        + """
-short = SLURMCluster(job_name="short", **OPTIONS)
-short.adapt(minimum_jobs=1, maximum_jobs=1, interval="500ms")
-leaving = SLURMCluster(job_name="leaving", worker_extra_args=["--lifetime", "45s"], **OPTIONS)
-leaving.scale(jobs=1)
-hold("short", short)
-hold("leaving", leaving)
-first = {name: first_of(name) for name in held}
-time.sleep(15)
-leaving.adapt(minimum_jobs=2, maximum_jobs=2, interval="500ms")
-guest_of("leaving").wait_for_workers(2)
-on("head", f"scancel {min(first['short'])}")
-""",
+        "cell": "hold",
+        # its walltime isn't over; somebody ends the job
+        "alone": "setup options lives hold lifetime-over claim-lifetime walltime-over",
+        "source": _HOLD + """on("head", f"scancel {first['short']}")\n""",
     },
     {
         "claim": _CLAIMS["walltime"],
-        "cell": "lives",
+        "cell": "hold",
         # a second job, which began later, has copies of the results
-        "alone": "setup lives lifetime-over walltime-over",
-        "source": _STAMP
+        "alone": "setup options lives hold lifetime-over claim-lifetime walltime-over",
+        "source": _HOLD
         + """
-short = SLURMCluster(job_name="short", **OPTIONS | {"walltime": "00:01:00"})
-short.scale(jobs=1)
-hold("short", short)
-leaving = SLURMCluster(job_name="leaving", worker_extra_args=["--lifetime", "10s"], **OPTIONS)
-leaving.adapt(minimum_jobs=1, maximum_jobs=1, interval="500ms")
-hold("leaving", leaving)
-first = {name: first_of(name) for name in held}
-time.sleep(35)
-short.scale(jobs=2)
-guest_of("short").wait_for_workers(2)
-guest_of("short").replicate(held["short"][1])
+short.adapt(minimum_jobs=2, maximum_jobs=2, interval="500ms")
+guest, futures, *_ = held["short"]
+guest.wait_for_workers(2)
+guest.replicate(futures)
 """,
     },
     {
