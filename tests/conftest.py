@@ -69,7 +69,7 @@ def _workers():
 
 @pytest.fixture(autouse=True)
 def _apart(request, monkeypatch, tmp_path):
-    """Each unit test has a data folder of its own and no setting of the person who runs it."""
+    """Each unit test has a data folder of its own, no setting of the person who runs it, and leaves none of Dask's."""
     if (HERE / "labs") in request.node.path.parents:
         yield
         return
@@ -78,6 +78,8 @@ def _apart(request, monkeypatch, tmp_path):
     monkeypatch.setenv("DASKCLASS_DATA", str(tmp_path / "data"))
     with dask.config.set({"scheduler-address": None}):
         yield
+    left = dask.config.config.pop("scheduler", None)  # first, so that no later test suffers
+    assert left is None, f"Dask's setting `scheduler` was left at {left!r}"
 
 
 def _make(folder: Path, size: str):

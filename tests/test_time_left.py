@@ -48,6 +48,13 @@ def test_a_test_that_would_begin_too_late_is_skipped_and_the_runner_says_so(ask)
     assert "10 skipped in" in done.stdout.splitlines()[-1]
 
 
+def test_one_that_is_always_to_run_is_never_left_out(ask, tmp_path):
+    (tmp_path / FILES[0]).write_text("import pytest\n\n\n@pytest.mark.always\ndef test_one(): pass\n")
+    done, ran = ask(DASKCLASS_TESTS_UNTIL="1000000000.5")
+    assert ran == [(FILES[0], "test_one")], done.stdout
+    assert "1 passed, 8 skipped" in done.stdout.splitlines()[-1]
+
+
 def test_one_that_has_begun_ends(ask, tmp_path):
     later = f"import os\n\n\ndef test_one(): os.environ[{time_left.UNTIL!r}] = '0'\n\n\ndef test_two(): pass\n"
     for name in FILES:

@@ -34,6 +34,17 @@ leaving.adapt(minimum_jobs=2, maximum_jobs=2, interval="500ms")
 held["leaving"][0].wait_for_workers(2)
 """
 
+_OUTLIVES = """
+from dask.distributed import Worker
+
+guest, futures, *_ = held["short"]
+guest.amm.stop()  # it would drop one of two copies
+guest.sync(Worker, guest.scheduler.address, nthreads=1, local_directory="/tmp")
+guest.wait_for_workers(2)
+guest.replicate(futures)
+
+"""
+
 _LOG = """
 def log_of(job):
     said = on("head", f"scontrol show job {{job}}").text
@@ -42,7 +53,15 @@ def log_of(job):
 
 
 by_slurm = log_of(first["{ended}"])
-hungry = client.submit(lambda: {task}, pure=False)
+
+
+def swell():
+    taken = bytearray({size})
+    time.sleep({seconds})
+    return len(taken){then}
+
+
+hungry = client.submit(swell, pure=False)
 jobs = squeue_once(lambda jobs: (jobs["name"] == "class").any(), "a job for it")
 [job] = jobs.job[jobs["name"] == "class"]
 failure = hungry.exception()
@@ -174,26 +193,20 @@ watch.until(lambda: state_of(hello) == "COMPLETED", "the colleague's job")
     {
         "claim": _CLAIMS["walltime"],
         "cell": "hold",
-        # a second job, which began later, has copies of the results
+        # a worker that Slurm doesn't know has copies of the results
         "alone": "setup options lives hold lifetime-over claim-lifetime walltime-over",
-        "source": _HOLD
-        + """
-short.adapt(minimum_jobs=2, maximum_jobs=2, interval="500ms")
-guest, futures, *_ = held["short"]
-guest.wait_for_workers(2)
-guest.replicate(futures)
-""",
+        "source": _HOLD.replace("first = {", _OUTLIVES + "first = {"),
     },
     {
         "claim": _CLAIMS["log"],
         "cell": "log",
         # another error than memory
-        "source": _LOG.format(ended="short", task="1 / 0"),
+        "source": _LOG.format(ended="short", size=1, seconds=0, then=" / 0"),
     },
     {
         "claim": _CLAIMS["log"],
         "cell": "log",
         # the log of a job that left by itself
-        "source": _LOG.format(ended="leaving", task="len(bytearray(600_000_000))"),
+        "source": _LOG.format(ended="leaving", size=600_000_000, seconds=60, then=""),
     },
 ]
