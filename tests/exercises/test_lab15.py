@@ -498,7 +498,8 @@ def by_database(folder):
     def inside():
         base = sqlite3.connect(Path(folder) / "lock.db", timeout=0, isolation_level=None)
         try:
-            base.execute("BEGIN EXCLUSIVE")
+            # Not EXCLUSIVE: that waits for those who only look, so of two at the same moment neither may get in.
+            base.execute("BEGIN IMMEDIATE")
             yield
         finally:
             base.close()
