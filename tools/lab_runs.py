@@ -83,7 +83,8 @@ def main() -> int:
             text = Path(file).read_text(encoding="utf-8")
             print(table(text))
             ran = {line.split("\t")[0] for line in text.splitlines() if line.split("\t")[1:] in AS_PEOPLE_DO}
-            if never := [lab.number for lab in labs.find(ROOT) if lab.number not in ran]:
+            here = labs.on_one_machine(labs.find(ROOT))  # the others have `make test-machines`
+            if never := [lab.number for lab in here if lab.number not in ran]:
                 print(f"lab_runs: never as people run it: {', '.join(never)}", file=sys.stderr)
                 return 1
         else:
