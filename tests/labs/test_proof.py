@@ -50,7 +50,7 @@ HALF_WAY = {"15": "setup script window-how window versions use rollback"}
 def look_at(kernel: Kernel, cell: str, source: str | None = None) -> None:
     """Run a cell; it fails if a claim is false or something is red."""
     ran = kernel.run(cell, source)
-    assert ran.claim is None or ran.claim.holds is True, f"false here: {ran.claim.text}"
+    assert ran.claim is None or ran.claim.holds is True, f"false here: {ran.claim.text}\n{ran.claim.evidence}"
     assert not [output for output in ran.outputs if output.output_type == "error"]
     said = "".join(output.text for output in ran.outputs if output.get("name") == "stderr")
     assert "Traceback" not in CUT_OFF.sub("", said), said
