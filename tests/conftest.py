@@ -69,7 +69,7 @@ def _workers():
 
 @pytest.fixture(autouse=True)
 def _apart(request, monkeypatch, tmp_path):
-    """Each unit test has a data folder of its own, no setting of the person who runs it, and leaves none of Dask's."""
+    """Each unit test has a data folder of its own, nobody's settings, and no `scheduler` that an earlier one left."""
     if (HERE / "labs") in request.node.path.parents:
         yield
         return
